@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make deploy` and `make test` are all a newcomer needs; each sets up what it misses.
+
+COLLECTION := collections/ansible_collections/lightiov/nvme
+VENV       := .venv
+BIN        := $(VENV)/bin
+READY      := $(VENV)/.ready
+# What the machine itself must have; everything else is in .venv or in the lab's images.
+PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring gcc libc6-dev make
+PLAYBOOK   := $(BIN)/ansible-playbook $(ANSIBLE_ARGS)
+# The lab answers questions about its kernel; colours would only garble logs.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(READY) ## install what deploying and testing need (Debian packages, .venv)
+
+$(READY): requirements.txt
+	@missing=$$(for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "Installing Debian packages:" $$missing; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing; \
+	fi
+	@echo "Setting up $(VENV)"
+	@python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.PHONY: lab
+lab: $(READY) ## build and boot the lab's two hosts
+	./lab/lab up
+
+.PHONY: deploy
+deploy: lab ## the main job, on the lab: every VM gets its hardware queues
+	$(PLAYBOOK) playbooks/deploy.yml
+
+.PHONY: verify
+verify: $(READY) ## check I/O and queues of every VM of the lab
+	$(PLAYBOOK) playbooks/verify.yml
+
+.PHONY: teardown
+teardown: $(READY) ## hand the lab's controllers back to the stock driver; data stays
+	$(PLAYBOOK) playbooks/teardown.yml
+
+.PHONY: down
+down: ## stop the lab
+	./lab/lab down
+
+.PHONY: unit
+unit: $(READY) ## unit tests
+	$(BIN)/pytest -n 2 -q tests/unit
+	$(BIN)/pytest -n 2 -q -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
+	$(MAKE) --no-print-directory -C $(COLLECTION)/native/tools check
+
+.PHONY: lint
+lint: $(READY) ## Python and Ansible style
+	$(BIN)/ruff check .
+	$(BIN)/mypy lab
+	$(BIN)/yamllint -s .
+	$(BIN)/ansible-lint --offline
+
+.PHONY: test
+test: unit lint ## everything; what continuous integration runs
+
+.PHONY: clean
+clean: down ## stop the lab and remove what was built in this folder
+	rm -rf $(VENV) .lab build
