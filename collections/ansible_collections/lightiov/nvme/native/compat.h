@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between the kernels this tree builds for: 6.1, 6.12 and 7.3.
+ * The code itself is written for the newest one; each definition here stands
+ * for an interface that an older kernel has under another shape.
+ */
+#ifndef LIGHTIOV_COMPAT_H
+#define LIGHTIOV_COMPAT_H
+
+#include <linux/version.h>
+
+/* --- used by host and guest ---------------------------------------------- */
+
+/* --- host only ----------------------------------------------------------- */
+
+#ifdef LIGHTIOV_HOST
+
+#include <linux/eventfd.h>
+#include <linux/iommu.h>
+#include <linux/irqbypass.h>
+#include <linux/mm.h>
+#include <linux/pci.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+/* The older iommu_map() allocates with GFP_KERNEL, not charged to the VM. */
+static inline int liov_iommu_map(struct iommu_domain *domain,
+				 unsigned long iova, phys_addr_t paddr,
+				 size_t size, int prot)
+{
+	return iommu_map(domain, iova, paddr, size, prot);
+}
+
+static inline bool liov_isolated_msi(struct iommu_group *group)
+{
+	return iommu_capable(&pci_bus_type, IOMMU_CAP_INTR_REMAP);
+}
+#else
+static inline int liov_iommu_map(struct iommu_domain *domain,
+				 unsigned long iova, phys_addr_t paddr,
+				 size_t size, int prot)
+{
+	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
+}
+
+static inline bool liov_isolated_msi(struct iommu_group *group)
+{
+	return iommu_group_has_isolated_msi(group);
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline struct iommu_domain *
+iommu_paging_domain_alloc(struct device *dev)
+{
+	return iommu_domain_alloc(dev->bus) ?: ERR_PTR(-ENODEV);
+}
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+static inline int liov_bypass_register(struct irq_bypass_producer *producer,
+				       struct eventfd_ctx *eventfd, int irq)
+{
+	producer->token = eventfd;
+	producer->irq = irq;
+	return irq_bypass_register_producer(producer);
+}
+#else
+#define liov_bypass_register	irq_bypass_register_producer
+#endif
+
+#endif /* LIGHTIOV_HOST */
+
+/* --- guest only ---------------------------------------------------------- */
+
+#endif /* LIGHTIOV_COMPAT_H */
