@@ -66,8 +66,12 @@ lint: $(READY) ## Python and Ansible style
 	$(BIN)/yamllint -s .
 	$(BIN)/ansible-lint --offline
 
+.PHONY: native
+native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
+	$(BIN)/pytest -q tests/native
+
 .PHONY: test
-test: unit lint ## everything; what continuous integration runs
+test: unit lint native ## everything; what continuous integration runs
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel modules build for every supported kernel without a word from the compiler, sparse or checkpatch."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import kernels
+import pytest
+
+NATIVE = Path(__file__).resolve().parents[2] / "collections/ansible_collections/lightiov/nvme/native"
+TREE = kernels.ensure_tree()
+SOURCES = sorted(path for part in ("abi", "host", "guest", "tools") for path in (NATIVE / part).rglob("*.[ch]"))
+
+
+@pytest.fixture
+def source() -> Iterator[Path]:
+    """A copy of the native tree where the kernels' build tools see it: modules are built in place."""
+    copy = TREE / "tmp" / f"native-{uuid.uuid4()}"
+    shutil.copytree(NATIVE, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd"))
+    yield copy
+    shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("version", kernels.versions(TREE))
+def test_modules_build_clean(version: str, source: Path) -> None:
+    inside = f"/{source.relative_to(TREE)}"
+    command = ["chroot", TREE, "make", "-s", "-C", f"/lib/modules/{version}/build", f"M={inside}", "W=1", "C=2", "modules"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if not is_noise(line)]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not said, "\n".join(said)
+    assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
+
+
+def is_noise(line: str) -> bool:
+    """What a correct build outside the kernel's own tree says all the same."""
+    return any(
+        words in line
+        for words in (
+            "Skipping BTF generation",  # the headers package has no vmlinux
+            "the compiler differs from the one used to build the kernel",
+            "The kernel was built by:",
+            "You are using:",
+        )
+    )
+
+
+def test_checkpatch() -> None:
+    script = TREE / "opt/scripts/checkpatch.pl"
+    command = ["perl", script, "--no-tree", "--strict", "--terse", "--no-summary", "-f", *SOURCES]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert not done.stdout, done.stdout
+    assert done.returncode == 0, done.stderr
