@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Emulated NVMe hosts, and VMs in them, on any Linux machine.
+
+    from lab import Lab
+
+    lab = Lab.open()
+    host = lab.host("host1")
+    host.run("nvme list")
+"""
+
+from .errors import LabError
+from .host import Host
+from .labs import Lab
+from .ssh import Remote
+
+__all__ = ["Host", "Lab", "LabError", "Remote"]

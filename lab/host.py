@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One emulated host: its disks, its machine, its console."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from . import kernel_log, ports, qemu, qmp
+from .errors import LabError, tail
+from .images import ImageSet
+from .process import Process
+from .spec import host_spec
+from .ssh import Remote
+from .state import Machine, State
+
+BOOT_SECONDS = 300
+
+
+class Host(Remote):
+    def __init__(self, name: str, state: State) -> None:
+        super().__init__(name, state.ssh_config)
+        try:
+            self.spec = host_spec(name)
+        except ValueError as error:
+            raise LabError(str(error)) from error
+        self.state = state
+        self.directory = state.directory / name
+
+    @property
+    def machine(self) -> Machine | None:
+        return self.state.machines.get(self.name)
+
+    @property
+    def running(self) -> bool:
+        return self.machine is not None and self.machine.process.alive()
+
+    @property
+    def console_file(self) -> Path:
+        return self.directory / qemu.CONSOLE
+
+    def vm(self, name: str) -> Remote:
+        """A VM of this host, by the name of its domain."""
+        return Remote(f"{name}.{self.name}", self.ssh_config)
+
+    # Starting and stopping
+
+    def start(self, images: ImageSet, accel: str) -> None:
+        """Start the machine; `ready` tells when it has booted."""
+        self.make_disks(images)
+        port = ports.pick(self.machine.ssh_port if self.machine else None)
+        log = self.directory / "qemu.log"
+        self.console_file.unlink(missing_ok=True)
+        with log.open("w") as output:
+            child = subprocess.Popen(
+                qemu.command(self.spec, images, port, accel),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C in this terminal is not for the hosts
+            )
+        self.state.machines[self.name] = Machine(Process.of(child.pid), port, images.id)
+
+    def make_disks(self, images: ImageSet) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        overlay = self.directory / qemu.ROOT_DISK
+        if self.machine and self.machine.images != images.id:
+            overlay.unlink(missing_ok=True)  # the overlay of other images is of no use with these
+        if not overlay.exists():
+            images.emulator.create_overlay(overlay, images.host_disk)
+        for controller in self.spec.controllers:
+            for nsid in range(1, controller.namespaces + 1):
+                with (self.directory / qemu.namespace_file(controller, nsid)).open("ab") as disk:
+                    disk.truncate(controller.namespace_bytes)
+
+    def ready(self) -> bool:
+        """Has the host booted? Raises LabError if it never will."""
+        if not self.running:
+            raise LabError(
+                f"{self.name}: QEMU ended before the host had booted; its last words follow",
+                self.directory / "qemu.log",
+                tail(self.directory / "qemu.log"),
+            )
+        if fatal := kernel_log.FATAL.search(self.console()):
+            raise LabError(f"{self.name} did not boot: {fatal[0]}", self.console_file, tail(self.console_file))
+        return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable()
+
+    def wait(self, timeout: float = BOOT_SECONDS) -> None:
+        self.disconnect()
+        deadline = time.monotonic() + timeout
+        while not self.ready():
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"{self.name} did not answer SSH within {timeout:.0f} s; the end of its console follows",
+                    self.console_file,
+                    tail(self.console_file),
+                )
+            time.sleep(0.5)
+
+    def reboot(self, timeout: float = BOOT_SECONDS) -> None:
+        """An orderly reboot, and wait until the host is back."""
+        boot_id = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(boot_id).stdout
+        self.run("systemctl --no-block reboot", check=False)
+        self.disconnect()
+        deadline = time.monotonic() + timeout
+        while True:
+            self.wait(max(1, deadline - time.monotonic()))
+            after = self.run(boot_id, check=False)
+            if after.returncode == 0 and after.stdout != before:
+                return
+            time.sleep(1)
+
+    def stop(self) -> None:
+        """Write out what the host has cached, then switch it off."""
+        if self.running:
+            try:
+                self.run("sync", check=False, timeout=20)
+            except LabError:
+                pass  # a host that hangs is switched off all the same
+            self.machine.process.stop()
+        self.disconnect()
+
+    def reset(self) -> None:
+        """Switch the host off and throw its disks away."""
+        if self.running:
+            self.machine.process.stop()
+        self.disconnect()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    # Looking inside
+
+    def qmp(self, command: str, **arguments: object) -> object:
+        """A command to QEMU, with "_" for "-" in names: qmp("device_del", id="nvme0")."""
+        arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+        return qmp.execute(self.directory / qemu.QMP_SOCKET, command, arguments)
+
+    def console(self) -> str:
+        """All that the host has printed since QEMU started, over all its boots."""
+        try:
+            return self.console_file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def kernel_log(self) -> list[str]:
+        return kernel_log.kernel_lines(self.console())
+
+    def kernel_problems(self, since: int = 0) -> list[str]:
+        """The kernel's complaints, from the given line of kernel_log() on."""
+        return kernel_log.problems("\n".join(self.kernel_log()[since:]))

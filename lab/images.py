@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the images of a lab, or finds them in the cache.
+
+An image set is a directory named by the hash of its recipes: the host's and the guest's disk, the host's kernel and
+initramfs, and the emulator. It is built in a scratch directory and renamed into place when whole, so the cache never
+holds half an image.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import disk, emulator
+from .errors import LabError, tail
+from .keys import public_key
+from .locks import exclusive
+from .mirror import debian_mirror
+from .paths import cache_dir
+from .progress import Progress
+from .recipe import SUITE, Recipe, digest
+
+GIB = 1 << 30
+HOST_DISK = 16 * GIB
+GUEST_DISK = 4 * GIB
+SCRATCH = "building-"
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    root: Path
+
+    @property
+    def id(self) -> str:
+        return self.root.name
+
+    @property
+    def host_disk(self) -> Path:
+        return self.root / "host.raw"
+
+    @property
+    def guest_disk(self) -> Path:
+        return self.root / "guest.raw"
+
+    @property
+    def kernel(self) -> Path:
+        return self.root / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.root / "initrd.img"
+
+    @property
+    def emulator(self) -> emulator.Emulator:
+        return emulator.Emulator(self.root / "emulator")
+
+
+def ensure(flavour: str, progress: Progress) -> ImageSet:
+    """The image set of a flavour; built now if nobody has built it before."""
+    key = public_key()
+    recipes = [Recipe.load(name, key) for name in ("host", "guest")]
+    images = cache_dir() / "images"
+    target = images / f"{flavour}-{digest(recipes, flavour)[:16]}"
+    if target.exists():
+        return ImageSet(target)
+    with exclusive(images / "lock", lambda: progress.say("images", "somebody else is building; waiting")):
+        if not target.exists():
+            build(target, recipes, progress)
+    return ImageSet(target)
+
+
+def build(target: Path, recipes: list[Recipe], progress: Progress) -> None:
+    require_tools()
+    mirror = debian_mirror()
+    for leftover in target.parent.glob(SCRATCH + "*"):  # of a builder that was killed: we hold the lock
+        shutil.rmtree(leftover)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
+    scratch.chmod(0o755)
+    whole = scratch / "set"
+    whole.mkdir()
+    trees = Trees(scratch, mirror, progress)
+    try:
+        with ThreadPoolExecutor() as pool:
+            steps = {"host": finish_host, "guest": finish_guest}
+            jobs = [pool.submit(trees.make, recipe, steps[recipe.name], whole) for recipe in recipes]
+            try:
+                kernels = {job.result() for job in jobs}
+            except BaseException:
+                trees.stop()
+                raise
+        if len(kernels) != 1:
+            raise LabError(
+                f"the mirror changed while images were built (kernels {', '.join(sorted(kernels))}): build again"
+            )
+        manifest = {"kernel": kernels.pop(), "recipes": [recipe.as_json() for recipe in recipes]}
+        (whole / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        whole.rename(target)
+    finally:
+        keep_logs(scratch, target.parent)
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress.say("images", f"ready in {target}")
+
+
+def require_tools() -> None:
+    if os.geteuid() != 0:
+        raise LabError("building images needs root, for chroot: run `lab build` once as root or with sudo")
+    packages = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "ssh-keygen": "openssh-client"}
+    missing = [packages[tool] for tool in packages if not shutil.which(tool)]
+    if missing:
+        raise LabError(f"this machine lacks tools that build images: apt-get install {' '.join(missing)}")
+
+
+def keep_logs(scratch: Path, images: Path) -> None:
+    for log in scratch.glob("*.log"):
+        shutil.copy(log, images)
+
+
+class Trees:
+    """Makes root filesystems, several at once, and can be stopped."""
+
+    def __init__(self, scratch: Path, mirror: str, progress: Progress) -> None:
+        self.scratch = scratch
+        self.mirror = mirror
+        self.progress = progress
+        self.running: list[subprocess.Popen] = []
+
+    def make(self, recipe: Recipe, finish, whole: Path) -> str:
+        """Build one tree, let `finish` turn it into files of the image set, and return its kernel version."""
+        subject = f"{recipe.name} image"
+        tree = self.scratch / recipe.name
+        self.bootstrap(recipe, tree, subject)
+        self.progress.say(subject, "making the disk")
+        kernel = kernel_version(tree)
+        finish(tree, whole)
+        shutil.rmtree(tree)
+        self.progress.say(subject, "done")
+        return kernel
+
+    def bootstrap(self, recipe: Recipe, tree: Path, subject: str) -> None:
+        staging = self.scratch / f"{recipe.name}-files"
+        stage(recipe, staging)
+        log = self.scratch / f"{recipe.name}.log"
+        command = [
+            "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+            # Before the other packages: the kernel's installation already makes an initramfs by our rules.
+            f'--essential-hook=cp -dR "{staging}/." "$1/"',
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excludes),
+            f"--include={','.join(recipe.packages)}",
+            SUITE, str(tree), f"deb {self.mirror} {SUITE} main",
+        ]  # fmt: skip
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            self.running.append(process)
+            for line in process.stdout:
+                output.write(line)
+                if line.startswith("I: ") and line.rstrip().endswith("..."):
+                    self.progress.say(subject, line[3:].rstrip(" .\n"))
+        if process.wait() != 0:
+            raise LabError(
+                f"{subject}: mmdebstrap failed; its last lines say why",
+                self.scratch.parent / log.name,
+                tail(log),
+            )
+
+    def stop(self) -> None:
+        for process in self.running:
+            process.terminate()
+
+
+def stage(recipe: Recipe, staging: Path) -> None:
+    """Write the recipe's files, with the modes they shall have in the image."""
+    for name, file in recipe.files.items():
+        path = staging / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+    units = staging / "etc/systemd/system"
+    wanted = units / "multi-user.target.wants"
+    wanted.mkdir(parents=True, exist_ok=True)
+    for unit in recipe.enabled:
+        (wanted / unit).symlink_to(f"/usr/lib/systemd/system/{unit}")
+    for unit in recipe.masked:
+        (units / unit).symlink_to("/dev/null")
+    (staging / "root").chmod(0o700)
+
+
+def kernel_version(tree: Path) -> str:
+    return next((tree / "usr/lib/modules").iterdir()).name
+
+
+def finish_host(tree: Path, whole: Path) -> None:
+    for name in ("vmlinuz", "initrd.img"):
+        shutil.copy(tree / name, whole)
+    emulator.extract(tree, whole / "emulator")
+    disk.make_ext4(tree, whole / "host.raw", HOST_DISK, "host-root")
+
+
+def finish_guest(tree: Path, whole: Path) -> None:
+    modules = ["part_msdos", "ext2", "biosdisk", "normal", "linux", "search", "search_label", "configfile"]
+    subprocess.run(
+        ["chroot", str(tree), "grub-mkimage", "-O", "i386-pc", "-o", "/core.img", "-p", "(hd0,msdos1)/boot/grub", *modules],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    core = tree / "core.img"
+    core_img = core.read_bytes()
+    core.unlink()
+    image = whole / "guest.raw"
+    start = disk.PARTITION_START * disk.SECTOR
+    disk.make_ext4(tree, image, GUEST_DISK - start, "guest-root", offset=start)
+    disk.make_bootable(image, (tree / "usr/lib/grub/i386-pc/boot.img").read_bytes(), core_img)

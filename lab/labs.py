@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab: hosts that are started, found and stopped together."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from . import images
+from .errors import LabError, tail
+from .host import BOOT_SECONDS, Host
+from .locks import exclusive
+from .progress import Progress
+from .state import State
+
+DEFAULT_NAME = "lab"
+DEFAULT_HOSTS = ("host1", "host2")
+
+
+class Lab:
+    def __init__(self, state: State, progress: Progress) -> None:
+        self.state = state
+        self.progress = progress
+
+    @classmethod
+    def open(cls, name: str | None = None, progress: Progress | None = None) -> Lab:
+        """The lab of that name; else of LIGHTIOV_LAB; else the default one. It need not be up."""
+        name = name or os.environ.get("LIGHTIOV_LAB") or DEFAULT_NAME
+        return cls(State.load(name), progress or Progress(quiet=True))
+
+    @property
+    def name(self) -> str:
+        return self.state.name
+
+    @property
+    def hosts(self) -> list[Host]:
+        """Every host that was ever started in this lab."""
+        return [Host(name, self.state) for name in sorted(self.state.machines)]
+
+    def host(self, name: str) -> Host:
+        """A host that is up."""
+        host = Host(name, self.state)
+        if not host.running:
+            raise LabError(f"{name} of lab {self.name} is not up: start it with `lab up {name} --name {self.name}`")
+        return host
+
+    def up(self, names: tuple[str, ...] = DEFAULT_HOSTS, flavour: str = "stock", accel: str = "tcg") -> None:
+        """Have these hosts up and answering. What runs already keeps running."""
+        image_set = images.ensure(flavour, self.progress)
+        with self.locked():
+            hosts = [Host(name, self.state) for name in names]
+            started = [host for host in hosts if not host.running]
+            for host in started:
+                host.start(image_set, accel)
+                self.progress.say(host.name, "booting")
+                self.state.save()
+        self.wait(hosts, started)
+
+    def wait(self, hosts: list[Host], started: list[Host]) -> None:
+        """Wait for all at once; a host that we started and that does not come up is switched off again."""
+        for host in hosts:
+            host.disconnect()
+        pending = list(hosts)
+        deadline = time.monotonic() + BOOT_SECONDS
+        try:
+            while pending:
+                for host in pending.copy():
+                    if host.ready():
+                        pending.remove(host)
+                        self.progress.say(host.name, f"up, SSH on port {host.machine.ssh_port}")
+                if pending and time.monotonic() > deadline:
+                    late = pending[0]
+                    raise LabError(
+                        f"{late.name} did not answer SSH within {BOOT_SECONDS} s; the end of its console follows",
+                        late.console_file,
+                        tail(late.console_file),
+                    )
+                time.sleep(0.3)
+        except BaseException:
+            for host in pending:
+                if host in started:
+                    host.machine.process.stop()
+            raise
+
+    def down(self, names: tuple[str, ...] = ()) -> None:
+        """Switch hosts off; all, if none is named. Their disks stay."""
+        with self.locked():
+            for host in self.chosen(names):
+                if host.running:
+                    self.progress.say(host.name, "switching off")
+                    host.stop()
+
+    def reset(self, names: tuple[str, ...] = ()) -> None:
+        """Switch hosts off and throw their disks away: the next `up` starts afresh."""
+        with self.locked():
+            for host in self.chosen(names):
+                self.progress.say(host.name, "throwing its disks away")
+                host.reset()
+
+    def chosen(self, names: tuple[str, ...]) -> list[Host]:
+        return [Host(name, self.state) for name in names] if names else self.hosts
+
+    def locked(self):
+        return exclusive(self.state.lock, lambda: self.progress.say(self.name, "another command is at it; waiting"))

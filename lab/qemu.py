@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of a host's machine. File names are relative: QEMU runs in the host's directory."""
+
+from __future__ import annotations
+
+from .images import ImageSet
+from .spec import Controller, HostSpec
+
+ROOT_DISK = "root.qcow2"
+CONSOLE = "console.log"
+QMP_SOCKET = "qmp.sock"
+KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 intel_iommu=on slub_debug=FZP kfence.sample_interval=100"
+
+
+def namespace_file(controller: Controller, nsid: int) -> str:
+    return f"{controller.serial}-{nsid}.raw"
+
+
+def command(spec: HostSpec, images: ImageSet, ssh_port: int, accel: str = "tcg") -> list[str]:
+    arguments = images.emulator.command("qemu-system-x86_64")
+    arguments += machine(spec, accel)
+    arguments += kernel(spec, images)
+    arguments += disks(images)
+    arguments += network(ssh_port)
+    for slot, controller in enumerate(spec.controllers, start=1):
+        arguments += nvme(controller, slot)
+    return arguments
+
+
+def machine(spec: HostSpec, accel: str) -> list[str]:
+    return [
+        "-name", f"lightiov-{spec.name}",
+        "-nodefaults", "-no-user-config", "-display", "none",
+        # The VMs inside need SVM, which KVM lends only if it runs nested; emulation always has it.
+        "-M", "q35", "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
+        "-cpu", "max" if accel == "tcg" else "host",
+        "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
+        # Before every device that it translates for. 48 bits: windows lie above 2^39.
+        "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
+        "-chardev", f"file,id=console,path={CONSOLE}", "-serial", "chardev:console",
+        "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off",
+    ]  # fmt: skip
+
+
+def kernel(spec: HostSpec, images: ImageSet) -> list[str]:
+    arguments = f"{KERNEL_ARGUMENTS} systemd.hostname=lightiov-{spec.name}"
+    return ["-kernel", str(images.kernel), "-initrd", str(images.initrd), "-append", arguments]
+
+
+def disks(images: ImageSet) -> list[str]:
+    return [
+        "-drive", f"if=none,id=root,file={ROOT_DISK},format=qcow2,cache=unsafe,discard=unmap",
+        "-device", "virtio-blk-pci,drive=root",
+        "-drive", f"if=none,id=guestbase,file={images.guest_disk},format=raw,readonly=on",
+        "-device", "virtio-blk-pci,drive=guestbase,serial=guestbase",
+    ]  # fmt: skip
+
+
+def network(ssh_port: int) -> list[str]:
+    """SSH comes in from this machine; nothing gets out."""
+    return [
+        "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
+    ]  # fmt: skip
+
+
+def nvme(controller: Controller, slot: int) -> list[str]:
+    arguments = [
+        "-device", f"pcie-root-port,id=slot{slot},slot={slot},chassis={slot}",
+        "-device", f"nvme-subsys,id=subsys-{controller.id},nqn={controller.serial}",
+        "-device", nvme_device(controller, slot),
+    ]  # fmt: skip
+    for nsid in range(1, controller.namespaces + 1):
+        drive = f"{controller.id}n{nsid}"
+        file = namespace_file(controller, nsid)
+        arguments += [
+            "-drive", f"if=none,id={drive},file={file},format=raw,cache=unsafe,discard=unmap",
+            "-device", f"nvme-ns,bus={controller.id},drive={drive},nsid={nsid}",
+        ]  # fmt: skip
+    return arguments
+
+
+def nvme_device(controller: Controller, slot: int) -> str:
+    return (
+        f"nvme,id={controller.id},bus=slot{slot},serial={controller.serial},subsys=subsys-{controller.id},"
+        f"max_ioqpairs={controller.queue_pairs},msix_qsize={controller.queue_pairs + 1},"
+        # A guest that owns rings rings their doorbells: no shadow doorbells, no MSI-X table on the doorbells' BAR.
+        "dbcs=off,msix-exclusive-bar=on"
+    )

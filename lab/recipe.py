@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes into an image, as data: its hash names the image in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from .paths import RECIPES
+
+SUITE = "trixie"
+# Raise when the steps in images.py change what comes out of an unchanged recipe.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class File:
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image. `common` comes first, then what is particular to it."""
+
+    name: str
+    packages: tuple[str, ...]
+    excludes: tuple[str, ...]
+    enabled: tuple[str, ...]
+    masked: tuple[str, ...]
+    files: dict[str, File]
+
+    @classmethod
+    def load(cls, name: str, authorized_key: str, root: Path = RECIPES) -> Recipe:
+        parts = [root / "common", root / name]
+
+        def merged(list_name: str) -> tuple[str, ...]:
+            return tuple(sorted({item for part in parts for item in read_list(part / list_name)}))
+
+        files = {"root/.ssh/authorized_keys": File(authorized_key.encode())}
+        for part in parts:
+            files |= read_tree(part / "root")
+        return cls(name, merged("packages"), merged("excludes"), merged("enabled"), merged("masked"), files)
+
+    def as_json(self) -> dict:
+        return {
+            "name": self.name,
+            "packages": self.packages,
+            "excludes": self.excludes,
+            "enabled": self.enabled,
+            "masked": self.masked,
+            "files": {
+                path: [hashlib.sha256(file.content).hexdigest(), file.executable] for path, file in self.files.items()
+            },
+        }
+
+
+def digest(recipes: list[Recipe], flavour: str) -> str:
+    """The cache key of images that are built, and used, together."""
+    whole = {"format": FORMAT, "suite": SUITE, "flavour": flavour, "recipes": [recipe.as_json() for recipe in recipes]}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def read_list(path: Path) -> list[str]:
+    """One item a line; blank lines and comments do not count. A list that does not exist is empty."""
+    if not path.exists():
+        return []
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def read_tree(root: Path) -> dict[str, File]:
+    return {
+        str(path.relative_to(root)): File(path.read_bytes(), bool(path.stat().st_mode & stat.S_IXUSR))
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
