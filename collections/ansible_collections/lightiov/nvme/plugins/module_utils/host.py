@@ -1,0 +1,95 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host: its files below a root directory, and its tools."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.runner import Runner
+
+
+@dataclass(frozen=True)
+class Host:
+    """The root can be another directory, so that the file side of everything works on a made-up tree."""
+
+    root: Path = Path("/")
+    runner: Runner = field(default_factory=Runner)
+
+    def path(self, absolute: str) -> Path:
+        return self.root / absolute.lstrip("/")
+
+    def read(self, absolute: str) -> str | None:
+        return read(self.path(absolute))
+
+    def settle(self) -> None:
+        """Wait for udev: its rules start drivers' mdevs and make device nodes."""
+        if self.runner.find("udevadm"):
+            self.runner.run(["udevadm", "settle", "--timeout=60"])
+
+
+def read(path: Path) -> str | None:
+    """Stripped text of a file, None if it is not there or not readable (sysfs attributes may answer with an error)."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def read_int(path: Path) -> int | None:
+    text = read(path)
+    try:
+        return int(text, 0) if text else None
+    except ValueError:
+        return None
+
+
+def link_name(path: Path) -> str:
+    """Last component of what a symbolic link points to, empty if there is no link."""
+    try:
+        return path.readlink().name
+    except OSError:
+        return ""
+
+
+def entries(directory: Path) -> list[Path]:
+    """Sorted content of a directory, empty if it is not there."""
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a configuration file so that a crash leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> bool:
+    """Whether the condition came true before the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(interval)
+    return True

@@ -1,0 +1,67 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the host's own tools."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+
+# Non-interactive sessions may lack the sbin directories, where most of these tools are.
+SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+class CommandError(LightiovError):
+    """A tool ended with an error; `output` is what it said."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+class Runner:
+    """Starts commands without a shell and in the C locale."""
+
+    def __init__(self) -> None:
+        path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        path += [directory for directory in SBIN if directory not in path]
+        self.environment = dict(os.environ, PATH=os.pathsep.join(path), LC_ALL="C")
+
+    def find(self, program: str) -> str | None:
+        """Path of a program, None if it is not installed."""
+        for directory in self.environment["PATH"].split(os.pathsep):
+            candidate = os.path.join(directory, program)  # noqa: PTH118 - PATH entries are strings
+            if os.access(candidate, os.X_OK):
+                return candidate
+        return None
+
+    def run(self, arguments: Sequence[str], timeout: float | None = None) -> str:
+        """Standard output of a command that succeeded."""
+        program = self.find(arguments[0])
+        if program is None:
+            raise CommandError(
+                f"{arguments[0]} is not installed, but this task needs it: install the package of that name"
+            )
+        said = " ".join(arguments)
+        process = subprocess.Popen(
+            [program, *arguments[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            text=True,
+        )
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            # It may hang in the kernel, where no signal reaches it, so its end is not awaited.
+            process.kill()
+            raise CommandError(f"{said!r} did not end within {timeout:g} seconds: see the kernel log") from None
+        if process.returncode != 0:
+            output = (stderr.strip() or stdout.strip()).replace("\n", "; ") or f"exit status {process.returncode}"
+            raise CommandError(f"{said!r} failed: {output}", output)
+        return stdout
