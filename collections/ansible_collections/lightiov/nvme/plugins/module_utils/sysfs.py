@@ -1,0 +1,148 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NVMe controllers as sysfs shows them, whichever driver has them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, link_name, read, read_int
+
+DRIVER = "lightiov"
+STOCK_DRIVER = "nvme"
+NVME_CLASS = "0x010802"
+PCI_DEVICES = "/sys/bus/pci/devices"
+PCI_DRIVERS = "/sys/bus/pci/drivers"
+ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+# nvme0n1 by itself, nvme0c1n1 as one path of the multipath disk nvme0n1.
+NAMESPACE_DISK = re.compile(r"(nvme\d+)(?:c\d+)?(n\d+)")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    nsid: int
+    lba_size: int
+    lba_count: int
+    device: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Controller:
+    address: str
+    serial: str = ""
+    model: str = ""
+    firmware: str = ""
+    driver: str = ""
+    override: str = ""
+    iommu_group: int | None = None
+    numa_node: int | None = None
+    state: str = ""
+    queue_pairs: int | None = None
+    queue_pairs_free: int | None = None
+    vectors: int | None = None
+    tenant: str = ""
+    admin: str = ""
+    namespaces: list[Namespace] = field(default_factory=list)
+    mdevs: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.serial} ({self.address})" if self.serial else self.address
+
+
+def controllers(host: Host) -> list[Controller]:
+    """All NVMe controllers of the host, by address."""
+    return [
+        _controller(host, device) for device in entries(host.path(PCI_DEVICES)) if read(device / "class") == NVME_CLASS
+    ]
+
+
+def override_file(host: Host, address: str) -> Path:
+    """Where driverctl keeps the driver to bind at boot."""
+    return host.path(f"/etc/driverctl.d/pci-{address}")
+
+
+def _controller(host: Host, device: Path) -> Controller:
+    driver = link_name(device / "driver")
+    group = link_name(device / "iommu_group")
+    numa_node = read_int(device / "numa_node")
+    common: dict[str, Any] = {
+        "address": device.name,
+        "driver": driver,
+        "override": read(override_file(host, device.name)) or "",
+        "iommu_group": int(group) if group.isdigit() else None,
+        "numa_node": numa_node if numa_node is not None and numa_node >= 0 else None,
+    }
+    if driver == DRIVER:
+        return Controller(**common, **_lightiov(device))
+    if driver == STOCK_DRIVER:
+        return Controller(**common, **_stock(host, device))
+    return Controller(**common)
+
+
+def _lightiov(device: Path) -> dict[str, Any]:
+    attributes = device / "lightiov"
+    admin = read(attributes / "admin")
+    return {
+        "serial": read(attributes / "serial") or "",
+        "model": read(attributes / "model") or "",
+        "firmware": read(attributes / "firmware") or "",
+        "state": read(attributes / "state") or "",
+        "queue_pairs": read_int(attributes / "queue_pairs"),
+        "queue_pairs_free": read_int(attributes / "queue_pairs_free"),
+        "vectors": read_int(attributes / "vectors"),
+        "tenant": read(attributes / "tenant") or "",
+        "admin": f"/dev/{admin}" if admin else "",
+        "namespaces": parse_namespaces(read(attributes / "namespaces") or ""),
+        "mdevs": [
+            mdev.name
+            for mdev_type in entries(device / "mdev_supported_types")
+            for mdev in entries(mdev_type / "devices")
+        ],
+    }
+
+
+def parse_namespaces(text: str) -> list[Namespace]:
+    """The driver's attribute: "nsid lba_size lba_count owner" a line, "-" for no owner."""
+    namespaces = []
+    for line in text.splitlines():
+        nsid, lba_size, lba_count, owner = line.split()
+        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner="" if owner == "-" else owner))
+    return namespaces
+
+
+def _stock(host: Host, device: Path) -> dict[str, Any]:
+    instances = entries(device / "nvme")
+    if not instances:
+        return {}
+    instance = instances[0]
+    return {
+        "serial": read(instance / "serial") or "",
+        "model": read(instance / "model") or "",
+        "firmware": read(instance / "firmware_rev") or "",
+        "state": read(instance / "state") or "",
+        "admin": f"/dev/{instance.name}",
+        "namespaces": sorted(_stock_namespaces(host, instance), key=lambda namespace: namespace.nsid),
+    }
+
+
+def _stock_namespaces(host: Host, instance: Path) -> list[Namespace]:
+    namespaces = []
+    for entry in entries(instance):
+        match = NAMESPACE_DISK.fullmatch(entry.name)
+        if not match:
+            continue
+        disk = host.path(f"/sys/class/block/{match[1]}{match[2]}")
+        lba_size = read_int(disk / "queue" / "logical_block_size")
+        sectors = read_int(disk / "size")
+        nsid = read_int(disk / "nsid")
+        if nsid is not None and lba_size and sectors is not None:
+            namespaces.append(Namespace(nsid, lba_size, sectors * 512 // lba_size, device=f"/dev/{disk.name}"))
+    return namespaces

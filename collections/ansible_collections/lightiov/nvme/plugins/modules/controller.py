@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: controller
+short_description: Choose the NVMe controllers that belong to LightIOV
+version_added: 0.1.0
+description:
+  - Binds exactly the listed NVMe controllers of the host to the LightIOV driver, now and at every boot,
+    and hands every other controller that LightIOV holds back to the kernel's own C(nvme) driver.
+  - The list is the whole wish for the host; an empty list gives every controller back.
+  - Nothing is chosen by inference. A controller is named by its serial number, its model or its PCI address.
+  - A controller in use is never taken. That is one with a namespace that is mounted, serves as swap space, is
+    part of an active device-mapper or MD device, or is held open by a process.
+  - All selectors are resolved and all checks are made before the first change, so an error leaves the host as it was.
+requirements:
+  - driverctl
+  - kmod
+author:
+  - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.attributes
+options:
+  controllers:
+    description:
+      - The controllers that belong to LightIOV, and no others.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      serial:
+        description:
+          - Serial number, as C(nvme list) and RV(lightiov.nvme.controller_info#module:controllers[].serial) show it.
+          - Exactly one of O(controllers[].serial), O(controllers[].model) and O(controllers[].address) is required.
+        type: str
+      model:
+        description:
+          - Model, compared as a whole. Selects every controller of that model.
+        type: str
+      address:
+        description:
+          - PCI address with domain, such as V(0000:01:00.0).
+        type: str
+  force:
+    description:
+      - Also take a controller with a namespace that carries an inactive LVM physical volume, RAID member,
+        ZFS member or encrypted volume, and also release a controller that has mdevs, as long as no VM has them open.
+      - What is in use now is refused even so.
+    type: bool
+    default: false
+seealso:
+  - module: lightiov.nvme.controller_info
+  - module: lightiov.nvme.mdev
+"""
+
+EXAMPLES = r"""
+- name: Give two SSDs to LightIOV
+  lightiov.nvme.controller:
+    controllers:
+      - serial: S5XANA0R700001
+      - address: "0000:c1:00.0"
+
+- name: Hand every controller back to the stock driver
+  lightiov.nvme.controller:
+    controllers: []
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: C(bind), C(release), C(persist) or C(forget); the latter two change only what happens at boot.
+      type: str
+      sample: bind
+    object:
+      description: PCI address of the controller.
+      type: str
+      sample: "0000:01:00.0"
+    serial:
+      description: Serial number of the controller, if a driver reports it.
+      type: str
+      sample: S5XANA0R700001
+controllers:
+  description: All NVMe controllers of the host after the run, or as they would be after it in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: PCI address.
+      type: str
+      sample: "0000:01:00.0"
+    serial:
+      description: Serial number, empty when no driver reports it.
+      type: str
+      sample: S5XANA0R700001
+    model:
+      description: Model, empty when no driver reports it.
+      type: str
+      sample: QEMU NVMe Ctrl
+    driver:
+      description: Bound PCI driver, empty when there is none.
+      type: str
+      sample: lightiov
+    override:
+      description: Driver that driverctl binds at boot, empty when there is none.
+      type: str
+      sample: lightiov
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import controller
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+
+
+def main() -> None:
+    one = ["serial", "model", "address"]
+    module = AnsibleModule(
+        argument_spec={
+            "controllers": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {name: {"type": "str"} for name in one},
+                "mutually_exclusive": [one],
+                "required_one_of": [one],
+            },
+            "force": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    execute(
+        module,
+        lambda: controller.plan(
+            Host(),
+            selectors=[controller.Selector.parse(options) for options in module.params["controllers"]],
+            force=module.params["force"],
+            predict=module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
