@@ -1,0 +1,97 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the LightIOV mdevs of a host are and do now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
+    MDEV_DEVICES,
+    Active,
+    Attributes,
+    Definition,
+    active_mdevs,
+    definitions,
+    is_ours,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import controllers
+
+
+@dataclass(frozen=True)
+class MdevState:
+    uuid: str
+    parent: str
+    address: str
+    type: str
+    active: bool
+    defined: bool
+    autostart: bool
+    tenant: str
+    queue_pairs: int
+    namespaces: list[int]
+    state: str = ""
+    queues: list[dict[str, int | None]] = field(default_factory=list)
+    window: dict[str, str] | None = None
+    statistics: dict[str, int | None] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def mdev_states(host: Host) -> list[MdevState]:
+    serials = {controller.address: controller.serial for controller in controllers(host)}
+    defined = {one.uuid: one for one in definitions(host) if is_ours(one.type)}
+    active = {one.uuid: one for one in active_mdevs(host) if is_ours(one.type)}
+    # What exists wins over what is defined.
+    mdevs = {**{uuid: _stopped(one) for uuid, one in defined.items()}, **active}
+    return [
+        MdevState(
+            uuid=uuid,
+            parent=serials.get(mdev.address, ""),
+            address=mdev.address,
+            type=mdev.type,
+            active=uuid in active,
+            defined=uuid in defined,
+            autostart=uuid in defined and defined[uuid].autostart,
+            tenant=mdev.attributes.tenant,
+            queue_pairs=mdev.attributes.queue_pairs,
+            namespaces=list(mdev.attributes.namespaces),
+            state=mdev.state,
+            **_details(host.path(f"{MDEV_DEVICES}/{uuid}")),
+        )
+        for uuid, mdev in sorted(mdevs.items())
+    ]
+
+
+def _stopped(definition: Definition) -> Active:
+    attributes = Attributes.parse(dict(definition.attributes))
+    return Active(definition.uuid, definition.address, definition.type, attributes, state="")
+
+
+def _details(device: Path) -> dict[str, Any]:
+    """What only an mdev that exists has."""
+    return {
+        "queues": parse_queues(read(device / "queues") or ""),
+        "window": parse_window(read(device / "window") or "-"),
+        "statistics": {counter.name: read_int(counter) for counter in entries(device / "statistics")},
+    }
+
+
+def parse_queues(text: str) -> list[dict[str, int | None]]:
+    """The driver's attribute: "index hw_qid vector entries" a line, "-" for entries of a ring that is not there."""
+    names = ("index", "hw_qid", "vector", "entries")
+    return [
+        {name: int(word) if word.isdigit() else None for name, word in zip(names, line.split())}
+        for line in text.splitlines()
+    ]
+
+
+def parse_window(text: str) -> dict[str, str] | None:
+    """The driver's attribute: "0xBASE 0xSIZE", "-" for none."""
+    base, _space, size = text.partition(" ")
+    return {"base": base, "size": size} if size else None

@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mdev_info
+short_description: List the LightIOV mediated devices of a host
+version_added: 0.1.0
+description:
+  - Returns every LightIOV mediated device (mdev) that exists or is defined on the host, with its attributes, state,
+    hardware queues, window and statistics.
+author:
+  - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.attributes.info
+options: {}
+seealso:
+  - module: lightiov.nvme.mdev
+"""
+
+EXAMPLES = r"""
+- name: Look at the mdevs
+  lightiov.nvme.mdev_info:
+  register: lightiov
+
+- name: Show the hardware queue IDs of each
+  ansible.builtin.debug:
+    msg: "{{ item.uuid }} has {{ item.queues | map(attribute='hw_qid') | join(' ') }}"
+  loop: "{{ lightiov.mdevs }}"
+  loop_control:
+    label: "{{ item.uuid }}"
+"""
+
+RETURN = r"""
+mdevs:
+  description: LightIOV mdevs that exist or are defined, by UUID.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID.
+      type: str
+      sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
+    parent:
+      description: Serial number of the controller, empty when it is not there.
+      type: str
+      sample: S5XANA0R700001
+    address:
+      description: PCI address of the controller.
+      type: str
+      sample: "0000:01:00.0"
+    type:
+      description: Type of the mdev.
+      type: str
+      sample: lightiov-passthrough
+    active:
+      description: Whether it exists now.
+      type: bool
+      sample: true
+    defined:
+      description: Whether mdevctl has a definition of it.
+      type: bool
+      sample: true
+    autostart:
+      description: Whether the definition is started at boot.
+      type: bool
+      sample: true
+    tenant:
+      description: Tenant.
+      type: str
+      sample: blue
+    queue_pairs:
+      description: Reserved hardware I/O queue pairs.
+      type: int
+      sample: 2
+    namespaces:
+      description: NSIDs.
+      type: list
+      elements: int
+      sample: [1]
+    state:
+      description: C(closed), C(open), C(ready), C(quarantined) or C(lost), empty when it does not exist now.
+      type: str
+      sample: ready
+    queues:
+      description: Its queue pairs, empty when it does not exist now.
+      type: list
+      elements: dict
+      contains:
+        index:
+          description: Number of the queue pair in the mdev.
+          type: int
+          sample: 0
+        hw_qid:
+          description: Queue ID on the controller.
+          type: int
+          sample: 5
+        vector:
+          description: Interrupt vector of the controller.
+          type: int
+          sample: 5
+        entries:
+          description: Entries of each ring, C(null) while the VM has not created it.
+          type: int
+          sample: 1024
+    window:
+      description: Window of I/O virtual addresses, C(null) while the VM has not opened it.
+      type: dict
+      contains:
+        base:
+          description: First address, in hexadecimal.
+          type: str
+          sample: "0x10000000000"
+        size:
+          description: Bytes, in hexadecimal.
+          type: str
+          sample: "0x40000000"
+    statistics:
+      description: Counters since the mdev was created, empty when it does not exist now.
+      type: dict
+      sample:
+        commands: 9
+        doorbell_faults: 1
+        interrupts: 512
+        mmio: 88
+        pinned_bytes: 536870912
+        queues_created: 2
+        resets: 1
+        revocations: 0
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils.mdev_state import mdev_states
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    try:
+        module.exit_json(mdevs=[state.to_dict() for state in mdev_states(Host())])
+    except LightiovError as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
