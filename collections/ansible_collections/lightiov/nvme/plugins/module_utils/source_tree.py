@@ -1,0 +1,58 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A directory of kernel module source: what of it counts, its content, and a copy of it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+CONF = "dkms.conf"
+# What a kernel build leaves behind in its source directory.
+BUILD_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order", ".tmp_*")
+
+
+def files(directory: Path, exclude: Iterable[str] = (), conf: str = CONF) -> dict[str, Path]:
+    """Files that make up the source, by path relative to it; `conf` takes the place of dkms.conf."""
+    patterns = (*BUILD_PRODUCTS, *exclude)
+    found: dict[str, Path] = {}
+    for path in sorted(directory.rglob("*")):
+        relative = path.relative_to(directory)
+        if path.is_file() and not any(fnmatch(part, pattern) for part in relative.parts for pattern in patterns):
+            found[relative.as_posix()] = path
+    if (directory / conf).is_file():
+        found[CONF] = directory / conf
+    return found
+
+
+def digest(tree: Mapping[str, Path]) -> str:
+    """The same for two trees exactly if they have the same files with the same content."""
+    total = hashlib.sha256()
+    for relative in sorted(tree):
+        content = hashlib.sha256(tree[relative].read_bytes()).hexdigest()
+        total.update(f"{content} {relative}\n".encode())
+    return total.hexdigest()
+
+
+def copy(tree: Mapping[str, Path], destination: Path) -> None:
+    """Replace a directory by a copy of the tree, which appears whole or not at all."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    # A hidden name, which dkms does not take for a package.
+    temporary = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
+    try:
+        temporary.chmod(0o755)
+        for relative, path in tree.items():
+            target = temporary / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        if destination.exists():
+            shutil.rmtree(destination)
+        temporary.rename(destination)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
