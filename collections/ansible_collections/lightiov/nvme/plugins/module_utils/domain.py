@@ -1,0 +1,238 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mdev host devices of libvirt domains: plan and act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils import domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, wait_until
+from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import active_mdevs, definitions, is_ours
+from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
+
+try:
+    import libvirt
+except ImportError:
+    libvirt = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A domain and all LightIOV mdevs that it should have."""
+
+    name: str
+    mdevs: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> Wanted:
+        return cls(options["name"], tuple(canonical(uuid) for uuid in options["mdevs"]))
+
+
+@dataclass(frozen=True)
+class Mdevs:
+    """What the host knows about mdevs: types by UUID, and which exist now."""
+
+    types: Mapping[str, str]
+    active: frozenset[str]
+
+    @classmethod
+    def of(cls, host: Host) -> Mdevs:
+        active = {mdev.uuid: mdev.type for mdev in active_mdevs(host)}
+        defined = {one.uuid: one.type for one in definitions(host)}
+        return cls({**defined, **active}, frozenset(active))
+
+    def owns(self, uuid: str, alias: str) -> bool:
+        return domain_xml.is_marked(alias) or is_ours(self.types.get(uuid, ""))
+
+    def owned(self, xml: str) -> list[str]:
+        return [uuid for uuid, alias in domain_xml.mdevs(xml).items() if self.owns(uuid, alias)]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain of libvirt; `handle` is a virDomain."""
+
+    handle: Any
+
+    @property
+    def name(self) -> str:
+        return str(self.handle.name())
+
+    @property
+    def active(self) -> bool:
+        return bool(self.handle.isActive())
+
+    @property
+    def persistent(self) -> bool:
+        return bool(self.handle.isPersistent())
+
+    @property
+    def scopes(self) -> list[str]:
+        """Where a change must be made; the running domain first, because only it can refuse."""
+        return ["live"] * self.active + ["config"] * self.persistent
+
+    def xml(self, scope: str) -> str:
+        return str(self.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if scope == "config" else 0))
+
+    def mdevs(self, scope: str) -> dict[str, str]:
+        return domain_xml.mdevs(self.xml(scope))
+
+    def attach(self, uuid: str, scope: str) -> None:
+        try:
+            self.handle.attachDeviceFlags(domain_xml.hostdev(uuid), _flags(scope))
+        except libvirt.libvirtError as error:
+            raise LightiovError(
+                f"mdev {uuid} was not attached to domain {self.name} ({scope}): {_remedy(error)} "
+                f"({error.get_error_message()})"
+            ) from error
+
+    def detach(self, uuid: str, scope: str, timeout: int) -> None:
+        try:
+            self.handle.detachDeviceFlags(domain_xml.hostdev(uuid), _flags(scope))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_DEVICE_MISSING:
+                raise LightiovError(
+                    f"mdev {uuid} was not detached from domain {self.name} ({scope}): see the log of libvirtd "
+                    f"({error.get_error_message()})"
+                ) from error
+        # libvirt only asks the guest; the device is gone when the guest has let it go.
+        if not wait_until(lambda: uuid not in self.mdevs(scope), timeout):
+            raise LightiovError(
+                f"mdev {uuid} is still attached to domain {self.name} after {timeout} seconds, because its guest does "
+                "not let it go: unmount its disks in the guest, or stop the domain"
+            )
+
+
+def _flags(scope: str) -> int:
+    return int(libvirt.VIR_DOMAIN_AFFECT_LIVE if scope == "live" else libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+
+
+def _remedy(error: Any) -> str:
+    if "No more available PCI" in error.get_error_message():
+        return "give its machine another pcie-root-port and start it anew"
+    return "see the log of libvirtd and of the domain"
+
+
+@contextmanager
+def _connection_errors(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise LightiovError(
+            f"libvirt at {uri} does not answer as it should: check that it is installed and runs "
+            f"({error.get_error_message()})"
+        ) from error
+
+
+def _domains(uri: str, result: Plan) -> dict[str, Domain]:
+    """All domains by name; none in check mode where libvirt is not there yet."""
+    if libvirt is None:
+        result.refuse(
+            f"libvirt at {uri} cannot be used, because its Python binding is missing: install python3-libvirt"
+        )
+        return {}
+    # Errors come as exceptions; libvirt would print them as well.
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    try:
+        with _connection_errors(uri):
+            return {domain.name: domain for domain in map(Domain, libvirt.open(uri).listAllDomains())}
+    except LightiovError as error:
+        result.refuse(str(error))
+        return {}
+
+
+def _check_list(wanted: Sequence[Wanted]) -> None:
+    names: set[str] = set()
+    users: dict[str, str] = {}
+    for one in wanted:
+        if one.name in names:
+            raise LightiovError(f"Domain {one.name} is listed twice: list each domain once")
+        names.add(one.name)
+        for uuid in one.mdevs:
+            if uuid in users:
+                raise LightiovError(
+                    f"mdev {uuid} is given to domain {users[uuid]} and again to domain {one.name}: give each mdev once"
+                )
+            users[uuid] = one.name
+
+
+def _check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, Domain], result: Plan) -> None:
+    listed = {one.name for one in wanted}
+    elsewhere = {
+        uuid: domain.name
+        for domain in present.values()
+        if domain.name not in listed
+        for scope in domain.scopes
+        for uuid in domain.mdevs(scope)
+    }
+    for one in wanted:
+        domain = present.get(one.name)
+        for uuid in one.mdevs:
+            mdev_type = known.types.get(uuid)
+            if mdev_type is not None and not is_ours(mdev_type):
+                raise LightiovError(
+                    f"mdev {uuid} is not one of LightIOV, its type is {mdev_type}: do not list it for domain {one.name}"
+                )
+            if uuid in elsewhere:
+                raise LightiovError(
+                    f"mdev {uuid} cannot go to domain {one.name}, because domain {elsewhere[uuid]} has it: "
+                    f"list {elsewhere[uuid]} as well, without the mdev"
+                )
+            if mdev_type is None or (domain and domain.active and uuid not in known.active):
+                result.refuse(
+                    f"mdev {uuid} cannot go to domain {one.name}, because it does not exist on this host: "
+                    "make it with lightiov.nvme.mdev"
+                )
+
+
+def plan(host: Host, uri: str, wanted: Sequence[Wanted], timeout: int, predict: bool) -> Plan:
+    """What makes the LightIOV mdevs of each listed domain exactly those wanted."""
+    result = Plan(predict=predict)
+    _check_list(wanted)
+    present = _domains(uri, result)
+    known = Mdevs.of(host)
+    with _connection_errors(uri):
+        _check_mdevs(wanted, known, present, result)
+        attaching: list[tuple[Domain, str, str]] = []
+        before, after = [], []
+        for one in wanted:
+            domain = present.get(one.name)
+            if domain is None:
+                result.refuse(f"Domain {one.name} does not exist: define it first, or correct its name")
+                for uuid in one.mdevs:
+                    result.add("attach", uuid, _never, domain=one.name, scope="config")
+                after.append(_show(one.name, False, one.mdevs))
+                continue
+            for scope in domain.scopes:
+                has = domain.mdevs(scope)
+                for uuid in [uuid for uuid, alias in has.items() if known.owns(uuid, alias) and uuid not in one.mdevs]:
+                    detach = partial(domain.detach, uuid, scope, timeout)
+                    result.add("detach", uuid, detach, domain=one.name, scope=scope)
+                attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in has]
+            has_now = known.owned(domain.xml(domain.scopes[-1]))
+            before.append(_show(one.name, domain.active, has_now))
+            after.append(_show(one.name, domain.active, one.mdevs))
+    # An mdev may go from one listed domain to another, so all are detached first.
+    for domain, uuid, scope in attaching:
+        result.add("attach", uuid, partial(domain.attach, uuid, scope), domain=domain.name, scope=scope)
+    result.before = {"domains": before}
+    result.after = {"domains": after}
+    result.returned = result.after
+    return result
+
+
+def _never() -> None:
+    """Stands for a change that only check mode foresees."""
+    raise AssertionError("a domain that does not exist was changed")
+
+
+def _show(name: str, active: bool, uuids: Sequence[str]) -> dict[str, Any]:
+    return {"name": name, "active": active, "mdevs": sorted(uuids)}

@@ -1,0 +1,153 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: domain_mdev
+short_description: Manage the mediated devices of libvirt domains
+version_added: 0.1.0
+description:
+  - Makes the LightIOV mediated devices (mdevs) of each listed domain exactly those listed, in its persistent
+    definition and, while it runs, by hot plug in the live domain.
+  - Only the host devices of LightIOV mdevs are compared and changed, by UUID and against the inactive XML.
+    All other elements of a domain, mdevs of other drivers and PCI host devices included, are left alone.
+    A host device is LightIOV's when its alias starts with C(ua-lightiov-), which the module gives to each that it
+    adds, or when mdevctl or sysfs says that its type starts with C(lightiov-).
+  - Domains that are not listed are not changed.
+  - A live domain must have a free hot-plug port (C(pcie-root-port) on the C(q35) machine) for each mdev that it gets.
+  - All domains are checked before the first is changed.
+requirements:
+  - python3-libvirt
+author:
+  - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.attributes
+options:
+  domains:
+    description:
+      - The domains to look after.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the domain.
+        type: str
+        required: true
+      mdevs:
+        description:
+          - UUIDs of the LightIOV mdevs that the domain has, and no others. An empty list detaches all.
+        type: list
+        elements: str
+        required: true
+  uri:
+    description:
+      - Connection to libvirt.
+    type: str
+    default: qemu:///system
+  timeout:
+    description:
+      - Seconds to wait for the guest of a running domain to give up one mdev.
+    type: int
+    default: 30
+seealso:
+  - module: lightiov.nvme.mdev
+notes:
+  - In check mode a domain or mdev that is not there is taken as one that a preceding task would have made.
+"""
+
+EXAMPLES = r"""
+- name: Give vm1 its disk and take the disk of vm2 away
+  lightiov.nvme.domain_mdev:
+    domains:
+      - name: vm1
+        mdevs:
+          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+      - name: vm2
+        mdevs: []
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: C(attach) or C(detach).
+      type: str
+      sample: attach
+    object:
+      description: UUID of the mdev.
+      type: str
+      sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
+    domain:
+      description: Name of the domain.
+      type: str
+      sample: vm1
+    scope:
+      description: C(live) for the running domain, C(config) for its persistent definition.
+      type: str
+      sample: config
+domains:
+  description: The listed domains after the run, or as they would be after it in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the domain.
+      type: str
+      sample: vm1
+    active:
+      description: Whether it runs.
+      type: bool
+      sample: true
+    mdevs:
+      description: UUIDs of its LightIOV mdevs.
+      type: list
+      elements: str
+      sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import domain
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domains": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "mdevs": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+            "uri": {"type": "str", "default": "qemu:///system"},
+            "timeout": {"type": "int", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    execute(
+        module,
+        lambda: domain.plan(
+            Host(),
+            uri=module.params["uri"],
+            wanted=[domain.Wanted.parse(options) for options in module.params["domains"]],
+            timeout=module.params["timeout"],
+            predict=module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
