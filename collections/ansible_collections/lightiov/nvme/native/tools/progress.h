@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How far a long copy is, on a terminal. */
+#ifndef LIOV_PROGRESS_H
+#define LIOV_PROGRESS_H
+
+#include "types.h"
+
+struct progress {
+	bool shown;
+	u64 total;
+	u64 started;
+	u64 next;
+};
+
+/* Shows nothing unless standard error is a terminal. */
+void progress_start(struct progress *p, u64 total);
+void progress_update(struct progress *p, u64 done);
+void progress_finish(struct progress *p);
+
+#endif

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * provoke: does what an owner may do at the worst moment, and checks that the
+ * host answers as the ABI says.  It only ever reads the namespace.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "io.h"
+#include "mailbox.h"
+#include "nvme.h"
+#include "options.h"
+#include "util.h"
+
+struct load {
+	struct session *s;
+	bool doomed;
+	u64 random;
+	u64 left;
+	int status;
+	atomic_bool cancel;
+	atomic_ullong completed;
+};
+
+static enum io_next load_next(void *arg, u32 queue, struct io_request *rq)
+{
+	struct load *l = arg;
+
+	(void)queue;
+	if (!l->left)
+		return IO_END;
+	l->left--;
+	rq->opcode = NVME_READ;
+	rq->lba = random_next(&l->random) % l->s->ns.lba_count;
+	rq->blocks = 1;
+	return IO_SUBMIT;
+}
+
+static bool load_done(void *arg, u32 queue, const struct io_request *rq)
+{
+	struct load *l = arg;
+
+	(void)queue;
+	(void)rq;
+	atomic_fetch_add(&l->completed, 1);
+	return true;
+}
+
+static void *run_load(void *arg)
+{
+	struct load *l = arg;
+	const struct io_workload w = {
+		.next = load_next,
+		.done = load_done,
+		.arg = l,
+		.quiet = l->doomed,
+		.cancel = &l->cancel,
+	};
+
+	l->status = io_run(l->s, &w, 1);
+	return NULL;
+}
+
+static int unmap(struct session *s)
+{
+	return device_unmap_memory(&s->dev, MEMORY_GPA, s->mem.size);
+}
+
+static int reset(struct session *s)
+{
+	return device_reset(&s->dev);
+}
+
+/* Runs @provocation while commands are in flight. */
+static int under_load(struct session *s, int (*provocation)(struct session *))
+{
+	const struct timespec nap = { .tv_nsec = 10 * NSEC_PER_MSEC };
+	u64 deadline = now_ns() + s->limits.timeout_ms * NSEC_PER_MSEC;
+	struct load l = {
+		.s = s,
+		.doomed = true,
+		.random = 1,
+		.left = ~0ull,
+	};
+	pthread_t thread;
+	int status;
+
+	if (pthread_create(&thread, NULL, run_load, &l))
+		return fail(STATUS_USAGE, "cannot start a thread; stop others");
+	while (atomic_load(&l.completed) < 2 * s->config.depth &&
+	       now_ns() < deadline)
+		nanosleep(&nap, NULL);
+	status = provocation(s);
+	atomic_store(&l.cancel, true);
+	pthread_join(thread, NULL);
+	return status;
+}
+
+/* After a provocation the device must work again from its reset on. */
+static int works_again(struct session *s)
+{
+	struct load l = { .s = s, .random = 2, .left = 8 * s->config.depth };
+	int status;
+
+	status = session_restart(s);
+	if (status)
+		return status;
+	run_load(&l);
+	return l.status;
+}
+
+static int expect(const struct session *s, const char *what, u32 got, u32 want)
+{
+	if (got == want)
+		return STATUS_OK;
+	return fail(STATUS_IO,
+		    "mdev %s: %s answers %u instead of %u; report this as a defect of lightiov_host",
+		    s->dev.uuid, what, got, want);
+}
+
+static int provoke_unmap(struct session *s)
+{
+	u32 lost;
+	int status;
+
+	status = under_load(s, unmap);
+	if (status)
+		return status;
+	lost = register_read(&s->dev, LIOV_REG_STATUS) &
+	       LIOV_STATUS_QUEUES_LOST;
+	status = expect(s, "STATUS after VFIO_IOMMU_UNMAP_DMA", lost,
+			LIOV_STATUS_QUEUES_LOST);
+	if (status)
+		return status;
+	return expect(s, "CREATE_QUEUE without memory",
+		      mailbox_try(&s->dev, LIOV_CMD_CREATE_QUEUE, 0,
+				  MEMORY_GPA, MEMORY_GPA, 2),
+		      LIOV_RESULT_QUEUES_LOST);
+}
+
+static int provoke_reset(struct session *s)
+{
+	int status = under_load(s, reset);
+
+	if (status)
+		return status;
+	return expect(s, "DELETE_QUEUE after a reset",
+		      mailbox_try(&s->dev, LIOV_CMD_DELETE_QUEUE, 0, 0, 0, 0),
+		      LIOV_RESULT_NOT_FOUND);
+}
+
+/* Commands no sane owner sends, to a device with a window and its queues. */
+static int provoke_mailbox(struct session *s)
+{
+	const u64 page = s->limits.page_size;
+	const u64 end = MEMORY_GPA + s->mem.size;
+	const u64 nowhere = ~0ull - page + 1;
+	const struct {
+		const char *what;
+		u32 command;
+		u64 args[4];
+		u32 want;
+	} cases[] = {
+		{ "an unknown command", 99, { 0 }, LIOV_RESULT_INVALID },
+		{ "a second OPEN_WINDOW", LIOV_CMD_OPEN_WINDOW, { page },
+		  LIOV_RESULT_BUSY },
+		{ "ADD_MEMORY of nothing", LIOV_CMD_ADD_MEMORY, { end, 0 },
+		  LIOV_RESULT_INVALID },
+		{ "ADD_MEMORY of half a page", LIOV_CMD_ADD_MEMORY,
+		  { MEMORY_GPA, page / 2 }, LIOV_RESULT_INVALID },
+		{ "ADD_MEMORY of too much", LIOV_CMD_ADD_MEMORY,
+		  { 0, LIOV_MAX_ADD + page }, LIOV_RESULT_INVALID },
+		{ "ADD_MEMORY that wraps around", LIOV_CMD_ADD_MEMORY,
+		  { nowhere, 2 * page }, LIOV_RESULT_INVALID },
+		{ "ADD_MEMORY outside the window", LIOV_CMD_ADD_MEMORY,
+		  { nowhere, page }, LIOV_RESULT_INVALID },
+		{ "ADD_MEMORY of added memory", LIOV_CMD_ADD_MEMORY,
+		  { MEMORY_GPA, page }, LIOV_RESULT_BUSY },
+		{ "REMOVE_MEMORY of what is not there", LIOV_CMD_REMOVE_MEMORY,
+		  { 0, page }, LIOV_RESULT_NOT_FOUND },
+		{ "CREATE_QUEUE of a queue there is", LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA, MEMORY_GPA + page, 2 }, LIOV_RESULT_BUSY },
+		{ "CREATE_QUEUE beyond the last", LIOV_CMD_CREATE_QUEUE,
+		  { s->limits.queue_pairs, MEMORY_GPA, MEMORY_GPA + page, 2 },
+		  LIOV_RESULT_INVALID },
+		{ "DELETE_QUEUE beyond the last", LIOV_CMD_DELETE_QUEUE,
+		  { ~0ull }, LIOV_RESULT_INVALID },
+		{ "DELETE_QUEUE", LIOV_CMD_DELETE_QUEUE, { 0 },
+		  LIOV_RESULT_OK },
+		{ "DELETE_QUEUE once more", LIOV_CMD_DELETE_QUEUE, { 0 },
+		  LIOV_RESULT_NOT_FOUND },
+		{ "CREATE_QUEUE of one entry", LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA, MEMORY_GPA + page, 1 },
+		  LIOV_RESULT_INVALID },
+		{ "CREATE_QUEUE of too many entries", LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA, MEMORY_GPA + page,
+		    s->limits.queue_entries + 1ull }, LIOV_RESULT_INVALID },
+		{ "CREATE_QUEUE with a ring off its page",
+		  LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA + 64, MEMORY_GPA + page, 2 },
+		  LIOV_RESULT_INVALID },
+		{ "CREATE_QUEUE with a ring outside memory",
+		  LIOV_CMD_CREATE_QUEUE, { 0, end, MEMORY_GPA, 2 },
+		  LIOV_RESULT_INVALID },
+		{ "CREATE_QUEUE with a ring that crosses its end",
+		  LIOV_CMD_CREATE_QUEUE, { 0, end - page, MEMORY_GPA, 65 },
+		  LIOV_RESULT_INVALID },
+		{ "CREATE_QUEUE with a ring that wraps around",
+		  LIOV_CMD_CREATE_QUEUE, { 0, nowhere, MEMORY_GPA, 128 },
+		  LIOV_RESULT_INVALID },
+	};
+	size_t i;
+	int status;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		u32 got = mailbox_try(&s->dev, cases[i].command,
+				      cases[i].args[0], cases[i].args[1],
+				      cases[i].args[2], cases[i].args[3]);
+
+		status = expect(s, cases[i].what, got, cases[i].want);
+		if (status)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct session *s);
+} provocations[] = {
+	{ "unmap", provoke_unmap },
+	{ "reset", provoke_reset },
+	{ "mailbox", provoke_mailbox },
+};
+
+int cmd_provoke(const struct options *o)
+{
+	struct session s;
+	size_t i;
+	int status;
+
+	for (i = 0; i < ARRAY_SIZE(provocations); i++) {
+		if (!strcmp(provocations[i].name, o->operand))
+			break;
+	}
+	if (i == ARRAY_SIZE(provocations))
+		return fail(STATUS_USAGE,
+			    "provoke: '%s' is unknown; choose unmap, reset or mailbox",
+			    o->operand);
+	status = options_session(o, &s, 1, 4 * KIB);
+	if (status)
+		return status;
+	status = provocations[i].run(&s);
+	if (!status)
+		status = works_again(&s);
+	session_close(&s);
+	if (!status)
+		printf("provoke %s: the host answered as it must\n",
+		       o->operand);
+	return status;
+}

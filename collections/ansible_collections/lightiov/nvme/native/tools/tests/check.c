@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tests of what needs no device: pattern, histogram, PRPs, numbers. */
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../histogram.h"
+#include "../nvme.h"
+#include "../pattern.h"
+#include "../prp.h"
+#include "../util.h"
+
+static u32 failures;
+
+#define CHECK(condition)						\
+	do {								\
+		if (!(condition)) {					\
+			printf("%s:%d: not so: %s\n", __FILE__,		\
+			       __LINE__, #condition);			\
+			failures++;					\
+		}							\
+	} while (0)
+
+#define BLOCK 4096
+
+static enum pattern_fault fault_of(const void *block, u64 seed, u64 lba)
+{
+	return pattern_check(block, BLOCK, seed, lba).fault;
+}
+
+static void test_pattern(void)
+{
+	static __le64 block[BLOCK / sizeof(__le64)];
+	u8 *bytes = (u8 *)block;
+	struct pattern_report report;
+	char text[128];
+	u32 i;
+
+	CHECK(fault_of(block, 0, 0) == PATTERN_ABSENT);
+	pattern_fill(block, BLOCK, 7, 1000);
+	CHECK(fault_of(block, 7, 1000) == PATTERN_OK);
+	CHECK(le64toh(block[0]) == PATTERN_MAGIC);
+	CHECK(!memcmp(bytes, "LIOVPATT", 8));
+	CHECK(le64toh(block[1]) == 7 && le64toh(block[2]) == 1000);
+
+	/* Whose data it is, and where it belongs, can be told from it. */
+	report = pattern_check(block, BLOCK, 8, 1000);
+	CHECK(report.fault == PATTERN_FOREIGN && report.seed == 7);
+	pattern_describe(&report, text, sizeof(text));
+	CHECK(strstr(text, "seed 7"));
+	report = pattern_check(block, BLOCK, 7, 1001);
+	CHECK(report.fault == PATTERN_MISPLACED && report.lba == 1000);
+
+	/* Any wrong byte is found, and named, wherever it is. */
+	for (i = 0; i < BLOCK; i++) {
+		bytes[i] ^= 0x40;
+		report = pattern_check(block, BLOCK, 7, 1000);
+		CHECK(report.fault != PATTERN_OK);
+		if (i >= 32)
+			CHECK(report.fault == PATTERN_DAMAGED &&
+			      report.offset <= i);
+		bytes[i] ^= 0x40;
+	}
+	CHECK(fault_of(block, 7, 1000) == PATTERN_OK);
+
+	/* Neither neighbours nor owners share their contents. */
+	CHECK(block[10] != 0);
+	pattern_fill(block, 512, 7, 1001);
+	CHECK(pattern_check(block, 512, 7, 1001).fault == PATTERN_OK);
+	CHECK(fault_of(block, 7, 1001) == PATTERN_DAMAGED);
+}
+
+static void test_histogram(void)
+{
+	static struct histogram h, other, empty;
+	u64 i;
+
+	CHECK(histogram_percentile(&empty, 99) == 0);
+	CHECK(histogram_mean(&empty) == 0);
+
+	for (i = 1; i <= 1000000; i++)
+		histogram_add(i % 2 ? &h : &other, i);
+	histogram_merge(&h, &other);
+	histogram_merge(&h, &empty);
+	CHECK(h.count == 1000000);
+	CHECK(h.min == 1 && h.max == 1000000);
+	CHECK(histogram_mean(&h) == 500000.5);
+	for (i = 1; i <= 99; i++) {
+		u64 exact = i * 10000;
+		u64 found = histogram_percentile(&h, (double)i);
+
+		CHECK(found >= exact && found - exact <= exact / 32);
+	}
+	CHECK(histogram_percentile(&h, 100) == h.max);
+
+	/* Small values are exact, the largest possible has a place. */
+	memset(&h, 0, sizeof(h));
+	for (i = 0; i < 32; i++)
+		histogram_add(&h, i);
+	CHECK(histogram_percentile(&h, 50) == 15);
+	histogram_add(&h, ~0ull);
+	CHECK(h.buckets[HISTOGRAM_BUCKETS - 1] == 1);
+	CHECK(histogram_percentile(&h, 100) == ~0ull);
+}
+
+static void test_prp(void)
+{
+	const u32 page = 4096;
+	const u64 base = 0x12340000000ull, list_iova = 0x777000;
+	static __le64 list[513];
+	struct prp prp;
+	u32 i;
+
+	memset(list, 0xee, sizeof(list));
+	prp = prp_build(base, page, page, list, list_iova);
+	CHECK(prp.prp1 == base && prp.prp2 == 0);
+	prp = prp_build(base + 512, page - 512, page, list, list_iova);
+	CHECK(prp.prp1 == base + 512 && prp.prp2 == 0);
+	prp = prp_build(base + 512, page, page, list, list_iova);
+	CHECK(prp.prp1 == base + 512 && prp.prp2 == base + page);
+	prp = prp_build(base, 2 * page, page, list, list_iova);
+	CHECK(prp.prp1 == base && prp.prp2 == base + page);
+	CHECK(list[0] == 0xeeeeeeeeeeeeeeee);
+
+	prp = prp_build(base, 2 * page + 512, page, list, list_iova);
+	CHECK(prp.prp1 == base && prp.prp2 == list_iova);
+	CHECK(le64toh(list[0]) == base + page);
+	CHECK(le64toh(list[1]) == base + 2 * page);
+	CHECK(list[2] == 0xeeeeeeeeeeeeeeee);
+
+	/* The largest transfer fills the page and no more, at any offset. */
+	CHECK(prp_max_bytes(page) == 2 * MIB);
+	prp = prp_build(base + 512, prp_max_bytes(page), page, list, list_iova);
+	CHECK(prp.prp1 == base + 512 && prp.prp2 == list_iova);
+	for (i = 0; i < 512; i++)
+		CHECK(le64toh(list[i]) == base + (i + 1ull) * page);
+	CHECK(list[512] == 0xeeeeeeeeeeeeeeee);
+}
+
+static void test_numbers(void)
+{
+	u64 value;
+
+	CHECK(parse_number("0", &value) && value == 0);
+	CHECK(parse_number("4k", &value) && value == 4096);
+	CHECK(parse_number("0x10", &value) && value == 16);
+	CHECK(parse_number("2G", &value) && value == 2ull << 30);
+	CHECK(parse_number("18446744073709551615", &value) && value == ~0ull);
+	CHECK(!parse_number("18446744073709551616", &value));
+	CHECK(!parse_number("18446744073709551615K", &value));
+	CHECK(!parse_number("", &value));
+	CHECK(!parse_number("-1", &value));
+	CHECK(!parse_number(" 1", &value));
+	CHECK(!parse_number("1KB", &value));
+	CHECK(!parse_number("1x", &value));
+	CHECK(align_up(1, 4096) == 4096 && align_up(4096, 4096) == 4096);
+}
+
+int main(void)
+{
+	test_pattern();
+	test_histogram();
+	test_prp();
+	test_numbers();
+	if (failures) {
+		printf("%u checks failed\n", failures);
+		return 1;
+	}
+	printf("pattern, histogram, PRPs, numbers: as they should be\n");
+	return 0;
+}

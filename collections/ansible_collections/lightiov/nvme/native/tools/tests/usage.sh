@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Every refusal that needs no device is one sentence on standard error and exit status 2.
+liov=$1
+unknown=00000000-0000-4000-8000-000000000000
+failures=0
+
+refuses() {
+	want=$1
+	shift
+	said=$("$liov" "$@" 2>&1 >/dev/null)
+	status=$?
+	case "$status $said" in
+	"2 liov: "*"$want"*) ;;
+	*)
+		echo "liov $*: exit status $status and '$said', not 2 and '$want'"
+		failures=$((failures + 1))
+		;;
+	esac
+	if [ "$(printf '%s\n' "$said" | wc -l)" -ne 1 ]; then
+		echo "liov $*: more than one line on standard error"
+		failures=$((failures + 1))
+	fi
+}
+
+refuses "is not a command" frobnicate
+refuses "is not a command"
+refuses "takes 1 operand, not 0" identify
+refuses "takes 2 operands, not 1" copy-in $unknown
+refuses "is not a UUID" identify ../../../etc
+refuses "is not a UUID" identify ${unknown}0
+refuses "there is none on this host" identify $unknown
+refuses "there is none on this host" bench $unknown
+refuses "has no option --seconds" identify $unknown --seconds 1
+refuses "'--frob' is unknown" identify $unknown --frob
+refuses "lacks its value" bench $unknown --seconds
+refuses "number from 1 to" bench $unknown --queues 0
+refuses "number from 1 to" bench $unknown --queues 129
+refuses "number from 1 to" verify $unknown --count 0
+refuses "there is no such mode" bench $unknown --mode rw
+refuses "add --yes-destroy-data" bench $unknown --mode randwrite
+refuses "add --yes-destroy-data" verify $unknown
+refuses "exclude each other" verify $unknown --write-only --check-only
+refuses "cannot open it" copy-in $unknown /nonexistent/image
+refuses "choose unmap, reset or mailbox" provoke $unknown earthquake
+
+"$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }
+"$liov" --version | grep -qx "liov 0.1.0" || { echo "liov --version: wrong"; failures=$((failures + 1)); }
+"$liov" help >/dev/full 2>&1 && { echo "liov help: a full disk passes for success"; failures=$((failures + 1)); }
+[ "$failures" -eq 0 ] && echo "usage and refusals: as they should be"
+exit "$((failures > 0))"

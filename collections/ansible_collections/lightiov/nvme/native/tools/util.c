@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "util.h"
+
+int fail(int status, const char *fmt, ...)
+{
+	va_list args;
+
+	/* One sentence of one thread stays in one piece. */
+	flockfile(stderr);
+	fputs("liov: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	funlockfile(stderr);
+	return status;
+}
+
+u64 now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
+}
+
+u64 align_up(u64 value, u64 alignment)
+{
+	return (value + alignment - 1) / alignment * alignment;
+}
+
+/* SplitMix64: any state is a good seed. */
+u64 random_next(u64 *state)
+{
+	u64 z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+bool parse_number(const char *text, u64 *value)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix;
+	unsigned int shift;
+	char *end;
+
+	/* strtoull() would take "-1" and leading blanks. */
+	if (!isdigit((unsigned char)*text))
+		return false;
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	if (errno)
+		return false;
+	if (!*end)
+		return true;
+	suffix = strchr(suffixes, toupper((unsigned char)*end));
+	if (!suffix || end[1])
+		return false;
+	shift = 10 * (unsigned int)(suffix - suffixes + 1);
+	if (*value > ~0ull >> shift)
+		return false;
+	*value <<= shift;
+	return true;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Exit statuses, messages, time and numbers. */
+#ifndef LIOV_UTIL_H
+#define LIOV_UTIL_H
+
+#include "types.h"
+
+/* Every function that can fail returns the exit status it asks for. */
+enum {
+	STATUS_OK = 0,
+	STATUS_IO = 1,		/* I/O or verification failed */
+	STATUS_USAGE = 2,	/* the command line or the environment is wrong */
+};
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_MSEC 1000000ull
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Prints one sentence (object, cause, remedy) and returns @status. */
+__attribute__((format(printf, 2, 3)))
+int fail(int status, const char *fmt, ...);
+
+u64 now_ns(void);
+u64 align_up(u64 value, u64 alignment);
+u64 random_next(u64 *state);
+
+/* Accepts decimal, 0x hexadecimal and the suffixes K, M, G, T (powers of 1024). */
+bool parse_number(const char *text, u64 *value);
+
+#endif
