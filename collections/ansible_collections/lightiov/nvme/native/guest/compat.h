@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences between the kernels the guest driver is built for.  The rest of
+ * the driver is written for the newest; each helper here says in which version
+ * the interface behind it changed.
+ */
+#ifndef LIOV_GUEST_COMPAT_H
+#define LIOV_GUEST_COMPAT_H
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/dma-direct.h>
+#include <linux/pci.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#include <linux/blk-mq-pci.h>
+#endif
+
+/* 6.9: struct bus_dma_region lost the redundant field "offset". */
+static inline void liov_region_set(struct bus_dma_region *region,
+				   phys_addr_t cpu_start, dma_addr_t dma_start,
+				   u64 size)
+{
+	region->cpu_start = cpu_start;
+	region->dma_start = dma_start;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+	region->offset = cpu_start - dma_start;
+#endif
+	/* A reader stops at size 0, so the region exists from here on. */
+	smp_store_release(&region->size, size);
+}
+
+/* 6.13: one helper for all buses. */
+static inline void liov_map_hw_queues(struct blk_mq_queue_map *map,
+				      struct pci_dev *pdev, int first_vector)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+	blk_mq_pci_map_queues(map, pdev, first_vector);
+#else
+	blk_mq_map_hw_queues(map, &pdev->dev, first_vector);
+#endif
+}
+
+/* 6.16: the queue follows from the request. */
+static inline int liov_rq_map_sg(struct request *req, struct scatterlist *sgl)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+	return blk_rq_map_sg(req->q, req, sgl);
+#else
+	return blk_rq_map_sg(req, sgl);
+#endif
+}
+
+/* 6.14: merging is what every driver wants, and the flag went. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define LIOV_TAG_SET_FLAGS \
+	(BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT)
+#else
+#define LIOV_TAG_SET_FLAGS	BLK_MQ_F_NO_SCHED_BY_DEFAULT
+#endif
+
+/* 6.11: limits and features are given when the disk is allocated. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline struct gendisk *
+liov_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
+		bool volatile_cache, void *queuedata)
+{
+	struct gendisk *disk = blk_mq_alloc_disk(set, queuedata);
+	struct request_queue *q;
+
+	if (IS_ERR(disk))
+		return disk;
+
+	q = disk->queue;
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
+	blk_queue_write_cache(q, volatile_cache, volatile_cache);
+	blk_queue_logical_block_size(q, lim->logical_block_size);
+	blk_queue_physical_block_size(q, lim->physical_block_size);
+	blk_queue_virt_boundary(q, lim->virt_boundary_mask);
+	blk_queue_dma_alignment(q, lim->dma_alignment);
+	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
+	blk_queue_max_segments(q, lim->max_segments);
+	blk_queue_max_write_zeroes_sectors(q, lim->max_write_zeroes_sectors);
+	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
+	blk_queue_max_discard_segments(q, lim->max_discard_segments ?: 1);
+	q->limits.discard_granularity = lim->discard_granularity;
+	return disk;
+}
+#else
+static inline struct gendisk *
+liov_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
+		bool volatile_cache, void *queuedata)
+{
+	if (volatile_cache)
+		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	return blk_mq_alloc_disk(set, lim, queuedata);
+}
+#endif
+
+#endif /* LIOV_GUEST_COMPAT_H */

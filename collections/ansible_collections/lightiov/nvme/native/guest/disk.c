@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One block device for each namespace, named and identified as users of NVMe
+ * expect it.
+ */
+#include <linux/blkdev.h>
+#include <linux/uuid.h>
+
+#include "compat.h"
+#include "guest.h"
+
+/* --- identity in sysfs ---------------------------------------------------- */
+
+static struct liov_ns *dev_to_ns(struct device *dev)
+{
+	return dev_to_disk(dev)->private_data;
+}
+
+static ssize_t serial_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%s\n", dev_to_ns(dev)->ldev->serial);
+}
+static DEVICE_ATTR_RO(serial);
+
+static ssize_t model_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%s\n", dev_to_ns(dev)->ldev->model);
+}
+static DEVICE_ATTR_RO(model);
+
+static ssize_t firmware_rev_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", dev_to_ns(dev)->ldev->firmware);
+}
+static DEVICE_ATTR_RO(firmware_rev);
+
+static ssize_t nsid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%u\n", dev_to_ns(dev)->nsid);
+}
+static DEVICE_ATTR_RO(nsid);
+
+static ssize_t nguid_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%pU\n", dev_to_ns(dev)->nguid);
+}
+static DEVICE_ATTR_RO(nguid);
+
+static ssize_t eui_show(struct device *dev, struct device_attribute *attr,
+			char *buf)
+{
+	return sysfs_emit(buf, "%8ph\n", dev_to_ns(dev)->eui64);
+}
+static DEVICE_ATTR_RO(eui);
+
+static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	return sysfs_emit(buf, "%pU\n", dev_to_ns(dev)->uuid);
+}
+static DEVICE_ATTR_RO(uuid);
+
+/* What is worldwide unique of it: the best of what the namespace has. */
+static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct liov_ns *ns = dev_to_ns(dev);
+	int len;
+
+	if (memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
+		len = sysfs_emit(buf, "uuid.%pU", ns->uuid);
+	else if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
+		len = sysfs_emit(buf, "eui.%16phN", ns->nguid);
+	else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		len = sysfs_emit(buf, "eui.%8phN", ns->eui64);
+	else
+		len = sysfs_emit(buf, "lightiov.%s-%s-%08x", ns->ldev->model,
+				 ns->ldev->serial, ns->nsid);
+	/* One namespace may hold several slices. */
+	if (ns->start_lba)
+		len += sysfs_emit_at(buf, len, "-%llx", ns->start_lba);
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+static DEVICE_ATTR_RO(wwid);
+
+static struct attribute *liov_disk_attrs[] = {
+	&dev_attr_serial.attr,
+	&dev_attr_model.attr,
+	&dev_attr_firmware_rev.attr,
+	&dev_attr_nsid.attr,
+	&dev_attr_nguid.attr,
+	&dev_attr_eui.attr,
+	&dev_attr_uuid.attr,
+	&dev_attr_wwid.attr,
+	NULL
+};
+
+static umode_t liov_disk_attr_visible(struct kobject *kobj,
+				      struct attribute *attr, int n)
+{
+	struct liov_ns *ns = dev_to_ns(kobj_to_dev(kobj));
+
+	if (attr == &dev_attr_nguid.attr &&
+	    !memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
+		return 0;
+	if (attr == &dev_attr_eui.attr &&
+	    !memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		return 0;
+	if (attr == &dev_attr_uuid.attr &&
+	    !memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
+		return 0;
+	return attr->mode;
+}
+
+static const struct attribute_group liov_disk_group = {
+	.attrs		= liov_disk_attrs,
+	.is_visible	= liov_disk_attr_visible,
+};
+
+static const struct attribute_group *liov_disk_groups[] = {
+	&liov_disk_group,
+	NULL
+};
+
+/* --- disks ---------------------------------------------------------------- */
+
+static const struct block_device_operations liov_disk_ops = {
+	.owner	= THIS_MODULE,
+};
+
+static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
+			       struct liov_ns *ns)
+{
+	struct liov_namespace_info info;
+	u32 flags;
+
+	liov_read_block(ldev, LIOV_REG_NAMESPACE(index), &info, sizeof(info));
+	flags = le32_to_cpu(info.flags);
+
+	ns->ldev = ldev;
+	ns->nsid = le32_to_cpu(info.nsid);
+	ns->lba_shift = le32_to_cpu(info.lba_shift);
+	ns->read_only = flags & LIOV_NS_READ_ONLY;
+	ns->start_lba = le64_to_cpu(info.start_lba);
+	ns->lba_count = le64_to_cpu(info.lba_count);
+	memcpy(ns->nguid, info.nguid, sizeof(ns->nguid));
+	memcpy(ns->eui64, info.eui64, sizeof(ns->eui64));
+	memcpy(ns->uuid, info.uuid, sizeof(ns->uuid));
+
+	if (ns->lba_shift < SECTOR_SHIFT || ns->lba_shift > PAGE_SHIFT ||
+	    ns->lba_count > (u64)LLONG_MAX >> ns->lba_shift ||
+	    ns->start_lba + ns->lba_count < ns->start_lba) {
+		dev_err(&ldev->pdev->dev,
+			"namespace %u: %llu LBAs of 2^%u bytes from LBA %llu are not supported: format it with LBAs of 512 to %lu bytes\n",
+			ns->nsid, ns->lba_count, ns->lba_shift, ns->start_lba,
+			PAGE_SIZE);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void liov_disk_limits(struct liov_ns *ns, struct queue_limits *lim)
+{
+	struct liov_dev *ldev = ns->ldev;
+	unsigned int lba_size = 1u << ns->lba_shift;
+
+	lim->logical_block_size = lba_size;
+	lim->physical_block_size = lba_size;
+	lim->virt_boundary_mask = LIOV_PRP_MASK;
+	lim->dma_alignment = 3;
+	lim->max_hw_sectors = ldev->max_transfer >> SECTOR_SHIFT;
+	lim->max_segments = LIOV_MAX_SEGMENTS;
+
+	if (ldev->features & LIOV_FEATURE_WRITE_ZEROES)
+		lim->max_write_zeroes_sectors = lim->max_hw_sectors;
+	if (ldev->features & LIOV_FEATURE_DEALLOCATE) {
+		lim->max_hw_discard_sectors = UINT_MAX;
+		lim->max_discard_segments = LIOV_PRP_SIZE /
+					    sizeof(struct nvme_dsm_range);
+		lim->discard_granularity = lba_size;
+	}
+}
+
+static int liov_disk_add(struct liov_dev *ldev, unsigned int index,
+			 struct liov_ns *ns)
+{
+	struct queue_limits lim = {};
+	struct gendisk *disk;
+	int err;
+
+	err = liov_read_namespace(ldev, index, ns);
+	if (err)
+		return err;
+
+	liov_disk_limits(ns, &lim);
+	disk = liov_alloc_disk(&ldev->tag_set, &lim,
+			       ldev->features & LIOV_FEATURE_VOLATILE_CACHE,
+			       ns);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+
+	ns->disk = disk;
+	disk->fops = &liov_disk_ops;
+	disk->private_data = ns;
+	snprintf(disk->disk_name, DISK_NAME_LEN, "liov%dn%u", ldev->instance,
+		 index + 1);
+	set_capacity(disk, ns->lba_count << (ns->lba_shift - SECTOR_SHIFT));
+	set_disk_ro(disk, ns->read_only);
+	return 0;
+}
+
+/**
+ * liov_disks_add() - make the block devices of all namespaces
+ * @ldev: device that is live
+ *
+ * A namespace that cannot be used does not keep the others from it.
+ *
+ * Return: 0 or a negative error.
+ */
+int liov_disks_add(struct liov_dev *ldev)
+{
+	struct device *dev = &ldev->pdev->dev;
+	unsigned int nr = liov_read32(ldev, LIOV_REG_NAMESPACES);
+	unsigned int i;
+	int err;
+
+	nr = min(nr, LIOV_MAX_NAMESPACES);
+	ldev->ns = kcalloc(nr, sizeof(*ldev->ns), GFP_KERNEL);
+	if (nr && !ldev->ns)
+		return -ENOMEM;
+
+	/* Recovery has all disks or none in hand, from before the first I/O. */
+	mutex_lock(&ldev->lock);
+	for (i = 0; i < nr; i++)
+		if (!liov_disk_add(ldev, i, &ldev->ns[ldev->nr_ns]))
+			ldev->nr_ns++;
+	mutex_unlock(&ldev->lock);
+
+	for (i = 0; i < ldev->nr_ns; i++) {
+		struct gendisk *disk = ldev->ns[i].disk;
+
+		err = device_add_disk(dev, disk, liov_disk_groups);
+		if (err)
+			dev_err(dev, "%s cannot be registered (%pe): look for the cause above\n",
+				disk->disk_name, ERR_PTR(err));
+	}
+	return 0;
+}
+
+/**
+ * liov_disks_remove() - end and take away all block devices
+ * @ldev: device that is live, or whose requests fail
+ */
+void liov_disks_remove(struct liov_dev *ldev)
+{
+	unsigned int i, nr = ldev->nr_ns;
+
+	for (i = 0; i < nr; i++)
+		if (disk_live(ldev->ns[i].disk))
+			del_gendisk(ldev->ns[i].disk);
+
+	/* The recovery work looks at them no more. */
+	mutex_lock(&ldev->lock);
+	ldev->nr_ns = 0;
+	mutex_unlock(&ldev->lock);
+
+	for (i = 0; i < nr; i++)
+		put_disk(ldev->ns[i].disk);
+	kfree(ldev->ns);
+}

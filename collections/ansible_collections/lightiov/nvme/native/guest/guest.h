@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Guest driver of the LightIOV passthrough device: what its files share.
+ *
+ * The submission and completion rings are the NVMe controller's own, in this
+ * VM's memory, and so are the doorbells; the mailbox (trapped registers) only
+ * sets them up.  Files, in the order in which a device comes to life:
+ *
+ *   main.c     PCI driver: find, check, start, remove, suspend
+ *   mailbox.c  registers and commands
+ *   memory.c   make this VM's RAM reachable for the controller
+ *   queue.c    rings, interrupts, submission, completion entries
+ *   request.c  block requests to NVMe commands and back, timeouts
+ *   recover.c  stop, start, and what to do when the host reports an event
+ *   disk.c     one block device for each namespace
+ */
+#ifndef LIOV_GUEST_H
+#define LIOV_GUEST_H
+
+#include <linux/blk-mq.h>
+#include <linux/dmapool.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/nvme.h>
+#include <linux/pci.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "../abi/lightiov_abi.h"
+
+/* The one PRP page size this driver speaks. */
+#define LIOV_PRP_SIZE		4096u
+#define LIOV_PRP_MASK		(LIOV_PRP_SIZE - 1)
+
+/*
+ * One page of PRP entries, beside PRP1, reaches this far at any offset into
+ * the first page.  Larger requests are split rather than lists chained.
+ */
+#define LIOV_MAX_TRANSFER	(LIOV_PRP_SIZE / sizeof(__le64) * LIOV_PRP_SIZE)
+
+/* Scatterlist of one request: a page at most. */
+#define LIOV_MAX_SEGMENTS	127
+
+#define LIOV_RING_ENTRIES	1024
+
+/* Command ID: the request's tag, and a count that tells reuses apart. */
+#define LIOV_CID_TAG_BITS	12
+#define LIOV_CID_TAG_MASK	((1u << LIOV_CID_TAG_BITS) - 1)
+
+/* How often one request is tried again before it fails. */
+#define LIOV_MAX_RETRIES	5
+
+/* How often the device is reset or started before it is given up. */
+#define LIOV_ATTEMPTS		3
+
+/**
+ * enum liov_state - what may be done with the device
+ * @LIOV_STOPPED: no queues; requests wait (starting, restarting, suspended):
+ *	the one state in which the block queues are quiesced
+ * @LIOV_LIVE: queues exist, requests flow
+ * @LIOV_FAILED: no queues; requests fail until the host reports a change
+ * @LIOV_DEAD: the device is gone for good; requests fail
+ */
+enum liov_state {
+	LIOV_STOPPED,
+	LIOV_LIVE,
+	LIOV_FAILED,
+	LIOV_DEAD,
+};
+
+struct liov_dev;
+
+/**
+ * struct liov_queue - one hardware queue pair
+ * @ldev: device
+ * @index: queue pair number of the device, hardware context of blk-mq
+ * @hw_qid: the controller's queue ID, for messages
+ * @irq: Linux interrupt number; enabled only while the device is live
+ * @name: of the interrupt
+ * @sq_dma: DMA address of the submission ring
+ * @cq_dma: DMA address of the completion ring
+ * @sq_lock: orders submitters: ring, tail and doorbell
+ * @sq: submission ring
+ * @sq_doorbell: tail doorbell, the controller's own
+ * @sq_tail: next free slot
+ * @sq_rung: tail that the controller was told last
+ * @cq: completion ring, read by the interrupt handler or with @irq disabled
+ * @cq_doorbell: head doorbell, the controller's own
+ * @cq_head: next entry to look at
+ * @cq_phase: phase tag that entry has once it is written
+ */
+struct liov_queue {
+	struct liov_dev *ldev;
+	unsigned int index;
+	unsigned int hw_qid;
+	unsigned int irq;
+	char name[24];
+	dma_addr_t sq_dma;
+	dma_addr_t cq_dma;
+
+	spinlock_t sq_lock ____cacheline_aligned_in_smp;
+	struct nvme_command *sq;
+	u32 __iomem *sq_doorbell;
+	u16 sq_tail;
+	u16 sq_rung;
+
+	struct nvme_completion *cq ____cacheline_aligned_in_smp;
+	u32 __iomem *cq_doorbell;
+	u16 cq_head;
+	u8 cq_phase;
+};
+
+/**
+ * struct liov_ns - one namespace, or the part of one this VM may use
+ * @ldev: device
+ * @disk: block device
+ * @nsid: namespace ID in commands
+ * @lba_shift: log2 of the LBA size
+ * @read_only: writes are not allowed
+ * @start_lba: added to the block device's own LBAs
+ * @lba_count: LBAs of the block device
+ * @nguid: NVMe NGUID, zero if none
+ * @eui64: NVMe EUI-64, zero if none
+ * @uuid: NVMe namespace UUID, zero if none
+ */
+struct liov_ns {
+	struct liov_dev *ldev;
+	struct gendisk *disk;
+	u32 nsid;
+	u32 lba_shift;
+	bool read_only;
+	u64 start_lba;
+	u64 lba_count;
+	u8 nguid[16];
+	u8 eui64[8];
+	u8 uuid[16];
+};
+
+/**
+ * struct liov_dev - one LightIOV device
+ * @pdev: PCI device
+ * @regs: LIOV_BAR_REGS
+ * @doorbells: LIOV_BAR_DOORBELLS
+ * @instance: N in liovNn1
+ * @features: LIOV_FEATURE_*
+ * @entries: of each ring
+ * @max_transfer: bytes of one command
+ * @timeout_ms: longest a command or a reset of the controller may take
+ * @doorbell_size: bytes of @doorbells
+ * @serial: of the controller
+ * @model: of the controller
+ * @firmware: of the controller
+ * @lock: serializes everything that uses the mailbox or changes @state.
+ *	Taken inside the memory hotplug lock, and by the blk-mq timeout handler
+ *	only if free.
+ * @state: written under @lock, read by submitters without
+ * @timed_out: a request timed out; the recovery work takes it back
+ * @recover_work: looks at what the host reports, and restarts
+ * @window_base: DMA address of this VM's physical address 0
+ * @window_size: bytes from there
+ * @window_need: bytes that hot-plugged memory needs, beyond what is online
+ * @regions: this VM's RAM for the DMA API, also dev->dma_range_map
+ * @nr_regions: used of them
+ * @max_regions: allocated of them, without the terminator
+ * @memory_nb: memory hotplug notifier
+ * @queues: queue pairs
+ * @nr_queues: number of them
+ * @prp_pool: PRP lists
+ * @sg_pool: scatterlists
+ * @tag_set: shared by all namespaces
+ * @ns: namespaces
+ * @nr_ns: number of them
+ */
+struct liov_dev {
+	struct pci_dev *pdev;
+	void __iomem *regs;
+	void __iomem *doorbells;
+	int instance;
+
+	u32 features;
+	u32 entries;
+	u32 max_transfer;
+	u32 timeout_ms;
+	u32 doorbell_size;
+	char serial[20 + 1];
+	char model[40 + 1];
+	char firmware[8 + 1];
+
+	struct mutex lock;	/* mailbox and state */
+	enum liov_state state;
+	atomic_t timed_out;
+	struct work_struct recover_work;
+
+	u64 window_base;
+	u64 window_size;
+	u64 window_need;
+	struct bus_dma_region *regions;
+	unsigned int nr_regions;
+	unsigned int max_regions;
+	struct notifier_block memory_nb;
+
+	struct liov_queue *queues;
+	unsigned int nr_queues;
+	struct dma_pool *prp_pool;
+	mempool_t *sg_pool;
+	struct blk_mq_tag_set tag_set;
+
+	struct liov_ns *ns;
+	unsigned int nr_ns;
+};
+
+/* mailbox.c */
+u32 liov_read32(struct liov_dev *ldev, unsigned int offset);
+u64 liov_read64(struct liov_dev *ldev, unsigned int offset);
+void liov_read_block(struct liov_dev *ldev, unsigned int offset, void *buf,
+		     size_t len);
+int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,
+		 u64 arg1, u64 arg2, u64 arg3);
+
+/* memory.c */
+int liov_memory_check(struct liov_dev *ldev);
+int liov_memory_add(struct liov_dev *ldev);
+void liov_memory_free(struct liov_dev *ldev);
+int liov_memory_notify(struct notifier_block *nb, unsigned long action,
+		       void *data);
+
+/* queue.c */
+int liov_queues_init(struct liov_dev *ldev);
+void liov_queues_exit(struct liov_dev *ldev);
+int liov_rings_alloc(struct liov_dev *ldev);
+void liov_rings_free(struct liov_dev *ldev);
+int liov_queues_create(struct liov_dev *ldev);
+void liov_queues_enable_irqs(struct liov_dev *ldev);
+void liov_queues_disable_irqs(struct liov_dev *ldev);
+void liov_queue_submit(struct liov_queue *q, const struct nvme_command *cmd,
+		       bool ring);
+void liov_queue_commit(struct liov_queue *q);
+unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
+void liov_queue_poll(struct liov_queue *q);
+
+/* request.c */
+int liov_tag_set_init(struct liov_dev *ldev);
+void liov_tag_set_exit(struct liov_dev *ldev);
+void liov_request_done(struct liov_queue *q, u16 command_id, u16 status,
+		       struct io_comp_batch *iob);
+bool liov_requests_busy(struct liov_dev *ldev);
+void liov_requests_cancel(struct liov_dev *ldev);
+
+/* recover.c */
+extern struct workqueue_struct *liov_wq;
+void liov_stop(struct liov_dev *ldev, bool drain);
+int liov_restart(struct liov_dev *ldev, bool drain);
+void liov_kill(struct liov_dev *ldev);
+void liov_recover(struct liov_dev *ldev);
+void liov_recover_work(struct work_struct *work);
+
+/* disk.c */
+int liov_disks_add(struct liov_dev *ldev);
+void liov_disks_remove(struct liov_dev *ldev);
+
+#endif /* LIOV_GUEST_H */

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PCI driver for the LightIOV passthrough device: hardware NVMe queue pairs of
+ * a controller that several virtual machines share.
+ */
+#include <linux/ctype.h>
+#include <linux/dma-mapping.h>
+#include <linux/idr.h>
+#include <linux/interrupt.h>
+#include <linux/memory.h>
+#include <linux/module.h>
+
+#include "guest.h"
+
+static DEFINE_IDA(liov_instances);
+
+static irqreturn_t liov_event_irq(int irq, void *data)
+{
+	struct liov_dev *ldev = data;
+
+	queue_work(liov_wq, &ldev->recover_work);
+	return IRQ_HANDLED;
+}
+
+/* --- what the device says of itself --------------------------------------- */
+
+/* A register of space-padded ASCII to a string that is safe to print. */
+static void liov_read_string(struct liov_dev *ldev, unsigned int offset,
+			     char *buf, size_t len)
+{
+	size_t i;
+
+	liov_read_block(ldev, offset, buf, len);
+	for (i = 0; i < len; i++)
+		if (!isascii(buf[i]) || !isprint(buf[i]))
+			buf[i] = ' ';
+	buf[len] = '\0';
+	strim(buf);
+}
+
+static int liov_check_version(struct liov_dev *ldev)
+{
+	struct device *dev = &ldev->pdev->dev;
+	u32 magic = liov_read32(ldev, LIOV_REG_MAGIC);
+	u32 version = liov_read32(ldev, LIOV_REG_VERSION);
+
+	if (magic != LIOV_MAGIC) {
+		dev_err(dev, "has LightIOV's PCI ID but not its magic number (%#x): not a LightIOV device, left alone\n",
+			magic);
+		return -ENODEV;
+	}
+	if (version >> 16 != LIOV_ABI_MAJOR) {
+		dev_err(dev, "speaks LightIOV ABI %u.%u and this driver %u.%u: install lightiov-guest of the host's version\n",
+			version >> 16, version & 0xffff, LIOV_ABI_MAJOR,
+			LIOV_ABI_MINOR);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int liov_read_properties(struct liov_dev *ldev)
+{
+	struct device *dev = &ldev->pdev->dev;
+	u32 page_size = liov_read32(ldev, LIOV_REG_PAGE_SIZE);
+	u32 max_transfer = liov_read32(ldev, LIOV_REG_MAX_TRANSFER);
+	u32 entries = liov_read32(ldev, LIOV_REG_QUEUE_ENTRIES);
+
+	if (page_size != LIOV_PRP_SIZE || max_transfer < PAGE_SIZE ||
+	    entries < 2) {
+		dev_err(dev, "offers pages of %u bytes, transfers of %u bytes and rings of %u entries, where %u, %lu and 2 are needed: use another controller\n",
+			page_size, max_transfer, entries, LIOV_PRP_SIZE,
+			PAGE_SIZE);
+		return -EOPNOTSUPP;
+	}
+
+	ldev->entries = min(entries, LIOV_RING_ENTRIES);
+	ldev->max_transfer = min_t(u32, max_transfer, LIOV_MAX_TRANSFER) &
+			     PAGE_MASK;
+	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
+	ldev->timeout_ms = clamp(liov_read32(ldev, LIOV_REG_TIMEOUT_MS),
+				 1000u, 600000u);
+	ldev->doorbell_size =
+		min_t(u64, liov_read32(ldev, LIOV_REG_DOORBELL_SIZE),
+		      pci_resource_len(ldev->pdev, LIOV_BAR_DOORBELLS));
+	liov_read_string(ldev, LIOV_REG_SERIAL, ldev->serial, 20);
+	liov_read_string(ldev, LIOV_REG_MODEL, ldev->model, 40);
+	liov_read_string(ldev, LIOV_REG_FIRMWARE, ldev->firmware, 8);
+	return 0;
+}
+
+/* --- resources ------------------------------------------------------------ */
+
+static int liov_map_bars(struct liov_dev *ldev)
+{
+	struct pci_dev *pdev = ldev->pdev;
+	int err;
+
+	err = pci_enable_device_mem(pdev);
+	if (err)
+		return err;
+
+	err = pci_request_mem_regions(pdev, KBUILD_MODNAME);
+	if (err)
+		goto disable;
+
+	err = -ENODEV;
+	if (pci_resource_len(pdev, LIOV_BAR_REGS) < LIOV_REGS_SIZE)
+		goto release;
+
+	err = -ENOMEM;
+	ldev->regs = pci_iomap(pdev, LIOV_BAR_REGS, 0);
+	if (!ldev->regs)
+		goto release;
+	ldev->doorbells = pci_iomap(pdev, LIOV_BAR_DOORBELLS, 0);
+	if (!ldev->doorbells)
+		goto unmap;
+	return 0;
+
+unmap:
+	pci_iounmap(pdev, ldev->regs);
+release:
+	pci_release_mem_regions(pdev);
+disable:
+	pci_disable_device(pdev);
+	return err;
+}
+
+static void liov_unmap_bars(struct liov_dev *ldev)
+{
+	pci_iounmap(ldev->pdev, ldev->doorbells);
+	pci_iounmap(ldev->pdev, ldev->regs);
+	pci_release_mem_regions(ldev->pdev);
+	pci_disable_device(ldev->pdev);
+}
+
+/* One vector for events, and a queue pair for each CPU as far as they go. */
+static int liov_alloc_vectors(struct liov_dev *ldev)
+{
+	struct irq_affinity affinity = { .pre_vectors = LIOV_VECTOR_QUEUE(0) };
+	struct pci_dev *pdev = ldev->pdev;
+	unsigned int wanted;
+	int got;
+
+	wanted = min3(liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
+		      num_possible_cpus(), (u32)LIOV_MAX_QUEUE_PAIRS);
+	got = pci_alloc_irq_vectors_affinity(pdev, LIOV_VECTOR_QUEUE(0) + 1,
+					     LIOV_VECTOR_QUEUE(wanted),
+					     PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
+					     &affinity);
+	if (got < 0) {
+		dev_err(&pdev->dev,
+			"has %u queue pairs and no two interrupt vectors for them (%pe): give the mdev a queue pair, and the VM MSI-X\n",
+			wanted, ERR_PTR(got));
+		return got;
+	}
+	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0);
+	return 0;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct device *dev = &pdev->dev;
+	struct liov_dev *ldev;
+	int err;
+
+	ldev = kzalloc_node(sizeof(*ldev), GFP_KERNEL, dev_to_node(dev));
+	if (!ldev)
+		return -ENOMEM;
+
+	ldev->pdev = pdev;
+	ldev->memory_nb.notifier_call = liov_memory_notify;
+	mutex_init(&ldev->lock);
+	INIT_WORK(&ldev->recover_work, liov_recover_work);
+	pci_set_drvdata(pdev, ldev);
+
+	ldev->instance = ida_alloc(&liov_instances, GFP_KERNEL);
+	if (ldev->instance < 0) {
+		err = ldev->instance;
+		goto free;
+	}
+
+	err = liov_map_bars(ldev);
+	if (err)
+		goto free_instance;
+	err = liov_check_version(ldev);
+	if (err)
+		goto unmap_bars;
+	err = liov_memory_check(ldev);
+	if (err)
+		goto unmap_bars;
+	err = liov_read_properties(ldev);
+	if (err)
+		goto unmap_bars;
+
+	dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	/* Bounced data keeps its offset into the page, as PRP entries need. */
+	dma_set_min_align_mask(dev, LIOV_PRP_MASK);
+
+	err = liov_alloc_vectors(ldev);
+	if (err)
+		goto unmap_bars;
+	err = liov_queues_init(ldev);
+	if (err)
+		goto free_vectors;
+	err = liov_tag_set_init(ldev);
+	if (err)
+		goto exit_queues;
+
+	/* Before RAM is looked at, so that no change of it is missed. */
+	err = register_memory_notifier(&ldev->memory_nb);
+	if (err)
+		goto exit_tag_set;
+
+	mutex_lock(&ldev->lock);
+	err = liov_restart(ldev, false);
+	mutex_unlock(&ldev->lock);
+	if (err) {
+		dev_err(dev, "cannot be started (%pe), host status %#x: bind the driver again when the host has it ready\n",
+			ERR_PTR(err), liov_read32(ldev, LIOV_REG_STATUS));
+		goto stop;
+	}
+
+	err = pci_request_irq(pdev, LIOV_VECTOR_EVENT, liov_event_irq, NULL,
+			      ldev, "liov%d", ldev->instance);
+	if (err)
+		goto stop;
+
+	dev_info(dev, "%s %s: %u queue pairs of %u entries, window %#llx of %#llx bytes\n",
+		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
+		 ldev->window_base, ldev->window_size);
+
+	err = liov_disks_add(ldev);
+	if (err)
+		goto free_event;
+
+	/* Events from before their interrupt was there. */
+	queue_work(liov_wq, &ldev->recover_work);
+	return 0;
+
+free_event:
+	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
+	cancel_work_sync(&ldev->recover_work);
+stop:
+	mutex_lock(&ldev->lock);
+	liov_kill(ldev);
+	mutex_unlock(&ldev->lock);
+	unregister_memory_notifier(&ldev->memory_nb);
+	liov_rings_free(ldev);
+	liov_memory_free(ldev);
+exit_tag_set:
+	liov_tag_set_exit(ldev);
+exit_queues:
+	liov_queues_exit(ldev);
+free_vectors:
+	pci_free_irq_vectors(pdev);
+unmap_bars:
+	liov_unmap_bars(ldev);
+free_instance:
+	ida_free(&liov_instances, ldev->instance);
+free:
+	kfree(ldev);
+	return err;
+}
+
+static void liov_remove(struct pci_dev *pdev)
+{
+	struct liov_dev *ldev = pci_get_drvdata(pdev);
+
+	/*
+	 * If the device is gone already, this finds out and fails its I/O, so
+	 * that nothing waits for it below.
+	 */
+	liov_recover(ldev);
+	liov_disks_remove(ldev);
+
+	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
+	cancel_work_sync(&ldev->recover_work);
+	mutex_lock(&ldev->lock);
+	liov_kill(ldev);
+	mutex_unlock(&ldev->lock);
+
+	unregister_memory_notifier(&ldev->memory_nb);
+	liov_rings_free(ldev);
+	liov_memory_free(ldev);
+	liov_tag_set_exit(ldev);
+	liov_queues_exit(ldev);
+	pci_free_irq_vectors(pdev);
+	liov_unmap_bars(ldev);
+	ida_free(&liov_instances, ldev->instance);
+	kfree(ldev);
+}
+
+static void liov_shutdown(struct pci_dev *pdev)
+{
+	struct liov_dev *ldev = pci_get_drvdata(pdev);
+
+	mutex_lock(&ldev->lock);
+	liov_kill(ldev);
+	mutex_unlock(&ldev->lock);
+}
+
+/* Suspend, and a reset from outside: requests wait until the device is back. */
+static void liov_pause(struct liov_dev *ldev)
+{
+	mutex_lock(&ldev->lock);
+	if (ldev->state != LIOV_DEAD)
+		liov_stop(ldev, true);
+	mutex_unlock(&ldev->lock);
+}
+
+static void liov_unpause(struct liov_dev *ldev)
+{
+	int err;
+
+	mutex_lock(&ldev->lock);
+	err = liov_restart(ldev, false);
+	mutex_unlock(&ldev->lock);
+	if (err)
+		dev_err(&ldev->pdev->dev,
+			"cannot be started again (%pe): its I/O fails until the host reports a change\n",
+			ERR_PTR(err));
+}
+
+static int liov_suspend(struct device *dev)
+{
+	liov_pause(dev_get_drvdata(dev));
+	return 0;
+}
+
+static int liov_resume(struct device *dev)
+{
+	liov_unpause(dev_get_drvdata(dev));
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(liov_pm_ops, liov_suspend, liov_resume);
+
+static void liov_reset_prepare(struct pci_dev *pdev)
+{
+	liov_pause(pci_get_drvdata(pdev));
+}
+
+static void liov_reset_done(struct pci_dev *pdev)
+{
+	liov_unpause(pci_get_drvdata(pdev));
+}
+
+static const struct pci_error_handlers liov_err_handler = {
+	.reset_prepare	= liov_reset_prepare,
+	.reset_done	= liov_reset_done,
+};
+
+/* --- state in sysfs ------------------------------------------------------- */
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	static const char * const names[] = {
+		[LIOV_STOPPED]	= "stopped",
+		[LIOV_LIVE]	= "live",
+		[LIOV_FAILED]	= "failed",
+		[LIOV_DEAD]	= "dead",
+	};
+	struct liov_dev *ldev = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%s\n", names[READ_ONCE(ldev->state)]);
+}
+static DEVICE_ATTR_RO(state);
+
+static struct attribute *liov_attrs[] = {
+	&dev_attr_state.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(liov);
+
+static const struct pci_device_id liov_ids[] = {
+	{ PCI_DEVICE(LIOV_PCI_VENDOR_ID, LIOV_PCI_DEVICE_ID) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, liov_ids);
+
+static struct pci_driver liov_driver = {
+	.name		= KBUILD_MODNAME,
+	.id_table	= liov_ids,
+	.probe		= liov_probe,
+	.remove		= liov_remove,
+	.shutdown	= liov_shutdown,
+	.err_handler	= &liov_err_handler,
+	.dev_groups	= liov_groups,
+	.driver		= {
+		.pm		= pm_sleep_ptr(&liov_pm_ops),
+		.probe_type	= PROBE_PREFER_ASYNCHRONOUS,
+	},
+};
+
+static int __init liov_init(void)
+{
+	int err;
+
+	/* Recovery frees memory by making writes complete. */
+	liov_wq = alloc_workqueue("lightiov", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!liov_wq)
+		return -ENOMEM;
+
+	err = pci_register_driver(&liov_driver);
+	if (err)
+		destroy_workqueue(liov_wq);
+	return err;
+}
+
+static void __exit liov_exit(void)
+{
+	pci_unregister_driver(&liov_driver);
+	destroy_workqueue(liov_wq);
+}
+
+module_init(liov_init);
+module_exit(liov_exit);
+
+MODULE_DESCRIPTION("LightIOV guest driver: NVMe hardware queue pairs in a VM");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Makes this VM's RAM reachable for the controller.
+ *
+ * The controller sees the VM's physical address 0 at the base of a window of
+ * its I/O virtual addresses.  All RAM is announced to the host, which pins it
+ * and maps it there; dev->dma_range_map then makes the DMA API hand out
+ * addresses inside the window, so that nothing else in the driver needs to
+ * know about it.
+ */
+#include <linux/ioport.h>
+#include <linux/iommu.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/sizes.h>
+
+#include "compat.h"
+#include "guest.h"
+
+/* x86 keeps the first MiB from the page allocator; firmware may own it. */
+#define LIOV_FIRST_RAM		SZ_1M
+
+/* Regions that hot-plugged memory may take before the table is made anew. */
+#define LIOV_SPARE_REGIONS	32
+
+struct liov_walk {
+	struct liov_dev *ldev;
+	unsigned int nr;
+	u64 top;
+};
+
+/**
+ * liov_memory_check() - can the DMA API be pointed into a window at all?
+ * @ldev: device
+ *
+ * Return: 0, or -EOPNOTSUPP when something of this VM translates the device's
+ * addresses already.
+ */
+int liov_memory_check(struct liov_dev *ldev)
+{
+	struct device *dev = &ldev->pdev->dev;
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	if (domain && domain->type != IOMMU_DOMAIN_IDENTITY) {
+		dev_err(dev, "this VM's own IOMMU translates the device, which LightIOV cannot work with: boot the VM with iommu=pt or remove its virtual IOMMU\n");
+		return -EOPNOTSUPP;
+	}
+	if (dev->dma_range_map) {
+		dev_err(dev, "this VM's firmware gives the device a DMA offset, which LightIOV cannot work with: use a machine type without one\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Call @fn for each range of RAM, page-aligned inwards by the caller. */
+static int liov_walk_ram(struct liov_walk *walk,
+			 int (*fn)(struct resource *, void *))
+{
+	return walk_iomem_res_desc(IORES_DESC_NONE,
+				   IORESOURCE_SYSTEM_RAM | IORESOURCE_BUSY,
+				   LIOV_FIRST_RAM, -1, walk, fn);
+}
+
+static int liov_count_region(struct resource *res, void *data)
+{
+	struct liov_walk *walk = data;
+
+	walk->nr++;
+	walk->top = max(walk->top, (u64)res->end + 1);
+	return 0;
+}
+
+/*
+ * Announce one range in chunks that end at multiples of LIOV_MAX_ADD.  The
+ * sections which memory hotplug works with are multiples of it, too, so a
+ * chunk is online or offline as a whole.
+ */
+static u64 liov_chunk_end(u64 start, u64 end)
+{
+	return min(end, round_down(start, LIOV_MAX_ADD) + LIOV_MAX_ADD);
+}
+
+static void liov_remove_range(struct liov_dev *ldev, u64 start, u64 end)
+{
+	u64 next;
+
+	for (; start < end; start = next) {
+		next = liov_chunk_end(start, end);
+		liov_command(ldev, LIOV_CMD_REMOVE_MEMORY, start, next - start,
+			     0, 0);
+	}
+}
+
+static int liov_add_chunk(struct liov_dev *ldev, u64 start, u64 end)
+{
+	int err = liov_command(ldev, LIOV_CMD_ADD_MEMORY, start, end - start,
+			       0, 0);
+
+	if (err)
+		dev_err(&ldev->pdev->dev,
+			"the host cannot map this VM's memory at %#llx-%#llx (%pe): look for the cause in the host's kernel log, such as the limit of locked memory\n",
+			start, end - 1, ERR_PTR(err));
+	return err;
+}
+
+static int liov_add_range(struct liov_dev *ldev, u64 start, u64 end)
+{
+	u64 pos, next;
+	int err;
+
+	for (pos = start; pos < end; pos = next) {
+		next = liov_chunk_end(pos, end);
+		err = liov_add_chunk(ldev, pos, next);
+		if (err) {
+			liov_remove_range(ldev, start, pos);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static int liov_add_region(struct resource *res, void *data)
+{
+	struct liov_walk *walk = data;
+	struct liov_dev *ldev = walk->ldev;
+	u64 start = PAGE_ALIGN((u64)res->start);
+	u64 end = ALIGN_DOWN((u64)res->end + 1, PAGE_SIZE);
+	u64 next;
+	int err;
+
+	if (start >= end)
+		return 0;
+
+	/* Memory that was plugged since it was counted: count again. */
+	if (ldev->nr_regions == ldev->max_regions || end > ldev->window_size)
+		return -EAGAIN;
+
+	for (; start < end; start = next) {
+		next = liov_chunk_end(start, end);
+		/* The notifier adds what is offline when it goes online. */
+		if (!pfn_to_online_page(PHYS_PFN(start)))
+			continue;
+		err = liov_add_chunk(ldev, start, next);
+		if (err)
+			return err;
+	}
+
+	start = PAGE_ALIGN((u64)res->start);
+	liov_region_set(&ldev->regions[ldev->nr_regions++], start,
+			ldev->window_base + start, end - start);
+	return 0;
+}
+
+static int liov_open_window(struct liov_dev *ldev, u64 bytes)
+{
+	struct device *dev = &ldev->pdev->dev;
+	u64 base, size;
+	int err;
+
+	err = liov_command(ldev, LIOV_CMD_OPEN_WINDOW, bytes, 0, 0, 0);
+	if (err) {
+		dev_err(dev, "the host has no window of %#llx bytes for this VM's memory (%pe): give the controller fewer VMs or the VM less memory\n",
+			bytes, ERR_PTR(err));
+		return err;
+	}
+
+	base = liov_read64(ldev, LIOV_REG_WINDOW_BASE);
+	size = liov_read64(ldev, LIOV_REG_WINDOW_SIZE);
+	if (size < bytes || base + size < base || !IS_ALIGNED(base, PAGE_SIZE)) {
+		dev_err(dev, "the host offers a window at %#llx of %#llx bytes where %#llx are needed: update the host's lightiov module\n",
+			base, size, bytes);
+		return -EIO;
+	}
+
+	/* Rings and pools have addresses of the window they were made in. */
+	if (base != ldev->window_base)
+		liov_rings_free(ldev);
+
+	ldev->window_base = base;
+	ldev->window_size = size;
+	return 0;
+}
+
+/* A new table for the DMA API; no mapping may be in use. */
+static int liov_new_regions(struct liov_dev *ldev, unsigned int nr)
+{
+	struct bus_dma_region *regions;
+
+	regions = kcalloc(nr + LIOV_SPARE_REGIONS + 1, sizeof(*regions),
+			  GFP_KERNEL);
+	if (!regions)
+		return -ENOMEM;
+
+	ldev->pdev->dev.dma_range_map = regions;
+	kfree(ldev->regions);
+	ldev->regions = regions;
+	ldev->nr_regions = 0;
+	ldev->max_regions = nr + LIOV_SPARE_REGIONS;
+	return 0;
+}
+
+/**
+ * liov_memory_add() - open a window and announce all RAM that is online
+ * @ldev: device, after LIOV_CMD_RESET, without any request in flight
+ *
+ * Return: 0 or a negative error; -EAGAIN when the memory changed meanwhile.
+ */
+int liov_memory_add(struct liov_dev *ldev)
+{
+	struct liov_walk walk = {
+		.ldev = ldev,
+		.top = ldev->window_need,
+	};
+	int err;
+
+	liov_walk_ram(&walk, liov_count_region);
+	err = liov_open_window(ldev, PAGE_ALIGN(walk.top));
+	if (err)
+		return err;
+	err = liov_new_regions(ldev, walk.nr);
+	if (err)
+		return err;
+	return liov_walk_ram(&walk, liov_add_region);
+}
+
+void liov_memory_free(struct liov_dev *ldev)
+{
+	ldev->pdev->dev.dma_range_map = NULL;
+	kfree(ldev->regions);
+	ldev->regions = NULL;
+}
+
+/*
+ * Let the DMA API use a hot-plugged range.  Requests are being mapped
+ * meanwhile, so regions only ever grow: what goes offline stays in the table,
+ * unused, and needs no second entry when it comes back.
+ */
+static bool liov_extend_regions(struct liov_dev *ldev, u64 start, u64 end)
+{
+	struct bus_dma_region *region;
+	unsigned int i;
+
+	for (i = 0; i < ldev->nr_regions; i++) {
+		region = &ldev->regions[i];
+		if (start >= region->cpu_start &&
+		    end <= region->cpu_start + region->size)
+			return true;
+		if (start == region->cpu_start + region->size) {
+			WRITE_ONCE(region->size, end - region->cpu_start);
+			return true;
+		}
+	}
+	if (ldev->nr_regions == ldev->max_regions)
+		return false;
+
+	liov_region_set(&ldev->regions[ldev->nr_regions++], start,
+			ldev->window_base + start, end - start);
+	return true;
+}
+
+static int liov_memory_online(struct liov_dev *ldev, u64 start, u64 end)
+{
+	if (end > ldev->window_size ||
+	    !liov_extend_regions(ldev, start, end)) {
+		/* A larger window, or a larger table: start over. */
+		ldev->window_need = end;
+		if (liov_restart(ldev, true)) {
+			ldev->window_need = 0;
+			liov_restart(ldev, false);
+			return -ENOSPC;
+		}
+		if (!liov_extend_regions(ldev, start, end))
+			return -ENOSPC;
+	}
+	return liov_add_range(ldev, start, end);
+}
+
+/*
+ * Memory is announced before its first page is used, and taken back after the
+ * last one went out of use; memory the controller cannot reach stays offline.
+ */
+int liov_memory_notify(struct notifier_block *nb, unsigned long action,
+		       void *data)
+{
+	struct liov_dev *ldev = container_of(nb, struct liov_dev, memory_nb);
+	const struct memory_notify *mem = data;
+	u64 start = PFN_PHYS(mem->start_pfn);
+	u64 end = start + PFN_PHYS(mem->nr_pages);
+	int err = 0;
+
+	mutex_lock(&ldev->lock);
+	/* Otherwise the next start finds out what is online. */
+	if (ldev->state == LIOV_LIVE) {
+		switch (action) {
+		case MEM_GOING_ONLINE:
+			err = liov_memory_online(ldev, start, end);
+			break;
+		case MEM_CANCEL_ONLINE:
+		case MEM_OFFLINE:
+			liov_remove_range(ldev, start, end);
+			break;
+		}
+	}
+	mutex_unlock(&ldev->lock);
+	return notifier_from_errno(err);
+}
