@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Print as JSON what a host offers to LightIOV. Usage: probe.py LIBVIRT_URI [PACKAGE...]"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SECURE_BOOT = Path("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
+DKMS_KEY = Path("/var/lib/dkms/mok.pub")
+
+
+def missing(packages):
+    """Those of the Debian packages that are not installed."""
+    if not packages:
+        return []
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
+    output = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    installed = {line.split()[0] for line in output.splitlines() if line.endswith(" installed")}
+    return [package for package in packages if package not in installed]
+
+
+def secure_boot():
+    # Four bytes of attributes, then the value.
+    return SECURE_BOOT.exists() and SECURE_BOOT.read_bytes()[4:5] == b"\x01"
+
+
+def key_enrolled():
+    """Whether the firmware trusts the key that DKMS signs with."""
+    if not DKMS_KEY.exists():
+        return False
+    test = subprocess.run(["mokutil", "--test-key", str(DKMS_KEY)], capture_output=True, text=True, check=False)
+    return "already enrolled" in test.stdout
+
+
+def interrupt_remapping():
+    """Remapped interrupts belong to a chip named IR-..., on Intel and on AMD."""
+    return re.search(r"\bIR-", Path("/proc/interrupts").read_text()) is not None
+
+
+def libvirt_error(uri):
+    """Why libvirt cannot be reached, empty if it can."""
+    if shutil.which("virsh") is None:
+        return "virsh is not installed"
+    connect = subprocess.run(["virsh", "--connect", uri, "uri"], capture_output=True, text=True, check=False)
+    return " ".join(connect.stderr.split()) if connect.returncode else ""
+
+
+def main():
+    uri, *packages = sys.argv[1:]
+    intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    json.dump(
+        {
+            "intel": intel,
+            "iommu": bool(os.listdir("/sys/kernel/iommu_groups")),
+            "interrupt_remapping": interrupt_remapping(),
+            "kernel": platform.release(),
+            "headers": Path("/lib/modules", platform.release(), "build", "Makefile").exists(),
+            "kvm": Path("/dev/kvm").exists(),
+            "modules_load": not secure_boot() or key_enrolled(),
+            "missing": missing(packages),
+            "libvirt": libvirt_error(uri),
+        },
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main()
