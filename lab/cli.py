@@ -15,8 +15,6 @@ from .labs import DEFAULT_HOSTS, Lab
 from .progress import Progress
 from .ssh import Remote
 
-FLAVOURS = ("stock",)
-
 
 def main(arguments: list[str] | None = None) -> int:
     # A terminated lab cleans up as an interrupted one does.
@@ -51,7 +49,12 @@ def parser() -> argparse.ArgumentParser:
         ("up", up, "boot hosts and wait until they answer SSH"),
     ):
         sub = command(name, action, text)
-        sub.add_argument("--flavour", choices=FLAVOURS, default="stock", help="which kernel (default: stock)")
+        sub.add_argument(
+            "--flavour",
+            choices=images.FLAVOURS,
+            default=os.environ.get("LIGHTIOV_FLAVOUR", "stock"),
+            help="which kernel (default: $LIGHTIOV_FLAVOUR, or `stock`)",
+        )
         if name == "up":
             sub.add_argument("--accel", choices=("tcg", "kvm"), default="tcg", help="kvm needs nested SVM or VMX")
             sub.add_argument("hosts", nargs="*", default=list(DEFAULT_HOSTS), metavar="HOST")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from . import kernel_log, ports, qemu, qmp
 from .errors import LabError, tail
-from .images import ImageSet
+from .images import ImageSet, flavour
 from .process import Process
 from .spec import host_spec
 from .ssh import Remote
 from .state import Machine, State
 
-BOOT_SECONDS = 300
+# An instrumented kernel boots seven times slower.
+BOOT_SECONDS = {"stock": 300, "debug": 1500}
 
 
 class Host(Remote):
@@ -40,6 +41,11 @@ class Host(Remote):
     @property
     def console_file(self) -> Path:
         return self.directory / qemu.CONSOLE
+
+    @property
+    def boot_seconds(self) -> float:
+        """How long a boot may take."""
+        return BOOT_SECONDS[flavour(self.machine.images)]
 
     def vm(self, name: str) -> Remote:
         """A VM of this host, by the name of its domain."""
@@ -88,7 +94,8 @@ class Host(Remote):
             raise LabError(f"{self.name} did not boot: {fatal[0]}", self.console_file, tail(self.console_file))
         return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable()
 
-    def wait(self, timeout: float = BOOT_SECONDS) -> None:
+    def wait(self, timeout: float | None = None) -> None:
+        timeout = timeout or self.boot_seconds
         self.disconnect()
         deadline = time.monotonic() + timeout
         while not self.ready():
@@ -100,8 +107,9 @@ class Host(Remote):
                 )
             time.sleep(0.5)
 
-    def reboot(self, timeout: float = BOOT_SECONDS) -> None:
+    def reboot(self, timeout: float | None = None) -> None:
         """An orderly reboot, and wait until the host is back."""
+        timeout = timeout or self.boot_seconds
         boot_id = "cat /proc/sys/kernel/random/boot_id"
         before = self.run(boot_id).stdout
         self.run("systemctl --no-block reboot", check=False)

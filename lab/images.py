@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import disk, emulator
+from . import debug_kernel, disk, emulator
 from .errors import LabError, tail
 from .keys import public_key
 from .locks import exclusive
@@ -27,9 +27,14 @@ from .progress import Progress
 from .recipe import SUITE, Recipe, digest
 
 GIB = 1 << 30
+FLAVOURS = ("stock", "debug")
 HOST_DISK = 16 * GIB
 GUEST_DISK = 4 * GIB
 SCRATCH = "building-"
+
+
+def flavour(image_set_id: str) -> str:
+    return image_set_id.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,21 @@ class ImageSet:
 
 def ensure(flavour: str, progress: Progress) -> ImageSet:
     """The image set of a flavour; built now if nobody has built it before."""
+    if flavour not in FLAVOURS:
+        raise LabError(f"the lab has no flavour {flavour!r}: choose {' or '.join(FLAVOURS)}")
     key = public_key()
     recipes = [Recipe.load(name, key) for name in ("host", "guest")]
+    if flavour == "debug":
+        kernel = debug_kernel.packages()
+        recipes = [recipe.with_kernel(kernel.image, kernel.headers) for recipe in recipes]
     images = cache_dir() / "images"
     target = images / f"{flavour}-{digest(recipes, flavour)[:16]}"
     if target.exists():
         return ImageSet(target)
     with exclusive(images / "lock", lambda: progress.say("images", "somebody else is building; waiting")):
         if not target.exists():
+            if flavour == "debug":
+                debug_kernel.ensure(progress)
             build(target, recipes, progress)
     return ImageSet(target)
 
@@ -151,7 +163,9 @@ class Trees:
             # Before the other packages: the kernel's installation already makes an initramfs by our rules.
             f'--essential-hook=cp -dR "{staging}/." "$1/"',
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excludes),
-            f"--include={','.join(recipe.packages)}",
+            # A package may be a file; the hook shows it to dpkg inside.
+            "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount",
+            *(f"--include={package}" for package in recipe.packages),
             SUITE, str(tree), f"deb {self.mirror} {SUITE} main",
         ]  # fmt: skip
         with log.open("w") as output:

@@ -8,7 +8,7 @@ import time
 
 from . import images
 from .errors import LabError, tail
-from .host import BOOT_SECONDS, Host
+from .host import Host
 from .locks import exclusive
 from .progress import Progress
 from .state import State
@@ -61,7 +61,8 @@ class Lab:
         for host in hosts:
             host.disconnect()
         pending = list(hosts)
-        deadline = time.monotonic() + BOOT_SECONDS
+        patience = max(host.boot_seconds for host in hosts)
+        deadline = time.monotonic() + patience
         try:
             while pending:
                 for host in pending.copy():
@@ -71,7 +72,7 @@ class Lab:
                 if pending and time.monotonic() > deadline:
                     late = pending[0]
                     raise LabError(
-                        f"{late.name} did not answer SSH within {BOOT_SECONDS} s; the end of its console follows",
+                        f"{late.name} did not answer SSH within {patience} s; the end of its console follows",
                         late.console_file,
                         tail(late.console_file),
                     )

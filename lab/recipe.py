@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .paths import RECIPES
@@ -14,6 +14,11 @@ from .paths import RECIPES
 SUITE = "trixie"
 # Raise when the steps in images.py change what comes out of an unchanged recipe.
 FORMAT = 1
+# Debian's kernel packages do this themselves; those of the kernel's own `make bindeb-pkg` leave it to others.
+UPDATE_SYMLINKS = b"""\
+#!/bin/sh
+exec linux-update-symlinks install "$@"
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,15 @@ class Recipe:
         for part in parts:
             files |= read_tree(part / "root")
         return cls(name, merged("packages"), merged("excludes"), merged("enabled"), merged("masked"), files)
+
+    def with_kernel(self, image: Path, headers: Path) -> Recipe:
+        """The same image with a kernel of our own making, given as Debian packages."""
+        ours = {"linux-image-amd64": str(image), "linux-headers-amd64": str(headers)}
+        return replace(
+            self,
+            packages=tuple(ours.get(package, package) for package in self.packages),
+            files=self.files | {"etc/kernel/postinst.d/zz-lab": File(UPDATE_SYMLINKS, executable=True)},
+        )
 
     def as_json(self) -> dict:
         return {
