@@ -1,0 +1,10 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Build the package of the guest driver beside its source, which stays as it is.
+# Usage: build_guest_package.sh SOURCE KERNEL DIRECTORY REVISION
+set -eu
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+cp -R "$1/." "$build"
+make -C "$build" -j "$(nproc)" LIGHTIOV_PART=guest KERNEL_SRC="/lib/modules/$2/build" modules
+"$build/guest/deb/build-deb" "$build/guest/lightiov_guest.ko" "$3" "$4"
