@@ -29,8 +29,9 @@ def source() -> Iterator[Path]:
 @pytest.mark.parametrize("version", kernels.versions(TREE))
 def test_modules_build_clean(version: str, source: Path) -> None:
     inside = f"/{source.relative_to(TREE)}"
-    command = ["chroot", TREE, "make", "-s", "-C", f"/lib/modules/{version}/build", f"M={inside}", "W=1", "C=2", "modules"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    build = f"/lib/modules/{version}/build"
+    command = ["chroot", TREE, "make", "-s", "-C", build, f"M={inside}", "W=1", "C=2", "modules"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = [line for line in (done.stdout + done.stderr).splitlines() if not is_noise(line)]
     assert done.returncode == 0, done.stdout + done.stderr
     assert not said, "\n".join(said)
@@ -53,6 +54,6 @@ def is_noise(line: str) -> bool:
 def test_checkpatch() -> None:
     script = TREE / "opt/scripts/checkpatch.pl"
     command = ["perl", script, "--no-tree", "--strict", "--terse", "--no-summary", "-f", *SOURCES]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not done.stdout, done.stdout
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Promises about a whole deployment, kept on the lab that `make deploy` leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fleet import VM, Ansible
+
+from lab import Host, Lab
+from lab.kernel_log import problems
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    return Lab.open()
+
+
+@pytest.fixture(scope="session")
+def host1(lab: Lab) -> Host:
+    return lab.host("host1")
+
+
+@pytest.fixture(scope="session")
+def host2(lab: Lab) -> Host:
+    return lab.host("host2")
+
+
+@pytest.fixture(scope="session")
+def vm1(host1: Host) -> VM:
+    return VM(host1, "vm1")
+
+
+@pytest.fixture(scope="session")
+def vm2(host1: Host) -> VM:
+    return VM(host1, "vm2")
+
+
+@pytest.fixture(scope="session")
+def ansible() -> Ansible:
+    return Ansible()
+
+
+@pytest.fixture(autouse=True)
+def kernel_logs_stay_clean(lab: Lab) -> Iterator[None]:
+    """No test passes while a kernel, of a host or of a VM, complains."""
+    lines = {host.name: len(host.kernel_log()) for host in lab.hosts}
+    yield
+    complaints = {host.name: host.kernel_problems(since=lines[host.name]) for host in lab.hosts if host.running}
+    for host in lab.hosts:
+        for name in host.run("virsh list --name").stdout.split():
+            vm = host.vm(name)
+            complaints[vm.name] = problems(vm.run("dmesg").stdout)
+    assert not {name: found for name, found in complaints.items() if found}

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests of a deployment look at: a VM with its disk and its mediated device, and Ansible runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lab import Host, Remote
+
+PROJECT = Path(__file__).resolve().parents[2]
+# One namespace of a host has several users at most, so a wait that takes longer means that something hangs.
+PATIENCE = 120
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.3)
+
+
+@dataclass(frozen=True)
+class VM:
+    """A VM with one LightIOV disk."""
+
+    host: Host
+    name: str
+
+    @property
+    def remote(self) -> Remote:
+        return self.host.vm(self.name)
+
+    @cached_property
+    def uuid(self) -> str:
+        """The VM's mediated device."""
+        xml = self.host.run(f"virsh dumpxml --inactive {self.name}").stdout
+        return xml.split("type='mdev'")[1].split("address uuid='")[1].split("'")[0]
+
+    @property
+    def mdev(self) -> str:
+        return f"/sys/bus/mdev/devices/{self.uuid}"
+
+    @cached_property
+    def disk(self) -> str:
+        return self.remote.run("readlink -f /dev/disk/by-id/lightiov-*-ns[0-9]").stdout.split()[0]
+
+    @property
+    def queue_interrupts(self) -> list[int]:
+        """Interrupts so far, in the VM, of each queue pair of its disk."""
+        device = self.disk.removeprefix("/dev/").split("n")[0]
+        lines = self.remote.run("cat /proc/interrupts").stdout.splitlines()
+        counts = [line.split() for line in lines if f"{device}q" in line]
+        cpus = len(lines[0].split())
+        return [sum(map(int, fields[1 : 1 + cpus])) for fields in counts]
+
+    @property
+    def statistics(self) -> dict[str, int]:
+        """What the host module counted for this VM."""
+        listing = self.host.run(f"grep -H . {self.mdev}/statistics/*").stdout
+        pairs = (line.rsplit("/", 1)[1].split(":") for line in listing.splitlines())
+        return {name: int(value) for name, value in pairs}
+
+    @property
+    def queues(self) -> list[str]:
+        return self.host.run(f"cat {self.mdev}/queues").stdout.splitlines()
+
+    @property
+    def state(self) -> str:
+        return self.host.run(f"cat {self.mdev}/state").stdout.strip()
+
+    @property
+    def pid(self) -> int:
+        return int(self.host.run(f"cat /run/libvirt/qemu/{self.name}.pid").stdout)
+
+    @property
+    def exits(self) -> int:
+        """VM exits so far, of all vCPUs."""
+        return sum(map(int, self.host.run(f"cat /sys/kernel/debug/kvm/{self.pid}-*/vcpu*/exits").stdout.split()))
+
+    def fio(self, *options: str, timeout: float = 300) -> list[dict]:
+        """Run fio on the VM's disk, unless a --filename says otherwise; the results of its jobs. Raises on any error."""
+        quoted = [f"'{option}'" for option in options]
+        command = f"fio --output-format=json --ioengine=libaio --direct=1 --filename={self.disk} {' '.join(quoted)}"
+        result = self.remote.run(command, timeout=timeout)
+        jobs = json.loads(result.stdout[result.stdout.index("{") :])["jobs"]
+        assert all(job["error"] == 0 for job in jobs), jobs
+        return jobs
+
+    def start(self) -> None:
+        self.host.run(f"virsh start {self.name}")
+        self.remote.wait()
+        wait_until(
+            lambda: self.remote.run("ls /dev/disk/by-id/lightiov-*", check=False).returncode == 0,
+            f"{self.name}: its LightIOV disk",
+        )
+
+
+class Ansible:
+    """Ansible as a user of the checkout runs it."""
+
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+
+    def playbook(self, name: str, *arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+        return self._run("ansible-playbook", name, *arguments, cwd=cwd)
+
+    def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
+        """One module on one host; what it returned, whether it failed or not."""
+        done = self._run("ansible", host, "-m", f"lightiov.nvme.{module}", "-a", json.dumps(arguments), "-o", *options)
+        line = next(line for line in done.stdout.splitlines() if line.startswith(f"{host} | "))
+        return json.loads(line.split(" => ", 1)[1])
+
+    def _run(self, *command: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=cwd, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=1500, check=False,
+        )  # fmt: skip
+
+
+def changed(run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """`changed=` of each host in the recap."""
+    recap = run.stdout.split("PLAY RECAP", 1)[1].splitlines()[1:]
+    return {
+        line.split(":")[0].strip(): int(line.split("changed=")[1].split()[0]) for line in recap if "changed=" in line
+    }

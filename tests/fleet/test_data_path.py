@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No host code runs per I/O but the interrupt, and a VM exits no more than with the whole device passed through."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+
+import pytest
+from fleet import VM, wait_until
+
+SECONDS = 10
+PAIRS = 3  # 30 s on each device
+RANDOM_READ = ("--name=read", "--rw=randread", "--bs=4k", "--iodepth=1", "--time_based", f"--runtime={SECONDS}")
+WHOLE_DEVICE = """
+<hostdev mode='subsystem' type='pci' managed='yes'>
+  <source><address domain='0x0000' bus='0x02' slot='0x00' function='0x0'/></source>
+</hostdev>
+"""
+
+
+@pytest.fixture
+def whole_device(vm1: VM) -> Iterator[str]:
+    """A whole NVMe controller in the VM by VFIO, beside its LightIOV disk: its path in the VM."""
+    vm1.host.run("virsh attach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
+    wait_until(lambda: "nvme0n1" in vm1.remote.run("ls /sys/block").stdout, "the whole device in vm1")
+    yield "/dev/nvme0n1"
+    vm1.host.run("virsh detach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
+    wait_until(
+        lambda: vm1.host.run("ls /sys/bus/pci/drivers/nvme").stdout.count("0000:02:00.0") == 1,
+        "the whole device back with the host's driver",
+    )
+
+
+def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
+    before = vm1.statistics
+    [job] = vm1.fio(*RANDOM_READ)
+    grown = {name: value - before[name] for name, value in vm1.statistics.items() if value != before[name]}
+    done = job["read"]["total_ios"]
+    assert done > 100
+    assert set(grown) == {"interrupts"}, f"in {done} reads"
+    assert grown["interrupts"] <= done
+
+
+def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:
+    exits: dict[str, list[float]] = {vm1.disk: [], whole_device: []}
+    for _ in range(PAIRS):
+        for device, per_io in exits.items():
+            before = vm1.exits
+            [job] = vm1.fio(*RANDOM_READ, f"--filename={device}")
+            per_io.append((vm1.exits - before) / job["read"]["total_ios"])
+    report = {device: [round(value, 2) for value in values] for device, values in exits.items()}
+    print("VM exits per 4 KiB read:", report)
+    record_property("exits_per_read", report)
+    assert statistics.median(exits[vm1.disk]) <= statistics.median(exits[whole_device]), report

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrong inputs: one sentence that names object, cause and remedy, and a host that is as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fleet import VM, Ansible
+
+from lab import Host
+
+OTHER = "LIOV1B"  # the controller that stays with the stock driver
+SNAPSHOT = """
+driverctl list-overrides; mdevctl list -d --dumpjson; ls -l /sys/bus/mdev/devices /sys/bus/pci/drivers/nvme
+ls -lR /usr/src/lightiov-host-* /etc/modprobe.d /etc/modules-load.d; dkms status; lsmod | grep -o '^lightiov_host'
+for vm in vm1 vm2; do virsh dumpxml --inactive $vm; virsh dumpxml $vm; done
+"""
+
+
+@pytest.fixture(autouse=True)
+def host_is_unchanged(host1: Host) -> Iterator[None]:
+    before = host1.run(SNAPSHOT).stdout
+    yield
+    assert host1.run(SNAPSHOT).stdout == before
+
+
+@pytest.fixture
+def mdevs(ansible: Ansible) -> list[dict[str, Any]]:
+    """The mediated devices of host1 as the module takes them."""
+    keys = ("uuid", "parent", "tenant", "queue_pairs", "namespaces")
+    found = ansible.module("host1", "mdev_info", {})["mdevs"]
+    return [{**{key: mdev[key] for key in keys if key in mdev}, "parent": "LIOV1A"} for mdev in found]
+
+
+def refused(result: dict[str, Any], *words: str) -> None:
+    message = result.get("msg", "")
+    assert result.get("failed"), result
+    assert "\n" not in message.strip()
+    assert all(word in message for word in words), message
+
+
+def test_unknown_serial(ansible: Ansible) -> None:
+    wanted = [{"serial": "LIOV1A"}, {"serial": "S5XANA0R700001"}]
+    refused(ansible.module("host1", "controller", {"controllers": wanted}), "S5XANA0R700001", "LIOV1B")
+
+
+@pytest.mark.parametrize(
+    ("use", "undo"),
+    [
+        ("mkfs.ext4 -qF {disk} && mount {disk} /mnt", "umount /mnt"),
+        ("mkswap -q {disk} && swapon {disk}", "swapoff {disk}"),
+        (
+            "pvcreate -qq -y {disk} && vgcreate -qq refusal {disk} && lvcreate -qq -y -Wn -l 1 -n some refusal",
+            "vgchange -qq -an refusal; vgremove -qq -y refusal; pvremove -qq -y {disk}",
+        ),
+    ],
+    ids=["mounted", "swap", "lvm"],
+)
+def test_controller_in_use(ansible: Ansible, host1: Host, use: str, undo: str) -> None:
+    disk = host1.run(f"readlink -f /dev/disk/by-id/nvme-*{OTHER}_1").stdout.split()[0]
+    host1.run(use.format(disk=disk))
+    try:
+        wanted = [{"serial": "LIOV1A"}, {"serial": OTHER}]
+        refused(ansible.module("host1", "controller", {"controllers": wanted}), OTHER)
+    finally:
+        host1.run(undo.format(disk=disk))
+        host1.run(f"wipefs -qa {disk}")
+
+
+def test_too_many_queue_pairs(ansible: Ansible, mdevs: list[dict[str, Any]]) -> None:
+    mdevs[0]["queue_pairs"] = 65
+    refused(ansible.module("host1", "mdev", {"mdevs": mdevs}), "LIOV1A", "queue pairs")
+
+
+def test_namespace_given_to_two(ansible: Ansible, mdevs: list[dict[str, Any]]) -> None:
+    mdevs[1]["namespaces"] = mdevs[0]["namespaces"]
+    refused(ansible.module("host1", "mdev", {"mdevs": mdevs}), "LIOV1A", "namespace")
+
+
+def test_second_tenant(ansible: Ansible, mdevs: list[dict[str, Any]]) -> None:
+    mdevs[1]["tenant"] = "green"
+    refused(ansible.module("host1", "mdev", {"mdevs": mdevs}), "LIOV1A", "blue", "green")
+
+
+def test_mdev_in_use_removed(ansible: Ansible, mdevs: list[dict[str, Any]], vm2: VM) -> None:
+    rest = [mdev for mdev in mdevs if mdev["uuid"] != vm2.uuid]
+    refused(ansible.module("host1", "mdev", {"mdevs": rest}), vm2.uuid)
+
+
+def test_headers_missing(ansible: Ansible, host1: Host) -> None:
+    kernel = host1.run("uname -r").stdout.strip()
+    build = f"/lib/modules/{kernel}/build"
+    source = host1.run("ls -d /usr/src/lightiov-host-*").stdout.split()[0]
+    host1.run(f"mv {build} {build}.away")
+    try:
+        arguments = {"name": "lightiov-other", "version": "0.1.0", "module": "lightiov_host", "src": source,
+                     "conf": "dkms/host.conf"}  # fmt: skip
+        refused(ansible.module("host1", "dkms_module", arguments), f"linux-headers-{kernel}")
+    finally:
+        host1.run(f"mv {build}.away {build}")
