@@ -11,15 +11,24 @@
 
 /* --- used by host and guest ---------------------------------------------- */
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+
 /* --- host only ----------------------------------------------------------- */
 
 #ifdef LIGHTIOV_HOST
 
 #include <linux/eventfd.h>
+#include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/irqbypass.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/shmem_fs.h>
+#include <linux/vfio.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
@@ -35,9 +44,10 @@ static inline int liov_iommu_map(struct iommu_domain *domain,
 	return iommu_map(domain, iova, paddr, size, prot);
 }
 
-static inline bool liov_isolated_msi(struct iommu_group *group)
+static inline bool liov_isolated_msi(struct device *dev,
+				     struct iommu_group *group)
 {
-	return iommu_capable(&pci_bus_type, IOMMU_CAP_INTR_REMAP);
+	return device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP);
 }
 #else
 static inline int liov_iommu_map(struct iommu_domain *domain,
@@ -47,7 +57,8 @@ static inline int liov_iommu_map(struct iommu_domain *domain,
 	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
 }
 
-static inline bool liov_isolated_msi(struct iommu_group *group)
+static inline bool liov_isolated_msi(struct device *dev,
+				     struct iommu_group *group)
 {
 	return iommu_group_has_isolated_msi(group);
 }
@@ -57,12 +68,67 @@ static inline bool liov_isolated_msi(struct iommu_group *group)
 #define eventfd_signal(ctx)	eventfd_signal(ctx, 1)
 #endif
 
+/*
+ * All mappings of a VFIO device are zapped through one address space.  Newer
+ * kernels give each device one; in older ones an empty file lends its own.
+ */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
 static inline struct iommu_domain *
 iommu_paging_domain_alloc(struct device *dev)
 {
 	return iommu_domain_alloc(dev->bus) ?: ERR_PTR(-ENODEV);
 }
+
+static inline struct file *liov_mapping_create(void)
+{
+	return shmem_file_setup("lightiov", 0, 0);
+}
+
+static inline void liov_mapping_destroy(struct file *file)
+{
+	fput(file);
+}
+
+static inline struct address_space *liov_mapping(struct vfio_device *vdev,
+						 struct file *file)
+{
+	return file->f_mapping;
+}
+
+static inline void liov_mapping_set(struct vm_area_struct *vma,
+				    struct file *file)
+{
+	vma->vm_file->f_mapping = file->f_mapping;
+}
+#else
+static inline struct file *liov_mapping_create(void)
+{
+	return NULL;
+}
+
+static inline void liov_mapping_destroy(struct file *file)
+{
+}
+
+static inline struct address_space *liov_mapping(struct vfio_device *vdev,
+						 struct file *file)
+{
+	return vdev->inode->i_mapping;
+}
+
+static inline void liov_mapping_set(struct vm_area_struct *vma,
+				    struct file *file)
+{
+}
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define LIOV_VFIO_IOMMUFD
+#endif
+
+/* VFIO asks by an operation of its own instead of the ioctl. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define LIOV_VFIO_REGION_INFO_OP
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The admin queue: one command after another for whoever needs one, and the
+ * controller's asynchronous events.
+ */
+#include <linux/interrupt.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+
+#include "controller.h"
+
+#define LIOV_EVENT_CID	(LIOV_ADMIN_ENTRIES - 1)
+
+#define LIOV_SQ_SIZE	(LIOV_ADMIN_ENTRIES * sizeof(struct nvme_command))
+#define LIOV_CQ_SIZE	(LIOV_ADMIN_ENTRIES * sizeof(struct nvme_completion))
+
+int liov_admin_init(struct liov_ctrl *ctrl)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	int ret, i;
+
+	spin_lock_init(&admin->lock);
+	/* A ring holds one less than its entries, and one is for events. */
+	sema_init(&admin->free, LIOV_ADMIN_ENTRIES - 2);
+	for (i = 0; i < LIOV_ADMIN_ENTRIES; i++)
+		init_completion(&admin->slots[i].done);
+
+	ret = liov_dma_alloc(ctrl, &admin->sq, LIOV_SQ_SIZE);
+	if (ret)
+		return ret;
+	ret = liov_dma_alloc(ctrl, &admin->cq, LIOV_CQ_SIZE);
+	if (ret)
+		liov_dma_free(ctrl, &admin->sq);
+	return ret;
+}
+
+/* The controller no longer runs. */
+void liov_admin_exit(struct liov_ctrl *ctrl)
+{
+	liov_dma_free(ctrl, &ctrl->admin.cq);
+	liov_dma_free(ctrl, &ctrl->admin.sq);
+}
+
+/* Tells a disabled controller, which is about to be enabled, its rings. */
+void liov_admin_restart(struct liov_ctrl *ctrl)
+{
+	struct liov_admin *admin = &ctrl->admin;
+
+	memset(admin->cq.cpu, 0, LIOV_CQ_SIZE);
+	writel((LIOV_ADMIN_ENTRIES - 1) << 16 | (LIOV_ADMIN_ENTRIES - 1),
+	       ctrl->regs + NVME_REG_AQA);
+	lo_hi_writeq(admin->sq.iova, ctrl->regs + NVME_REG_ASQ);
+	lo_hi_writeq(admin->cq.iova, ctrl->regs + NVME_REG_ACQ);
+
+	spin_lock_irq(&admin->lock);
+	admin->sq_tail = 0;
+	admin->cq_head = 0;
+	admin->phase = 1;
+	admin->running = true;
+	spin_unlock_irq(&admin->lock);
+}
+
+static void liov_admin_release_slot(struct liov_admin *admin, unsigned int cid)
+{
+	__clear_bit(cid, &admin->busy);
+	up(&admin->free);
+}
+
+static void liov_admin_complete(struct liov_ctrl *ctrl, unsigned int cid,
+				int status, u32 result)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct liov_admin_slot *slot = &admin->slots[cid];
+
+	if (cid == LIOV_EVENT_CID) {
+		__clear_bit(cid, &admin->busy);
+		if (!status) {
+			admin->event = result;
+			liov_ctrl_queue_work(&ctrl->event_work);
+		}
+		return;
+	}
+
+	slot->status = status;
+	slot->result = result;
+	if (slot->abandoned)
+		liov_admin_release_slot(admin, cid);
+	else
+		complete(&slot->done);
+}
+
+static void liov_admin_poll(struct liov_ctrl *ctrl)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct nvme_completion *cq = admin->cq.cpu;
+	unsigned long flags;
+	u16 status, cid;
+	bool any = false;
+
+	spin_lock_irqsave(&admin->lock, flags);
+	while (admin->running) {
+		status = le16_to_cpu(READ_ONCE(cq[admin->cq_head].status));
+		if ((status & 1) != admin->phase)
+			break;
+		/* The rest of the entry is valid once its phase bit is. */
+		dma_rmb();
+
+		cid = READ_ONCE(cq[admin->cq_head].command_id);
+		if (cid < LIOV_ADMIN_ENTRIES && test_bit(cid, &admin->busy))
+			liov_admin_complete(ctrl, cid, status >> 1,
+					    le32_to_cpu(cq[admin->cq_head].result.u32));
+		else
+			dev_err_ratelimited(ctrl->dev,
+					    "controller completed unknown admin command %u\n",
+					    cid);
+
+		if (++admin->cq_head == LIOV_ADMIN_ENTRIES) {
+			admin->cq_head = 0;
+			admin->phase ^= 1;
+		}
+		any = true;
+	}
+	if (any)
+		writel(admin->cq_head,
+		       ctrl->regs + NVME_REG_DBS + liov_cq_doorbell(ctrl, 0));
+	spin_unlock_irqrestore(&admin->lock, flags);
+}
+
+/* The controller is stopped, so what is in flight never completes. */
+void liov_admin_cancel(struct liov_ctrl *ctrl)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	unsigned long busy;
+	unsigned int cid;
+
+	spin_lock_irq(&admin->lock);
+	admin->running = false;
+	busy = admin->busy;
+	for_each_set_bit(cid, &busy, LIOV_ADMIN_ENTRIES)
+		liov_admin_complete(ctrl, cid, -ECANCELED, 0);
+	spin_unlock_irq(&admin->lock);
+}
+
+static void liov_admin_submit(struct liov_ctrl *ctrl, struct nvme_command *cmd,
+			      unsigned int cid)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct nvme_command *sq = admin->sq.cpu;
+
+	cmd->common.command_id = cid;
+	sq[admin->sq_tail] = *cmd;
+	admin->sq_tail = (admin->sq_tail + 1) % LIOV_ADMIN_ENTRIES;
+	writel(admin->sq_tail,
+	       ctrl->regs + NVME_REG_DBS + liov_sq_doorbell(ctrl, 0));
+}
+
+static bool liov_ctrl_failed(struct liov_ctrl *ctrl)
+{
+	/* All ones, when the device is gone, has this bit too. */
+	return readl(ctrl->regs + NVME_REG_CSTS) & NVME_CSTS_CFS;
+}
+
+/* Looks for itself now and then, in case an interrupt got lost. */
+static bool liov_admin_wait(struct liov_ctrl *ctrl,
+			    struct liov_admin_slot *slot, unsigned long timeout)
+{
+	unsigned long slice = ctrl->admin.interrupts ? HZ : 1;
+	unsigned long deadline = jiffies + timeout;
+
+	do {
+		if (wait_for_completion_timeout(&slot->done, slice))
+			return true;
+		liov_admin_poll(ctrl);
+		if (try_wait_for_completion(&slot->done))
+			return true;
+	} while (time_before(jiffies, deadline) && !liov_ctrl_failed(ctrl));
+
+	return false;
+}
+
+/**
+ * liov_admin_exec() - run one admin command
+ * @ctrl: controller, started
+ * @cmd: command; its command ID is filled in
+ * @result: DW0 of the completion, or NULL
+ * @timeout: in jiffies
+ *
+ * Return: 0, an NVMe status, or an errno.  After -ETIMEDOUT the command is
+ * still in flight, and only stopping the controller ends it.
+ */
+int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
+		    u32 *result, unsigned long timeout)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct liov_admin_slot *slot;
+	unsigned int cid;
+	int status;
+
+	down(&admin->free);
+
+	spin_lock_irq(&admin->lock);
+	if (!admin->running) {
+		spin_unlock_irq(&admin->lock);
+		up(&admin->free);
+		return -ECANCELED;
+	}
+	cid = find_first_zero_bit(&admin->busy, LIOV_EVENT_CID);
+	slot = &admin->slots[cid];
+	slot->abandoned = false;
+	reinit_completion(&slot->done);
+	__set_bit(cid, &admin->busy);
+	liov_admin_submit(ctrl, cmd, cid);
+	spin_unlock_irq(&admin->lock);
+
+	status = -ETIMEDOUT;
+	if (liov_admin_wait(ctrl, slot, timeout))
+		status = 0;
+
+	spin_lock_irq(&admin->lock);
+	if (!status || try_wait_for_completion(&slot->done)) {
+		status = slot->status;
+		if (result)
+			*result = slot->result;
+		liov_admin_release_slot(admin, cid);
+	} else {
+		slot->abandoned = true;
+	}
+	spin_unlock_irq(&admin->lock);
+
+	return status;
+}
+
+/**
+ * liov_admin_cmd() - run one admin command on a controller that is in use
+ * @ctrl: controller
+ * @cmd: command
+ * @result: DW0 of the completion, or NULL
+ * @timeout: in jiffies
+ *
+ * Waits for a reset in progress, and resets a controller that does not answer:
+ * in no case is the command still in flight when this returns.
+ *
+ * Return: 0, an NVMe status, or an errno.
+ */
+int liov_admin_cmd(struct liov_ctrl *ctrl, struct nvme_command *cmd,
+		   u32 *result, unsigned long timeout)
+{
+	u32 epoch;
+	int ret;
+
+	if (liov_ctrl_state(ctrl) == LIOV_CTRL_RESETTING) {
+		mutex_lock(&ctrl->reset_lock);
+		mutex_unlock(&ctrl->reset_lock);
+	}
+	if (liov_ctrl_state(ctrl) == LIOV_CTRL_DEAD)
+		return -ENODEV;
+
+	epoch = READ_ONCE(ctrl->epoch);
+	ret = liov_admin_exec(ctrl, cmd, result, timeout);
+	if (ret == -ETIMEDOUT) {
+		dev_err(ctrl->dev,
+			"controller does not answer admin command 0x%02x\n",
+			cmd->common.opcode);
+		liov_ctrl_reset(ctrl, epoch);
+	}
+	return ret;
+}
+
+int liov_admin_errno(int status)
+{
+	return status > 0 ? -EIO : status;
+}
+
+void liov_admin_identify(struct nvme_command *cmd, u8 cns, u32 nsid,
+			 const struct liov_dma *data)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->identify.opcode = nvme_admin_identify;
+	cmd->identify.cns = cns;
+	cmd->identify.nsid = cpu_to_le32(nsid);
+	cmd->common.dptr.prp1 = cpu_to_le64(data->iova);
+}
+
+static irqreturn_t liov_admin_irq(int irq, void *data)
+{
+	liov_admin_poll(data);
+	return IRQ_HANDLED;
+}
+
+int liov_admin_request_irq(struct liov_ctrl *ctrl)
+{
+	int ret;
+
+	ret = request_irq(pci_irq_vector(ctrl->pdev, 0), liov_admin_irq, 0,
+			  ctrl->misc_name, ctrl);
+	if (!ret)
+		ctrl->admin.interrupts = true;
+	return ret;
+}
+
+void liov_admin_free_irq(struct liov_ctrl *ctrl)
+{
+	free_irq(pci_irq_vector(ctrl->pdev, 0), ctrl);
+}
+
+/* Asks the controller to report its next event. */
+void liov_admin_request_event(struct liov_ctrl *ctrl)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct nvme_command cmd = {};
+
+	cmd.common.opcode = nvme_admin_async_event;
+
+	spin_lock_irq(&admin->lock);
+	if (admin->running && !test_bit(LIOV_EVENT_CID, &admin->busy)) {
+		__set_bit(LIOV_EVENT_CID, &admin->busy);
+		liov_admin_submit(ctrl, &cmd, LIOV_EVENT_CID);
+	}
+	spin_unlock_irq(&admin->lock);
+}
+
+/* Reading the log page which an event names lets events of its kind return. */
+static void liov_admin_clear_event(struct liov_ctrl *ctrl, u8 log)
+{
+	struct nvme_command cmd = {};
+	struct liov_dma data;
+
+	if (liov_dma_alloc(ctrl, &data, PAGE_SIZE))
+		return;
+
+	cmd.get_log_page.opcode = nvme_admin_get_log_page;
+	cmd.get_log_page.nsid = cpu_to_le32(NVME_NSID_ALL);
+	cmd.get_log_page.lid = log;
+	cmd.get_log_page.numdl =
+		cpu_to_le16((log == NVME_LOG_CHANGED_NS ? PAGE_SIZE : 512) / 4 - 1);
+	cmd.common.dptr.prp1 = cpu_to_le64(data.iova);
+	liov_admin_cmd(ctrl, &cmd, NULL, LIOV_ADMIN_TIMEOUT);
+	liov_dma_free(ctrl, &data);
+}
+
+void liov_admin_event_work(struct work_struct *work)
+{
+	struct liov_ctrl *ctrl =
+		container_of(work, struct liov_ctrl, event_work);
+	u32 epoch = READ_ONCE(ctrl->epoch);
+	u32 event = READ_ONCE(ctrl->admin.event);
+	u8 type = event & 0x7;
+	u8 info = event >> 8;
+	u8 log = event >> 16;
+
+	if (type == NVME_AER_ERROR && info == NVME_AER_ERROR_PERSIST_INT_ERR) {
+		liov_ctrl_reset(ctrl, epoch);
+		return;
+	}
+
+	if (type == NVME_AER_NOTICE && info == NVME_AER_NOTICE_NS_CHANGED)
+		liov_ctrl_queue_work(&ctrl->scan_work);
+	else
+		dev_warn_ratelimited(ctrl->dev,
+				     "controller reports event type %u, information 0x%02x: see log page %u\n",
+				     type, info, log);
+
+	liov_admin_clear_event(ctrl, log);
+	liov_admin_request_event(ctrl);
+}

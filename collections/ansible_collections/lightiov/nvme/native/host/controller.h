@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One NVMe controller that belongs to LightIOV: its registers, its admin
+ * queue, and what its mediated devices share (queue IDs, interrupt vectors,
+ * namespaces, I/O virtual addresses).
+ */
+#ifndef LIGHTIOV_CONTROLLER_H
+#define LIGHTIOV_CONTROLLER_H
+
+#include <linux/completion.h>
+#include <linux/genalloc.h>
+#include <linux/iommu.h>
+#include <linux/irqbypass.h>
+#include <linux/kref.h>
+#include <linux/mdev.h>
+#include <linux/miscdevice.h>
+#include <linux/mutex.h>
+#include <linux/nvme.h>
+#include <linux/pci.h>
+#include <linux/rwsem.h>
+#include <linux/semaphore.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "../abi/lightiov_abi.h"
+#include "../compat.h"
+
+struct liov_mdev;
+struct liov_queue;
+
+#define LIOV_TENANT_LEN		64
+#define LIOV_ADMIN_ENTRIES	32
+#define LIOV_ADMIN_TIMEOUT	(60 * HZ)
+#define LIOV_ADMIN_MAX_DATA	SZ_1M
+
+/* Bounds of what a mediated device offers, whatever the controller can. */
+#define LIOV_MAX_TRANSFER	SZ_2M
+#define LIOV_MAX_ENTRIES	4096
+
+/* How long a guest waits for an I/O command before it starts to recover. */
+#define LIOV_IO_TIMEOUT_MS	30000
+
+/* Granule of the window allocator, and the size of the host's own area. */
+#define LIOV_GRANULE_SHIFT	30
+#define LIOV_GRANULE		BIT_ULL(LIOV_GRANULE_SHIFT)
+
+enum liov_ctrl_state {
+	LIOV_CTRL_LIVE,
+	LIOV_CTRL_RESETTING,
+	LIOV_CTRL_DEAD,
+};
+
+/* Pages that host and controller share, mapped in the host's area. */
+struct liov_dma {
+	void *cpu;
+	dma_addr_t iova;
+	size_t size;
+};
+
+/**
+ * struct liov_admin_slot - one admin command in flight
+ * @done: completed by the interrupt or by a controller reset
+ * @result: DW0 of the completion
+ * @status: NVMe status without the phase bit, or -ECANCELED after a reset
+ * @abandoned: timed out, nobody waits: it is free again when it completes
+ */
+struct liov_admin_slot {
+	struct completion done;
+	u32 result;
+	int status;
+	bool abandoned;
+};
+
+/**
+ * struct liov_admin - the admin queue
+ * @lock: everything below but @free, and liov_ctrl.state; taken in hard IRQ
+ * @free: counts slots that are not in @busy
+ * @busy: command IDs in flight; the last one is the event request's
+ * @running: commands can be submitted
+ * @interrupts: completions are signalled; before that they are polled for
+ * @event: result of the last event request, for liov_ctrl.event_work
+ */
+struct liov_admin {
+	spinlock_t lock;		/* see above */
+	struct semaphore free;
+	struct liov_dma sq;
+	struct liov_dma cq;
+	u16 sq_tail;
+	u16 cq_head;
+	u8 phase;
+	bool running;
+	bool interrupts;
+	u32 event;
+	unsigned long busy;
+	struct liov_admin_slot slots[LIOV_ADMIN_ENTRIES];
+};
+
+/**
+ * struct liov_vector - one MSI-X vector for I/O queues
+ * @queues: queue pairs that interrupt on it; more than one when short
+ * @producer: posts its interrupts straight to the VM while @bypassed is set
+ * @bypassed: the eventfd that @producer is registered for
+ */
+struct liov_vector {
+	struct list_head queues;
+	unsigned int users;
+	struct irq_bypass_producer producer;
+	struct eventfd_ctx *bypassed;
+};
+
+/**
+ * struct liov_namespace - one active namespace
+ * @owner: the mediated device that claimed it, or NULL
+ * @usable: it holds plain blocks: NVM command set and no metadata
+ * @present: seen by the last scan; an owned one that is gone is kept
+ */
+struct liov_namespace {
+	struct list_head node;
+	u32 nsid;
+	u32 lba_shift;
+	u64 lba_count;
+	u8 nguid[16];
+	u8 eui64[8];
+	u8 uuid[16];
+	bool usable;
+	bool read_only;
+	bool present;
+	struct liov_mdev *owner;
+};
+
+/**
+ * struct liov_ctrl - one controller
+ * @ref: the PCI driver's reference, and one per open file of @misc
+ * @epoch: +1 each time the controller was certainly stopped, which deletes all
+ *	I/O queues and ends all DMA
+ * @access: read-held by file operations of @misc, write-held to set @removed
+ * @lock: tenant, queue IDs, vectors, namespaces, list of mediated devices.
+ *	It nests inside liov_mdev.lock and outside of liov_mdev.doorbell_lock.
+ *	It is never held while a command is waited for, so that a reset, which
+ *	takes it to tell all mediated devices, always comes through.
+ * @reset_lock: held from stopping the controller until it is started again.
+ *	Between liov_mdev.lock and @lock.
+ * @ns_changes: admin commands in flight that may destroy or detach a namespace;
+ *	no namespace can be claimed meanwhile
+ */
+struct liov_ctrl {
+	struct kref ref;
+	struct pci_dev *pdev;
+	struct device *dev;
+	int id;
+
+	void __iomem *regs;
+	phys_addr_t regs_phys;
+	u64 cap;
+	u32 stride;
+	size_t doorbell_size;
+
+	enum liov_ctrl_state state;
+	u32 epoch;
+	struct liov_admin admin;
+	struct mutex reset_lock;	/* see above */
+	struct work_struct event_work;
+	struct work_struct scan_work;
+
+	char serial[20];
+	char model[40];
+	char firmware[8];
+	u32 max_transfer;
+	u32 features;
+	u32 queue_entries;
+	u32 nr_namespaces;
+	u32 shutdown_timeout;
+	u8 format_all;
+
+	struct iommu_group *group;
+	struct iommu_domain *domain;
+	struct gen_pool *windows;
+	struct gen_pool *host_pool;
+	unsigned long host_area;
+
+	struct mutex lock;		/* see above */
+	struct list_head mdevs;
+	char tenant[LIOV_TENANT_LEN + 1];
+	unsigned int tenant_users;
+	unsigned int nr_queue_pairs;
+	unsigned int nr_queue_pairs_free;
+	unsigned long *qids;
+	unsigned int nr_vectors;
+	struct liov_vector *vectors;
+	struct list_head namespaces;
+	unsigned int ns_changes;
+
+	struct rw_semaphore access;
+	bool removed;
+	struct miscdevice misc;
+	char misc_name[20];
+
+	struct mdev_parent parent;
+	struct mdev_type type;
+	struct mdev_type *types;
+};
+
+/* controller.c */
+struct liov_ctrl *liov_ctrl_create(struct pci_dev *pdev);
+void liov_ctrl_destroy(struct liov_ctrl *ctrl);
+void liov_ctrl_get(struct liov_ctrl *ctrl);
+void liov_ctrl_put(struct liov_ctrl *ctrl);
+void liov_ctrl_stop(struct liov_ctrl *ctrl);
+void liov_ctrl_start(struct liov_ctrl *ctrl);
+void liov_ctrl_shutdown(struct liov_ctrl *ctrl);
+void liov_ctrl_kill(struct liov_ctrl *ctrl);
+void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
+void liov_ctrl_queue_work(struct work_struct *work);
+int liov_ctrl_init_workqueue(void);
+void liov_ctrl_exit_workqueue(void);
+
+/* controller_sysfs.c */
+extern const struct attribute_group *liov_ctrl_groups[];
+
+/* admin.c */
+int liov_admin_init(struct liov_ctrl *ctrl);
+void liov_admin_exit(struct liov_ctrl *ctrl);
+void liov_admin_restart(struct liov_ctrl *ctrl);
+void liov_admin_cancel(struct liov_ctrl *ctrl);
+int liov_admin_request_irq(struct liov_ctrl *ctrl);
+void liov_admin_free_irq(struct liov_ctrl *ctrl);
+void liov_admin_request_event(struct liov_ctrl *ctrl);
+int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
+		    u32 *result, unsigned long timeout);
+int liov_admin_cmd(struct liov_ctrl *ctrl, struct nvme_command *cmd,
+		   u32 *result, unsigned long timeout);
+int liov_admin_errno(int status);
+void liov_admin_identify(struct nvme_command *cmd, u8 cns, u32 nsid,
+			 const struct liov_dma *data);
+void liov_admin_event_work(struct work_struct *work);
+
+/* admin_chardev.c */
+int liov_chardev_add(struct liov_ctrl *ctrl);
+void liov_chardev_remove(struct liov_ctrl *ctrl);
+
+/* namespace.c */
+void liov_namespaces_scan(struct liov_ctrl *ctrl);
+void liov_namespaces_free(struct list_head *namespaces);
+struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
+
+/* window.c */
+int liov_windows_init(struct liov_ctrl *ctrl);
+void liov_windows_exit(struct liov_ctrl *ctrl);
+unsigned long liov_window_alloc(struct liov_ctrl *ctrl, u64 size);
+void liov_window_free(struct liov_ctrl *ctrl, unsigned long base, u64 size);
+int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size);
+void liov_dma_free(struct liov_ctrl *ctrl, struct liov_dma *dma);
+
+/* vector.c */
+int liov_vectors_init(struct liov_ctrl *ctrl);
+void liov_vectors_exit(struct liov_ctrl *ctrl);
+int liov_vector_attach(struct liov_ctrl *ctrl, struct liov_queue *queue);
+void liov_vector_detach(struct liov_ctrl *ctrl, struct liov_queue *queue);
+void liov_vector_set_trigger(struct liov_ctrl *ctrl, struct liov_queue *queue,
+			     struct eventfd_ctx *eventfd);
+
+/* mdev.c */
+extern struct mdev_driver liov_mdev_driver;
+void liov_mdevs_lost(struct liov_ctrl *ctrl);
+void liov_mdevs_event(struct liov_ctrl *ctrl);
+void liov_mdevs_request_release(struct liov_ctrl *ctrl);
+
+static inline enum liov_ctrl_state liov_ctrl_state(struct liov_ctrl *ctrl)
+{
+	return READ_ONCE(ctrl->state);
+}
+
+/* Byte offset, from the first doorbell, of a queue pair's SQ tail doorbell. */
+static inline u32 liov_sq_doorbell(struct liov_ctrl *ctrl, u16 qid)
+{
+	return 2 * qid * ctrl->stride;
+}
+
+static inline u32 liov_cq_doorbell(struct liov_ctrl *ctrl, u16 qid)
+{
+	return (2 * qid + 1) * ctrl->stride;
+}
+
+#endif /* LIGHTIOV_CONTROLLER_H */

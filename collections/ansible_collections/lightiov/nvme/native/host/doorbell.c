@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The doorbell mapping.  A VM writes the controller's doorbells itself; the
+ * mapping can be taken away from it at any time, and then leads to an ordinary
+ * page, so that the VM sees commands time out instead of dying of a SIGBUS.
+ *
+ * Only pages with a doorbell of the device's own are ever the hardware's.
+ * With the usual stride of 4 bytes such a page also has doorbells of others:
+ * that is why all VMs of one controller must belong to one tenant.
+ */
+#include "mdev.h"
+
+static bool liov_doorbell_owns(struct liov_mdev *mdev, u32 offset)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++) {
+		u16 qid = mdev->queues[i].qid;
+
+		if (offset == liov_sq_doorbell(ctrl, qid) ||
+		    offset == liov_cq_doorbell(ctrl, qid))
+			return true;
+	}
+	return false;
+}
+
+static bool liov_doorbell_owns_page(struct liov_mdev *mdev, u32 offset)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++) {
+		u16 qid = mdev->queues[i].qid;
+
+		if ((liov_sq_doorbell(ctrl, qid) & PAGE_MASK) == offset ||
+		    (liov_cq_doorbell(ctrl, qid) & PAGE_MASK) == offset)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Add and take away reasons for which the mapping is revoked.  On a change
+ * from or to none all of it is zapped, and faults find the other pages.
+ */
+void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,
+			  unsigned int clear)
+{
+	unsigned int old;
+
+	mutex_lock(&mdev->doorbell_lock);
+	old = mdev->revoked;
+	mdev->revoked = (old & ~clear) | set;
+	if (!old != !mdev->revoked) {
+		unmap_mapping_range(liov_mapping(&mdev->vdev, mdev->mapping),
+				    LIOV_REGION_OFFSET(LIOV_BAR_DOORBELLS),
+				    mdev->ctrl->doorbell_size, true);
+		if (!old)
+			mdev->stats.revocations++;
+	}
+	mutex_unlock(&mdev->doorbell_lock);
+}
+
+static vm_fault_t liov_doorbell_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct liov_mdev *mdev = vma->vm_private_data;
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	u64 offset = ((u64)vmf->pgoff << PAGE_SHIFT) & LIOV_REGION_MASK;
+	unsigned long pfn = page_to_pfn(mdev->sink);
+	vm_fault_t ret;
+
+	mutex_lock(&mdev->doorbell_lock);
+	if (!mdev->revoked && liov_doorbell_owns_page(mdev, offset))
+		pfn = PHYS_PFN(ctrl->regs_phys + NVME_REG_DBS + offset);
+	ret = vmf_insert_pfn(vma, vmf->address & PAGE_MASK, pfn);
+	mdev->stats.doorbell_faults++;
+	mutex_unlock(&mdev->doorbell_lock);
+
+	return ret;
+}
+
+static const struct vm_operations_struct liov_doorbell_vm_ops = {
+	.fault = liov_doorbell_fault,
+};
+
+int liov_doorbell_mmap(struct liov_mdev *mdev, struct vm_area_struct *vma)
+{
+	u64 offset = ((u64)vma->vm_pgoff << PAGE_SHIFT) & LIOV_REGION_MASK;
+	u64 size = vma->vm_end - vma->vm_start;
+
+	if (!(vma->vm_flags & VM_SHARED) ||
+	    size > mdev->ctrl->doorbell_size ||
+	    offset > mdev->ctrl->doorbell_size - size)
+		return -EINVAL;
+
+	liov_mapping_set(vma, mdev->mapping);
+	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_private_data = mdev;
+	vma->vm_ops = &liov_doorbell_vm_ops;
+	return 0;
+}
+
+/* A doorbell write that user space had to trap. */
+void liov_doorbell_write(struct liov_mdev *mdev, u32 offset, u32 value)
+{
+	mutex_lock(&mdev->doorbell_lock);
+	if (!mdev->revoked && liov_doorbell_owns(mdev, offset))
+		writel(value, mdev->ctrl->regs + NVME_REG_DBS + offset);
+	mutex_unlock(&mdev->doorbell_lock);
+}

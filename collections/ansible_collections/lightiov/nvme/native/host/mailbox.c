@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The registers in LIOV_BAR_REGS, and the commands that the owner gives through
+ * them.  mdev->regs is their image, tables and all; only what changes behind
+ * the owner's back is filled in when it is read.
+ */
+#include "mdev.h"
+#include "trace.h"
+
+static void liov_regs_put32(struct liov_mdev *mdev, u32 reg, u32 value)
+{
+	put_unaligned_le32(value, mdev->regs + reg);
+}
+
+static void liov_regs_put64(struct liov_mdev *mdev, u32 reg, u64 value)
+{
+	put_unaligned_le64(value, mdev->regs + reg);
+}
+
+void liov_regs_update_window(struct liov_mdev *mdev)
+{
+	liov_regs_put64(mdev, LIOV_REG_WINDOW_BASE, mdev->window);
+	liov_regs_put64(mdev, LIOV_REG_WINDOW_SIZE, mdev->window_size);
+}
+
+static void liov_regs_init_queues(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_queue_info info = {};
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++) {
+		u16 qid = mdev->queues[i].qid;
+
+		info.hw_qid = cpu_to_le16(qid);
+		info.vector = cpu_to_le16(LIOV_VECTOR_QUEUE(i));
+		info.sq_doorbell = cpu_to_le32(liov_sq_doorbell(ctrl, qid));
+		info.cq_doorbell = cpu_to_le32(liov_cq_doorbell(ctrl, qid));
+		memcpy(mdev->regs + LIOV_REG_QUEUE(i), &info, sizeof(info));
+	}
+}
+
+static void liov_regs_init_namespaces(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_namespace_info info = {};
+	struct liov_namespace *ns;
+	unsigned int i;
+
+	mutex_lock(&ctrl->lock);
+	for (i = 0; i < mdev->nr_claims; i++) {
+		ns = liov_namespace_find(ctrl, mdev->claims[i]);
+		info.nsid = cpu_to_le32(ns->nsid);
+		info.flags = cpu_to_le32(ns->read_only ? LIOV_NS_READ_ONLY : 0);
+		info.lba_shift = cpu_to_le32(ns->lba_shift);
+		info.lba_count = cpu_to_le64(ns->lba_count);
+		memcpy(info.nguid, ns->nguid, sizeof(info.nguid));
+		memcpy(info.eui64, ns->eui64, sizeof(info.eui64));
+		memcpy(info.uuid, ns->uuid, sizeof(info.uuid));
+		memcpy(mdev->regs + LIOV_REG_NAMESPACE(i), &info, sizeof(info));
+	}
+	mutex_unlock(&ctrl->lock);
+}
+
+/* Called when the device is opened. */
+void liov_regs_init(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	BUILD_BUG_ON(sizeof(struct liov_queue_info) != LIOV_QUEUE_STRIDE);
+	BUILD_BUG_ON(sizeof(struct liov_namespace_info) !=
+		     LIOV_NAMESPACE_STRIDE);
+
+	liov_regs_put32(mdev, LIOV_REG_MAGIC, LIOV_MAGIC);
+	liov_regs_put32(mdev, LIOV_REG_VERSION,
+			LIOV_ABI_MAJOR << 16 | LIOV_ABI_MINOR);
+	liov_regs_put32(mdev, LIOV_REG_FEATURES, ctrl->features);
+	liov_regs_put32(mdev, LIOV_REG_QUEUE_PAIRS, mdev->nr_queues);
+	liov_regs_put32(mdev, LIOV_REG_QUEUE_ENTRIES, ctrl->queue_entries);
+	liov_regs_put32(mdev, LIOV_REG_NAMESPACES, mdev->nr_claims);
+	liov_regs_put32(mdev, LIOV_REG_MAX_TRANSFER, ctrl->max_transfer);
+	liov_regs_put32(mdev, LIOV_REG_PAGE_SIZE, PAGE_SIZE);
+	liov_regs_put32(mdev, LIOV_REG_TIMEOUT_MS, LIOV_IO_TIMEOUT_MS);
+	liov_regs_put32(mdev, LIOV_REG_DOORBELL_SIZE, ctrl->doorbell_size);
+	memcpy(mdev->regs + LIOV_REG_SERIAL, ctrl->serial,
+	       sizeof(ctrl->serial));
+	memcpy(mdev->regs + LIOV_REG_MODEL, ctrl->model, sizeof(ctrl->model));
+	memcpy(mdev->regs + LIOV_REG_FIRMWARE, ctrl->firmware,
+	       sizeof(ctrl->firmware));
+	liov_regs_init_queues(mdev);
+	liov_regs_init_namespaces(mdev);
+}
+
+/* Caller holds mdev->lock and has checked that the range is in the BAR. */
+void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count)
+{
+	liov_regs_put32(mdev, LIOV_REG_STATUS, liov_mdev_status(mdev));
+	liov_regs_put32(mdev, LIOV_REG_GENERATION,
+			atomic_read(&mdev->generation));
+	memcpy(data, mdev->regs + offset, count);
+}
+
+static bool liov_valid_range(u64 gpa, u64 size)
+{
+	return size && PAGE_ALIGNED(gpa | size) && gpa + size > gpa;
+}
+
+/* Page aligned and wholly in added memory. */
+static bool liov_valid_ring(struct liov_mdev *mdev, u64 gpa, u64 size)
+{
+	return PAGE_ALIGNED(gpa) && gpa + size > gpa &&
+	       liov_memory_covers(mdev, gpa, size);
+}
+
+static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
+{
+	struct liov_queue *queue;
+	u64 entries = args[3];
+
+	if (args[0] >= mdev->nr_queues || entries < 2 ||
+	    entries > mdev->ctrl->queue_entries)
+		return -EINVAL;
+	queue = &mdev->queues[args[0]];
+	if (queue->created)
+		return -EEXIST;
+	if (!mdev->window)
+		return -ENOENT;
+	if (!liov_valid_ring(mdev, args[1],
+			     entries * sizeof(struct nvme_command)) ||
+	    !liov_valid_ring(mdev, args[2],
+			     entries * sizeof(struct nvme_completion)))
+		return -EINVAL;
+
+	return liov_queue_create(queue, args[1], args[2], entries);
+}
+
+static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
+{
+	if (index >= mdev->nr_queues)
+		return -EINVAL;
+	if (!mdev->queues[index].created)
+		return -ENOENT;
+
+	liov_queue_delete(&mdev->queues[index]);
+	return 0;
+}
+
+static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
+			    const u64 *args)
+{
+	switch (command) {
+	case LIOV_CMD_RESET:
+		liov_mdev_reset(mdev);
+		return 0;
+	case LIOV_CMD_OPEN_WINDOW:
+		return liov_memory_open_window(mdev, args[0]);
+	case LIOV_CMD_ADD_MEMORY:
+		if (!liov_valid_range(args[0], args[1]) ||
+		    args[1] > LIOV_MAX_ADD)
+			return -EINVAL;
+		return liov_memory_add(mdev, args[0], args[1]);
+	case LIOV_CMD_REMOVE_MEMORY:
+		if (!liov_valid_range(args[0], args[1]))
+			return -EINVAL;
+		return liov_memory_remove(mdev, args[0], args[1]);
+	case LIOV_CMD_CREATE_QUEUE:
+		return liov_mailbox_create_queue(mdev, args);
+	case LIOV_CMD_DELETE_QUEUE:
+		return liov_mailbox_delete_queue(mdev, args[0]);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* Commands that give nothing more to the owner are never refused. */
+static u32 liov_mailbox_refusal(struct liov_mdev *mdev, u32 command)
+{
+	u32 status;
+
+	if (command == LIOV_CMD_REMOVE_MEMORY ||
+	    command == LIOV_CMD_DELETE_QUEUE)
+		return LIOV_RESULT_OK;
+
+	status = liov_mdev_status(mdev);
+	if (status & LIOV_STATUS_DEAD)
+		return LIOV_RESULT_DEAD;
+	if (command == LIOV_CMD_RESET)
+		return LIOV_RESULT_OK;
+	if (status & LIOV_STATUS_QUEUES_LOST)
+		return LIOV_RESULT_QUEUES_LOST;
+	if (status & LIOV_STATUS_QUARANTINED)
+		return LIOV_RESULT_QUARANTINED;
+	return LIOV_RESULT_OK;
+}
+
+static u32 liov_mailbox_result(struct liov_mdev *mdev, u32 command, int ret)
+{
+	switch (ret) {
+	case 0:
+		return LIOV_RESULT_OK;
+	case -EINVAL:
+		return LIOV_RESULT_INVALID;
+	case -EEXIST:
+	case -EBUSY:
+		return LIOV_RESULT_BUSY;
+	case -ENOENT:
+		return LIOV_RESULT_NOT_FOUND;
+	case -ENOSPC:
+		return LIOV_RESULT_NO_WINDOW;
+	}
+	if (command == LIOV_CMD_ADD_MEMORY)
+		return LIOV_RESULT_NO_MEMORY;
+	/* The controller may have been reset or have died over the command. */
+	return liov_mailbox_refusal(mdev, command) ?: LIOV_RESULT_DEVICE;
+}
+
+static void liov_mailbox_command(struct liov_mdev *mdev, u32 command)
+{
+	u64 args[4];
+	u32 result;
+	int i, ret;
+
+	/* Fetched once: what is checked is what is used. */
+	for (i = 0; i < ARRAY_SIZE(args); i++)
+		args[i] = get_unaligned_le64(mdev->regs + LIOV_REG_ARG0 + i * 8);
+
+	mdev->stats.commands++;
+	result = liov_mailbox_refusal(mdev, command);
+	if (result == LIOV_RESULT_OK) {
+		ret = liov_mailbox_run(mdev, command, args);
+		result = liov_mailbox_result(mdev, command, ret);
+	}
+	liov_regs_put32(mdev, LIOV_REG_RESULT, result);
+	liov_regs_update_window(mdev);
+	trace_liov_mailbox(mdev, command, result);
+}
+
+static bool liov_regs_within(u32 offset, size_t count, u32 start, u32 size)
+{
+	return offset >= start && offset - start + count <= size;
+}
+
+/*
+ * Caller holds mdev->lock and has checked that the range is in the BAR.
+ * Writes to anything that is not writable are ignored, as hardware does.
+ */
+void liov_regs_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
+		     size_t count)
+{
+	u32 table = (mdev->nr_queues + 1) * PCI_MSIX_ENTRY_SIZE;
+
+	if (offset == LIOV_REG_COMMAND && count == sizeof(u32))
+		liov_mailbox_command(mdev, get_unaligned_le32(data));
+	else if (liov_regs_within(offset, count, LIOV_REG_ARG0,
+				  LIOV_REG_COMMAND - LIOV_REG_ARG0) ||
+		 liov_regs_within(offset, count, LIOV_MSIX_TABLE, table))
+		memcpy(mdev->regs + offset, data, count);
+}

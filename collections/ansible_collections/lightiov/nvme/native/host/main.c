@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * LightIOV host driver: shares one NVMe controller among VMs by giving each of
+ * them hardware I/O queue pairs.
+ *
+ * It never takes a controller by itself: its ID table is empty, so that only
+ * driver_override leads to it.
+ */
+#include <linux/module.h>
+
+#include "mdev.h"
+
+static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct liov_ctrl *ctrl;
+	int ret;
+
+	if (pdev->class != PCI_CLASS_STORAGE_EXPRESS) {
+		dev_err(&pdev->dev,
+			"device is no NVMe controller: clear its driver_override\n");
+		return -ENODEV;
+	}
+
+	ctrl = liov_ctrl_create(pdev);
+	if (IS_ERR(ctrl))
+		return PTR_ERR(ctrl);
+	pci_set_drvdata(pdev, ctrl);
+
+	ret = liov_chardev_add(ctrl);
+	if (ret)
+		goto out_destroy;
+
+	ctrl->type.sysfs_name = "passthrough";
+	ctrl->type.pretty_name = "LightIOV passthrough";
+	ctrl->types = &ctrl->type;
+	ret = mdev_register_parent(&ctrl->parent, &pdev->dev, &liov_mdev_driver,
+				   &ctrl->types, 1);
+	if (ret)
+		goto out_chardev;
+
+	dev_info(&pdev->dev, "%s: %u queue pairs, %u vectors\n",
+		 ctrl->misc_name, ctrl->nr_queue_pairs, ctrl->nr_vectors);
+	return 0;
+
+out_chardev:
+	liov_chardev_remove(ctrl);
+out_destroy:
+	liov_ctrl_destroy(ctrl);
+	return ret;
+}
+
+static void liov_remove(struct pci_dev *pdev)
+{
+	struct liov_ctrl *ctrl = pci_get_drvdata(pdev);
+
+	if (!pci_device_is_present(pdev))
+		liov_ctrl_kill(ctrl);
+	/* Ask all VMs at once; then wait for one after the other. */
+	liov_mdevs_request_release(ctrl);
+	mdev_unregister_parent(&ctrl->parent);
+	liov_chardev_remove(ctrl);
+	liov_ctrl_destroy(ctrl);
+}
+
+static void liov_shutdown(struct pci_dev *pdev)
+{
+	liov_ctrl_shutdown(pci_get_drvdata(pdev));
+}
+
+/* Somebody resets the function through sysfs, or the slot above it. */
+static void liov_reset_prepare(struct pci_dev *pdev)
+{
+	struct liov_ctrl *ctrl = pci_get_drvdata(pdev);
+
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_stop(ctrl);
+}
+
+static void liov_reset_done(struct pci_dev *pdev)
+{
+	struct liov_ctrl *ctrl = pci_get_drvdata(pdev);
+
+	liov_ctrl_start(ctrl);
+	mutex_unlock(&ctrl->reset_lock);
+}
+
+static pci_ers_result_t liov_error_detected(struct pci_dev *pdev,
+					    pci_channel_state_t state)
+{
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_CAN_RECOVER;
+
+	liov_ctrl_kill(pci_get_drvdata(pdev));
+	return PCI_ERS_RESULT_DISCONNECT;
+}
+
+static const struct pci_error_handlers liov_error_handlers = {
+	.error_detected	= liov_error_detected,
+	.reset_prepare	= liov_reset_prepare,
+	.reset_done	= liov_reset_done,
+};
+
+static struct pci_driver liov_pci_driver = {
+	.name		    = "lightiov",
+	.probe		    = liov_probe,
+	.remove		    = liov_remove,
+	.shutdown	    = liov_shutdown,
+	.err_handler	    = &liov_error_handlers,
+	.dev_groups	    = liov_ctrl_groups,
+	.driver_managed_dma = true,
+};
+
+static int __init liov_init(void)
+{
+	int ret;
+
+	ret = liov_ctrl_init_workqueue();
+	if (ret)
+		return ret;
+	ret = mdev_register_driver(&liov_mdev_driver);
+	if (ret)
+		goto out_workqueue;
+	ret = pci_register_driver(&liov_pci_driver);
+	if (ret)
+		goto out_mdev;
+	return 0;
+
+out_mdev:
+	mdev_unregister_driver(&liov_mdev_driver);
+out_workqueue:
+	liov_ctrl_exit_workqueue();
+	return ret;
+}
+module_init(liov_init);
+
+static void __exit liov_exit(void)
+{
+	pci_unregister_driver(&liov_pci_driver);
+	mdev_unregister_driver(&liov_mdev_driver);
+	liov_ctrl_exit_workqueue();
+}
+module_exit(liov_exit);
+
+MODULE_DESCRIPTION("LightIOV: hardware NVMe queue pairs for VMs");
+MODULE_AUTHOR("The LightIOV authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
+/* driverctl loads a module by the name of the driver. */
+MODULE_ALIAS("lightiov");

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One lightiov-passthrough mediated device: what one VM gets.
+ */
+#ifndef LIGHTIOV_MDEV_H
+#define LIGHTIOV_MDEV_H
+
+#include <linux/interval_tree.h>
+#include <linux/vfio.h>
+
+#include "controller.h"
+
+/* VFIO regions lie apart in the device file as those of vfio-pci do. */
+#define LIOV_REGION_SHIFT	40
+#define LIOV_REGION_OFFSET(i)	((u64)(i) << LIOV_REGION_SHIFT)
+#define LIOV_REGION_MASK	(BIT_ULL(LIOV_REGION_SHIFT) - 1)
+
+#define LIOV_CONFIG_SIZE	PCI_CFG_SPACE_EXP_SIZE
+
+/* Why doorbell mappings lead to the sink page; none: to the hardware. */
+#define LIOV_REVOKED_CLOSED	BIT(0)	/* not open, or being reset */
+#define LIOV_REVOKED_LOST	BIT(1)	/* queues are gone until a reset */
+#define LIOV_REVOKED_QUARANTINE	BIT(2)	/* the operator said so */
+
+/**
+ * struct liov_trigger - where an interrupt goes
+ * @lock: taken in hard IRQ
+ * @missed: fired without an eventfd; one that comes is signalled at once
+ */
+struct liov_trigger {
+	spinlock_t lock;		/* see above */
+	struct eventfd_ctx *eventfd;
+	bool missed;
+	u64 count;
+};
+
+/**
+ * struct liov_queue - one hardware queue pair
+ * @qid: the controller's ID for SQ and CQ alike
+ * @created: exists on the controller, unless @epoch is over
+ * @sq, @cq: gpa of the rings
+ */
+struct liov_queue {
+	struct liov_mdev *mdev;
+	u16 index;
+	u16 qid;
+	bool created;
+	u32 epoch;
+	u32 entries;
+	u64 sq;
+	u64 cq;
+	struct liov_trigger trigger;
+	int vector;
+	struct list_head vector_node;
+	char irq_name[32];
+};
+
+/**
+ * struct liov_range - memory of the owner which the controller can reach
+ * @node: gpa, first and last byte
+ */
+struct liov_range {
+	struct interval_tree_node node;
+};
+
+struct liov_stats {
+	u64 mmio;
+	u64 commands;
+	u64 doorbell_faults;
+	u64 revocations;
+	u64 resets;
+	u64 pinned_bytes;
+	u64 queues_created;
+};
+
+/**
+ * struct liov_mdev - one mediated device
+ * @lock: outermost.  Registers, memory, window, queue pairs.  VFIO calls
+ *	dma_unmap with its device list locked but its IOMMU lock dropped, so
+ *	taking @lock there and pinning pages under it are both in order.
+ * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
+ *	inside mmap_lock (page faults), so nothing under it touches user memory.
+ * @status: LIOV_STATUS_* bits that are events; the others are computed
+ * @node, @has_tenant, @nr_queues, @queues (which, not their state), @claims:
+ *	liov_ctrl.lock; they do not change while the device is open
+ * @sink: an ordinary page where revoked doorbell writes go
+ */
+struct liov_mdev {
+	struct vfio_device vdev;
+	struct liov_ctrl *ctrl;
+	struct list_head node;
+
+	struct mutex lock;		/* see above */
+	bool open;
+	bool has_tenant;
+	unsigned int nr_queues;
+	struct liov_queue *queues;
+	unsigned int nr_claims;
+	u32 claims[LIOV_MAX_NAMESPACES];
+
+	atomic_t status;
+	atomic_t generation;
+	struct liov_trigger event;
+	struct liov_trigger release;
+	u8 *regs;
+	u8 *config;
+	u8 *config_mask;
+
+	struct mutex doorbell_lock;	/* see above */
+	unsigned int revoked;
+	struct page *sink;
+	struct file *mapping;
+
+	unsigned long window;
+	u64 window_size;
+	struct rb_root_cached ranges;
+	struct page **pages;
+
+	struct liov_stats stats;
+};
+
+static inline struct liov_mdev *liov_mdev_from_vdev(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct liov_mdev, vdev);
+}
+
+static inline struct device *liov_mdev_dev(struct liov_mdev *mdev)
+{
+	return mdev->vdev.dev;
+}
+
+/* mdev.c */
+int liov_mdev_open(struct liov_mdev *mdev);
+void liov_mdev_close(struct liov_mdev *mdev);
+void liov_mdev_request_release(struct liov_mdev *mdev);
+u32 liov_mdev_status(struct liov_mdev *mdev);
+void liov_mdev_event(struct liov_mdev *mdev, u32 set, u32 clear);
+void liov_mdev_reset(struct liov_mdev *mdev);
+void liov_mdev_lose_queues(struct liov_mdev *mdev);
+void liov_mdev_quarantine(struct liov_mdev *mdev, bool on);
+
+/* mdev_sysfs.c */
+int liov_tenant_set(struct liov_mdev *mdev, const char *name);
+int liov_namespaces_claim(struct liov_mdev *mdev, const u32 *nsids,
+			  unsigned int count);
+extern const struct attribute_group *liov_mdev_groups[];
+
+/* vfio.c */
+extern const struct vfio_device_ops liov_vfio_ops;
+
+/* config_space.c */
+void liov_config_init(struct liov_mdev *mdev);
+bool liov_config_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
+		       size_t count);
+
+/* mailbox.c */
+void liov_regs_init(struct liov_mdev *mdev);
+void liov_regs_update_window(struct liov_mdev *mdev);
+void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count);
+void liov_regs_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
+		     size_t count);
+
+/* memory.c */
+int liov_memory_open_window(struct liov_mdev *mdev, u64 size);
+void liov_memory_close_window(struct liov_mdev *mdev);
+int liov_memory_add(struct liov_mdev *mdev, u64 gpa, u64 size);
+int liov_memory_remove(struct liov_mdev *mdev, u64 gpa, u64 size);
+bool liov_memory_covers(struct liov_mdev *mdev, u64 gpa, u64 size);
+bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size);
+void liov_memory_drop(struct liov_mdev *mdev, u64 first, u64 last);
+
+/* queue.c */
+int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count);
+int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries);
+void liov_queue_delete(struct liov_queue *queue);
+void liov_queues_delete(struct liov_mdev *mdev);
+bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size);
+bool liov_queues_exist(struct liov_mdev *mdev);
+
+/* doorbell.c */
+void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,
+			  unsigned int clear);
+int liov_doorbell_mmap(struct liov_mdev *mdev, struct vm_area_struct *vma);
+void liov_doorbell_write(struct liov_mdev *mdev, u32 offset, u32 value);
+
+/* trigger.c */
+void liov_trigger_init(struct liov_trigger *trigger);
+void liov_trigger_fire(struct liov_trigger *trigger);
+struct eventfd_ctx *liov_trigger_swap(struct liov_trigger *trigger,
+				      struct eventfd_ctx *eventfd);
+void liov_trigger_clear(struct liov_trigger *trigger);
+
+#endif /* LIGHTIOV_MDEV_H */

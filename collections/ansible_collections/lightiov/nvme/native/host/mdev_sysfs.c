@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attributes of a mediated device: what it is to have, written before a VM
+ * opens it, and what it is doing.
+ */
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "mdev.h"
+
+/* Caller holds ctrl->lock. */
+static int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute)
+{
+	lockdep_assert_held(&mdev->ctrl->lock);
+
+	if (!mdev->open)
+		return 0;
+	dev_err(liov_mdev_dev(mdev),
+		"attribute %s cannot change while a VM has the device open: shut the VM down first\n",
+		attribute);
+	return -EBUSY;
+}
+
+/*
+ * Joins the device to a tenant, or with an empty name to none.  All mediated
+ * devices of one controller can do harm to each other, so that it has one
+ * tenant at a time.  Caller holds ctrl->lock.
+ */
+int liov_tenant_set(struct liov_mdev *mdev, const char *name)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	lockdep_assert_held(&ctrl->lock);
+
+	if (*name && ctrl->tenant_users > mdev->has_tenant &&
+	    strcmp(name, ctrl->tenant)) {
+		dev_err(liov_mdev_dev(mdev),
+			"controller %s serves tenant %s: use another controller for tenant %s\n",
+			dev_name(ctrl->dev), ctrl->tenant, name);
+		return -EPERM;
+	}
+
+	ctrl->tenant_users -= mdev->has_tenant;
+	mdev->has_tenant = *name;
+	ctrl->tenant_users += mdev->has_tenant;
+	if (mdev->has_tenant)
+		strscpy(ctrl->tenant, name, sizeof(ctrl->tenant));
+	return 0;
+}
+
+static ssize_t tenant_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	ssize_t ret;
+
+	mutex_lock(&mdev->ctrl->lock);
+	ret = sysfs_emit(buf, "%s\n",
+			 mdev->has_tenant ? mdev->ctrl->tenant : "");
+	mutex_unlock(&mdev->ctrl->lock);
+	return ret;
+}
+
+static ssize_t tenant_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	static const char valid[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	char name[LIOV_TENANT_LEN + 1];
+	size_t len = strcspn(buf, "\n");
+	int ret;
+
+	if (len > LIOV_TENANT_LEN || strspn(buf, valid) < len) {
+		dev_err(dev,
+			"tenant is not a name: write 1 to %u letters, digits, dots, underscores or dashes\n",
+			LIOV_TENANT_LEN);
+		return -EINVAL;
+	}
+	memcpy(name, buf, len);
+	name[len] = '\0';
+
+	mutex_lock(&mdev->ctrl->lock);
+	ret = liov_mdev_check_closed(mdev, "tenant");
+	if (!ret)
+		ret = liov_tenant_set(mdev, name);
+	mutex_unlock(&mdev->ctrl->lock);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(tenant);
+
+static ssize_t queue_pairs_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%u\n", READ_ONCE(mdev->nr_queues));
+}
+
+static ssize_t queue_pairs_store(struct device *dev,
+				 struct device_attribute *attr,
+				 const char *buf, size_t count)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	unsigned int wanted;
+	int ret;
+
+	ret = kstrtouint(buf, 0, &wanted);
+	if (ret || wanted > LIOV_MAX_QUEUE_PAIRS) {
+		dev_err(dev,
+			"queue_pairs is not a valid number: write 1 to %u, or 0 to give all back\n",
+			LIOV_MAX_QUEUE_PAIRS);
+		return ret ?: -EINVAL;
+	}
+
+	mutex_lock(&ctrl->lock);
+	ret = liov_mdev_check_closed(mdev, "queue_pairs");
+	if (!ret)
+		ret = liov_queues_reserve(mdev, wanted);
+	if (ret == -ENOSPC)
+		dev_err(dev,
+			"controller %s has %u queue pairs free, %u are wanted: give this device fewer or remove another\n",
+			dev_name(ctrl->dev),
+			ctrl->nr_queue_pairs_free + mdev->nr_queues, wanted);
+	mutex_unlock(&ctrl->lock);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(queue_pairs);
+
+static int liov_namespace_check_claim(struct liov_mdev *mdev, u32 nsid)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_namespace *ns = liov_namespace_find(ctrl, nsid);
+	struct device *dev = liov_mdev_dev(mdev);
+
+	if (!ns || !ns->present) {
+		dev_err(dev,
+			"controller %s has no active namespace %u: attach it, or name one that is listed\n",
+			dev_name(ctrl->dev), nsid);
+		return -ENODEV;
+	}
+	if (!ns->usable) {
+		dev_err(dev,
+			"namespace %u has metadata or is not made of plain blocks: format it without\n",
+			nsid);
+		return -EOPNOTSUPP;
+	}
+	if (ns->owner && ns->owner != mdev) {
+		dev_err(dev,
+			"namespace %u belongs to %s: remove that device or name another namespace\n",
+			nsid, dev_name(liov_mdev_dev(ns->owner)));
+		return -EBUSY;
+	}
+	if (ctrl->ns_changes) {
+		dev_err(dev,
+			"namespaces of controller %s are being changed by an admin command: try again\n",
+			dev_name(ctrl->dev));
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/*
+ * Claims the given namespaces instead of those the device has, all or none.
+ * Caller holds ctrl->lock.
+ */
+int liov_namespaces_claim(struct liov_mdev *mdev, const u32 *nsids,
+			  unsigned int count)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_namespace *ns;
+	unsigned int i;
+	int ret;
+
+	lockdep_assert_held(&ctrl->lock);
+
+	for (i = 0; i < count; i++) {
+		ret = liov_namespace_check_claim(mdev, nsids[i]);
+		if (ret)
+			return ret;
+	}
+
+	list_for_each_entry(ns, &ctrl->namespaces, node)
+		if (ns->owner == mdev)
+			ns->owner = NULL;
+	for (i = 0; i < count; i++) {
+		mdev->claims[i] = nsids[i];
+		liov_namespace_find(ctrl, nsids[i])->owner = mdev;
+	}
+	mdev->nr_claims = count;
+	return 0;
+}
+
+static ssize_t namespaces_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	unsigned int i;
+	ssize_t len = 0;
+
+	mutex_lock(&mdev->ctrl->lock);
+	for (i = 0; i < mdev->nr_claims; i++)
+		len += sysfs_emit_at(buf, len, "%s%u", i ? " " : "",
+				     mdev->claims[i]);
+	mutex_unlock(&mdev->ctrl->lock);
+	len += sysfs_emit_at(buf, len, "\n");
+	return len;
+}
+
+/* Returns how many NSIDs @buf lists, or an errno. */
+static int liov_parse_nsids(const char *buf, u32 *nsids)
+{
+	char *copy, *rest, *word;
+	int i, ret = 0, count = 0;
+
+	copy = kstrdup(buf, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+
+	rest = copy;
+	while (!ret && (word = strsep(&rest, " ,\n"))) {
+		if (!*word)
+			continue;
+		if (count == LIOV_MAX_NAMESPACES) {
+			ret = -E2BIG;
+			break;
+		}
+		ret = kstrtou32(word, 0, &nsids[count]);
+		for (i = 0; i < count; i++)
+			if (nsids[i] == nsids[count])
+				ret = -EINVAL;
+		count++;
+	}
+	kfree(copy);
+	return ret ?: count;
+}
+
+static ssize_t namespaces_store(struct device *dev,
+				struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	u32 nsids[LIOV_MAX_NAMESPACES];
+	int number, ret;
+
+	number = liov_parse_nsids(buf, nsids);
+	if (number < 0) {
+		dev_err(dev,
+			"namespaces is not a list: write up to %u different namespace IDs, separated by commas or spaces\n",
+			LIOV_MAX_NAMESPACES);
+		return number;
+	}
+
+	mutex_lock(&mdev->ctrl->lock);
+	ret = liov_mdev_check_closed(mdev, "namespaces");
+	if (!ret)
+		ret = liov_namespaces_claim(mdev, nsids, number);
+	mutex_unlock(&mdev->ctrl->lock);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(namespaces);
+
+static ssize_t quarantine_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%d\n",
+			  !!(atomic_read(&mdev->status) &
+			     LIOV_STATUS_QUARANTINED));
+}
+
+static ssize_t quarantine_store(struct device *dev,
+				struct device_attribute *attr,
+				const char *buf, size_t count)
+{
+	bool on;
+	int ret = kstrtobool(buf, &on);
+
+	if (ret)
+		return ret;
+	liov_mdev_quarantine(dev_get_drvdata(dev), on);
+	return count;
+}
+static DEVICE_ATTR_RW(quarantine);
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	u32 status = liov_mdev_status(mdev);
+	const char *state;
+
+	mutex_lock(&mdev->lock);
+	if (status & LIOV_STATUS_DEAD)
+		state = "lost";
+	else if (status & LIOV_STATUS_QUARANTINED)
+		state = "quarantined";
+	else if (!mdev->open)
+		state = "closed";
+	else if (status & LIOV_STATUS_QUEUES_LOST)
+		state = "lost";
+	else if (liov_queues_exist(mdev))
+		state = "ready";
+	else
+		state = "open";
+	mutex_unlock(&mdev->lock);
+	return sysfs_emit(buf, "%s\n", state);
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	unsigned int i;
+	ssize_t len = 0;
+
+	mutex_lock(&mdev->lock);
+	mutex_lock(&mdev->ctrl->lock);
+	for (i = 0; i < mdev->nr_queues; i++) {
+		struct liov_queue *queue = &mdev->queues[i];
+
+		len += sysfs_emit_at(buf, len, "%u %u ", i, queue->qid);
+		if (queue->created)
+			len += sysfs_emit_at(buf, len, "%d %u\n",
+					     queue->vector, queue->entries);
+		else
+			len += sysfs_emit_at(buf, len, "- -\n");
+	}
+	mutex_unlock(&mdev->ctrl->lock);
+	mutex_unlock(&mdev->lock);
+	return len;
+}
+static DEVICE_ATTR_RO(queues);
+
+static ssize_t window_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	ssize_t ret;
+
+	mutex_lock(&mdev->lock);
+	if (mdev->window)
+		ret = sysfs_emit(buf, "0x%lx 0x%llx\n", mdev->window,
+				 mdev->window_size);
+	else
+		ret = sysfs_emit(buf, "-\n");
+	mutex_unlock(&mdev->lock);
+	return ret;
+}
+static DEVICE_ATTR_RO(window);
+
+static struct attribute *liov_mdev_attrs[] = {
+	&dev_attr_tenant.attr,
+	&dev_attr_queue_pairs.attr,
+	&dev_attr_namespaces.attr,
+	&dev_attr_quarantine.attr,
+	&dev_attr_state.attr,
+	&dev_attr_queues.attr,
+	&dev_attr_window.attr,
+	NULL
+};
+
+static const struct attribute_group liov_mdev_group = {
+	.attrs = liov_mdev_attrs,
+};
+
+static ssize_t interrupts_show(struct device *dev,
+			       struct device_attribute *attr, char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	unsigned int i;
+	u64 sum = 0;
+
+	mutex_lock(&mdev->ctrl->lock);
+	for (i = 0; i < mdev->nr_queues; i++)
+		sum += READ_ONCE(mdev->queues[i].trigger.count);
+	mutex_unlock(&mdev->ctrl->lock);
+	return sysfs_emit(buf, "%llu\n", sum);
+}
+static DEVICE_ATTR_RO(interrupts);
+
+/* The others are counted in struct liov_stats, at the offset in @var. */
+static ssize_t liov_stat_show(struct device *dev, struct device_attribute *attr,
+			      char *buf)
+{
+	struct dev_ext_attribute *stat =
+		container_of(attr, struct dev_ext_attribute, attr);
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	const u64 *value = (void *)&mdev->stats + (size_t)stat->var;
+
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(*value));
+}
+
+#define LIOV_STAT(stat)	{						\
+	.attr = __ATTR(stat, 0444, liov_stat_show, NULL),		\
+	.var = (void *)offsetof(struct liov_stats, stat),		\
+}
+
+static struct dev_ext_attribute liov_stats[] = {
+	LIOV_STAT(mmio),
+	LIOV_STAT(commands),
+	LIOV_STAT(doorbell_faults),
+	LIOV_STAT(revocations),
+	LIOV_STAT(resets),
+	LIOV_STAT(pinned_bytes),
+	LIOV_STAT(queues_created),
+};
+
+static struct attribute *liov_statistics_attrs[] = {
+	&dev_attr_interrupts.attr,
+	&liov_stats[0].attr.attr,
+	&liov_stats[1].attr.attr,
+	&liov_stats[2].attr.attr,
+	&liov_stats[3].attr.attr,
+	&liov_stats[4].attr.attr,
+	&liov_stats[5].attr.attr,
+	&liov_stats[6].attr.attr,
+	NULL
+};
+
+static const struct attribute_group liov_statistics_group = {
+	.name = "statistics",
+	.attrs = liov_statistics_attrs,
+};
+
+const struct attribute_group *liov_mdev_groups[] = {
+	&liov_mdev_group,
+	&liov_statistics_group,
+	NULL
+};

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which namespaces the controller has, and what guests must know of them.
+ */
+#include <linux/slab.h>
+
+#include "controller.h"
+
+#define LIOV_NSIDS_PER_LIST	(NVME_IDENTIFY_DATA_SIZE / sizeof(__le32))
+
+/* Caller holds lock. */
+struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid)
+{
+	struct liov_namespace *ns;
+
+	list_for_each_entry(ns, &ctrl->namespaces, node)
+		if (ns->nsid == nsid)
+			return ns;
+	return NULL;
+}
+
+static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
+				   const struct liov_dma *data)
+{
+	struct nvme_command cmd;
+
+	memset(data->cpu, 0, data->size);
+	liov_admin_identify(&cmd, cns, nsid, data);
+	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_ADMIN_TIMEOUT);
+}
+
+static void liov_namespace_parse(struct liov_namespace *ns,
+				 const struct nvme_id_ns *id)
+{
+	const struct nvme_lbaf *format =
+		&id->lbaf[id->flbas & NVME_NS_FLBAS_LBA_MASK];
+
+	ns->lba_shift = format->ds;
+	ns->lba_count = le64_to_cpu(id->nsze);
+	ns->usable = !format->ms && format->ds >= 9 && format->ds <= PAGE_SHIFT;
+	ns->read_only = id->nsattr & NVME_NS_ATTR_RO;
+	memcpy(ns->nguid, id->nguid, sizeof(ns->nguid));
+	memcpy(ns->eui64, id->eui64, sizeof(ns->eui64));
+}
+
+/* Descriptors carry a length each; none may lead beyond the data. */
+static void liov_namespace_parse_descriptors(struct liov_namespace *ns,
+					     const u8 *data)
+{
+	const struct nvme_ns_id_desc *desc;
+	const u8 *value;
+	size_t pos, len;
+
+	for (pos = 0; pos + sizeof(*desc) <= NVME_IDENTIFY_DATA_SIZE;
+	     pos += sizeof(*desc) + len) {
+		desc = (const void *)(data + pos);
+		value = data + pos + sizeof(*desc);
+		len = desc->nidl;
+		if (!len || pos + sizeof(*desc) + len > NVME_IDENTIFY_DATA_SIZE)
+			return;
+
+		if (desc->nidt == NVME_NIDT_EUI64 && len == sizeof(ns->eui64))
+			memcpy(ns->eui64, value, len);
+		else if (desc->nidt == NVME_NIDT_NGUID &&
+			 len == sizeof(ns->nguid))
+			memcpy(ns->nguid, value, len);
+		else if (desc->nidt == NVME_NIDT_UUID &&
+			 len == sizeof(ns->uuid))
+			memcpy(ns->uuid, value, len);
+		else if (desc->nidt == NVME_NIDT_CSI && *value != NVME_CSI_NVM)
+			ns->usable = false;
+	}
+}
+
+static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
+						  u32 nsid,
+						  const struct liov_dma *data)
+{
+	struct liov_namespace *ns;
+
+	ns = kzalloc(sizeof(*ns), GFP_KERNEL);
+	if (!ns)
+		return NULL;
+	ns->nsid = nsid;
+	ns->present = true;
+
+	if (liov_namespace_identify(ctrl, NVME_ID_CNS_NS, nsid, data)) {
+		kfree(ns);
+		return NULL;
+	}
+	liov_namespace_parse(ns, data->cpu);
+
+	/* Controllers before NVMe 1.3 have no descriptors: nothing is missed. */
+	if (!liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, nsid, data))
+		liov_namespace_parse_descriptors(ns, data->cpu);
+	return ns;
+}
+
+/* Reads all active namespaces into @found. */
+static int liov_namespaces_read(struct liov_ctrl *ctrl, struct list_head *found)
+{
+	struct liov_namespace *ns;
+	struct liov_dma ids, data;
+	u32 nsid = 0;
+	int ret, i;
+
+	ret = liov_dma_alloc(ctrl, &ids, NVME_IDENTIFY_DATA_SIZE);
+	if (ret)
+		return ret;
+	ret = liov_dma_alloc(ctrl, &data, NVME_IDENTIFY_DATA_SIZE);
+	if (ret)
+		goto out_ids;
+
+	do {
+		ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS_ACTIVE_LIST,
+					      nsid, &ids);
+		if (ret)
+			break;
+		for (i = 0; i < LIOV_NSIDS_PER_LIST; i++) {
+			u32 next = get_unaligned_le32(ids.cpu + i * sizeof(u32));
+
+			/* The list ascends: anything else would never end. */
+			if (next <= nsid)
+				break;
+			nsid = next;
+			ns = liov_namespace_read(ctrl, nsid, &data);
+			if (ns)
+				list_add_tail(&ns->node, found);
+		}
+	} while (i == LIOV_NSIDS_PER_LIST);
+
+	liov_dma_free(ctrl, &data);
+out_ids:
+	liov_dma_free(ctrl, &ids);
+	return liov_admin_errno(ret);
+}
+
+/* What was claimed stays claimed, even if it is no longer there. */
+static void liov_namespaces_merge(struct liov_ctrl *ctrl,
+				  struct list_head *found)
+{
+	struct liov_namespace *old, *next, *ns;
+
+	list_for_each_entry(ns, found, node) {
+		old = liov_namespace_find(ctrl, ns->nsid);
+		if (old)
+			ns->owner = old->owner;
+	}
+	list_for_each_entry_safe(old, next, &ctrl->namespaces, node) {
+		list_for_each_entry(ns, found, node)
+			if (ns->nsid == old->nsid)
+				break;
+		if (list_entry_is_head(ns, found, node) && old->owner) {
+			old->present = false;
+			list_move_tail(&old->node, found);
+		} else {
+			list_del(&old->node);
+			kfree(old);
+		}
+	}
+	list_splice(found, &ctrl->namespaces);
+}
+
+void liov_namespaces_scan(struct liov_ctrl *ctrl)
+{
+	LIST_HEAD(found);
+	int ret;
+
+	ret = liov_namespaces_read(ctrl, &found);
+	if (ret) {
+		dev_warn(ctrl->dev,
+			 "namespaces could not be listed: error %d, the list may be out of date\n",
+			 ret);
+		liov_namespaces_free(&found);
+		return;
+	}
+
+	mutex_lock(&ctrl->lock);
+	liov_namespaces_merge(ctrl, &found);
+	mutex_unlock(&ctrl->lock);
+}
+
+void liov_namespaces_free(struct list_head *namespaces)
+{
+	struct liov_namespace *ns, *next;
+
+	list_for_each_entry_safe(ns, next, namespaces, node)
+		kfree(ns);
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware queue pairs: reserved when the mediated device is defined, created
+ * on the controller when the VM asks, over rings in the VM's memory.
+ */
+#include <linux/slab.h>
+
+#include "mdev.h"
+#include "trace.h"
+
+/* Deleting a queue ends at most QUEUE_ENTRIES commands. */
+#define LIOV_QUEUE_TIMEOUT	(10 * HZ)
+
+/* The status code without More and Do Not Retry. */
+#define LIOV_STATUS_CODE	0x7ff
+
+/* Caller holds ctrl->lock.  The device is not open. */
+static void liov_queues_release(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		__clear_bit(mdev->queues[i].qid, ctrl->qids);
+	ctrl->nr_queue_pairs_free += mdev->nr_queues;
+	mdev->nr_queues = 0;
+	kfree(mdev->queues);
+	mdev->queues = NULL;
+}
+
+/*
+ * Reserve @count queue IDs instead of those the device has.
+ * Caller holds ctrl->lock.  The device is not open.
+ */
+int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_queue *queues = NULL;
+	unsigned int i;
+
+	if (count > ctrl->nr_queue_pairs_free + mdev->nr_queues)
+		return -ENOSPC;
+	if (count) {
+		queues = kcalloc(count, sizeof(*queues), GFP_KERNEL);
+		if (!queues)
+			return -ENOMEM;
+	}
+
+	liov_queues_release(mdev);
+	for (i = 0; i < count; i++) {
+		struct liov_queue *queue = &queues[i];
+
+		queue->mdev = mdev;
+		queue->index = i;
+		queue->qid = find_first_zero_bit(ctrl->qids,
+						 ctrl->nr_queue_pairs + 1);
+		__set_bit(queue->qid, ctrl->qids);
+		liov_trigger_init(&queue->trigger);
+	}
+	ctrl->nr_queue_pairs_free -= count;
+	mdev->queues = queues;
+	mdev->nr_queues = count;
+	return 0;
+}
+
+static int liov_queue_create_cq(struct liov_ctrl *ctrl,
+				struct liov_queue *queue, u64 iova)
+{
+	struct nvme_command cmd = {};
+
+	cmd.create_cq.opcode = nvme_admin_create_cq;
+	cmd.create_cq.prp1 = cpu_to_le64(iova);
+	cmd.create_cq.cqid = cpu_to_le16(queue->qid);
+	cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
+	cmd.create_cq.cq_flags =
+		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_CQ_IRQ_ENABLED);
+	cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
+	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+}
+
+static int liov_queue_create_sq(struct liov_ctrl *ctrl,
+				struct liov_queue *queue, u64 iova)
+{
+	struct nvme_command cmd = {};
+
+	cmd.create_sq.opcode = nvme_admin_create_sq;
+	cmd.create_sq.prp1 = cpu_to_le64(iova);
+	cmd.create_sq.sqid = cpu_to_le16(queue->qid);
+	cmd.create_sq.qsize = cpu_to_le16(queue->entries - 1);
+	cmd.create_sq.sq_flags =
+		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_SQ_PRIO_MEDIUM);
+	cmd.create_sq.cqid = cpu_to_le16(queue->qid);
+	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+}
+
+/*
+ * After this the controller has no such queue: it deleted it, or said that
+ * there is none, or was reset, which deletes all.
+ */
+static void liov_queue_delete_one(struct liov_ctrl *ctrl,
+				  struct liov_queue *queue, u8 opcode)
+{
+	struct nvme_command cmd = {};
+	int ret;
+
+	if (queue->epoch != READ_ONCE(ctrl->epoch))
+		return;
+
+	cmd.delete_queue.opcode = opcode;
+	cmd.delete_queue.qid = cpu_to_le16(queue->qid);
+	ret = liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	if (!ret || (ret > 0 && (ret & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID))
+		return;
+
+	if (queue->epoch == READ_ONCE(ctrl->epoch))
+		dev_err(ctrl->dev,
+			"controller does not delete queue %u of %s (%d): resetting it\n",
+			queue->qid, dev_name(liov_mdev_dev(queue->mdev)), ret);
+	liov_ctrl_reset(ctrl, queue->epoch);
+}
+
+void liov_queue_delete(struct liov_queue *queue)
+{
+	struct liov_ctrl *ctrl = queue->mdev->ctrl;
+
+	lockdep_assert_held(&queue->mdev->lock);
+
+	if (!queue->created)
+		return;
+
+	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_sq);
+	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_cq);
+	trace_liov_queue_delete(queue);
+	liov_vector_detach(ctrl, queue);
+	queue->created = false;
+}
+
+/* The rings lie in the device's memory: the caller has checked that. */
+int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
+{
+	struct liov_mdev *mdev = queue->mdev;
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	int ret;
+
+	lockdep_assert_held(&mdev->lock);
+
+	queue->sq = sq;
+	queue->cq = cq;
+	queue->entries = entries;
+	queue->epoch = READ_ONCE(ctrl->epoch);
+
+	ret = liov_vector_attach(ctrl, queue);
+	if (ret)
+		return ret;
+
+	ret = liov_queue_create_cq(ctrl, queue, mdev->window + cq);
+	if (ret)
+		goto out_vector;
+	ret = liov_queue_create_sq(ctrl, queue, mdev->window + sq);
+	if (ret)
+		goto out_cq;
+
+	queue->created = true;
+	mdev->stats.queues_created++;
+	trace_liov_queue_create(queue);
+
+	/* A reset in between took one or both away, or neither. */
+	if (queue->epoch != READ_ONCE(ctrl->epoch)) {
+		queue->epoch = READ_ONCE(ctrl->epoch);
+		liov_queue_delete(queue);
+		return -ECANCELED;
+	}
+	return 0;
+
+out_cq:
+	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_cq);
+out_vector:
+	liov_vector_detach(ctrl, queue);
+	return liov_admin_errno(ret);
+}
+
+void liov_queues_delete(struct liov_mdev *mdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		liov_queue_delete(&mdev->queues[i]);
+}
+
+static bool liov_overlap(u64 a, u64 a_size, u64 b, u64 b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+/* Whether a ring of an existing queue pair lies in the given memory. */
+bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++) {
+		struct liov_queue *queue = &mdev->queues[i];
+
+		if (queue->created &&
+		    (liov_overlap(gpa, size, queue->sq,
+				  queue->entries * sizeof(struct nvme_command)) ||
+		     liov_overlap(gpa, size, queue->cq,
+				  queue->entries *
+				  sizeof(struct nvme_completion))))
+			return true;
+	}
+	return false;
+}
+
+bool liov_queues_exist(struct liov_mdev *mdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		if (mdev->queues[i].created)
+			return true;
+	return false;
+}

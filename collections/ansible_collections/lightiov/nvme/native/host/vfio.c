@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mediated device as VFIO shows it: a PCI device with a trapped register
+ * BAR, a mapped doorbell BAR and MSI-X.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "mdev.h"
+
+/* More in one access than any CPU's widest register is copied in pieces. */
+#define LIOV_ACCESS_MAX	64
+
+static int liov_vfio_init(struct vfio_device *vdev)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+
+	mutex_init(&mdev->lock);
+	mutex_init(&mdev->doorbell_lock);
+	INIT_LIST_HEAD(&mdev->node);
+	mdev->ranges = RB_ROOT_CACHED;
+	mdev->revoked = LIOV_REVOKED_CLOSED;
+	liov_trigger_init(&mdev->event);
+	liov_trigger_init(&mdev->release);
+
+	mdev->regs = kvzalloc(LIOV_REGS_SIZE, GFP_KERNEL);
+	mdev->config = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
+	mdev->config_mask = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
+	mdev->pages = kcalloc(VFIO_PIN_PAGES_MAX_ENTRIES, sizeof(*mdev->pages),
+			      GFP_KERNEL);
+	mdev->sink = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!mdev->regs || !mdev->config || !mdev->config_mask ||
+	    !mdev->pages || !mdev->sink)
+		goto out_free;
+
+	mdev->mapping = liov_mapping_create();
+	if (IS_ERR(mdev->mapping))
+		goto out_free;
+	return 0;
+
+out_free:
+	if (mdev->sink)
+		__free_page(mdev->sink);
+	kfree(mdev->pages);
+	kfree(mdev->config_mask);
+	kfree(mdev->config);
+	kvfree(mdev->regs);
+	return -ENOMEM;
+}
+
+static void liov_vfio_release(struct vfio_device *vdev)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+
+	liov_mapping_destroy(mdev->mapping);
+	__free_page(mdev->sink);
+	kfree(mdev->pages);
+	kfree(mdev->config_mask);
+	kfree(mdev->config);
+	kvfree(mdev->regs);
+}
+
+static int liov_vfio_open(struct vfio_device *vdev)
+{
+	return liov_mdev_open(liov_mdev_from_vdev(vdev));
+}
+
+static void liov_vfio_close(struct vfio_device *vdev)
+{
+	liov_mdev_close(liov_mdev_from_vdev(vdev));
+}
+
+/* User space takes away memory that the controller may still use. */
+static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+
+	mutex_lock(&mdev->lock);
+	if (length && liov_memory_overlaps(mdev, iova, length)) {
+		liov_mdev_lose_queues(mdev);
+		liov_memory_drop(mdev, iova, iova + length - 1);
+	}
+	mutex_unlock(&mdev->lock);
+}
+
+static void liov_vfio_request(struct vfio_device *vdev, unsigned int count)
+{
+	liov_mdev_request_release(liov_mdev_from_vdev(vdev));
+}
+
+static u64 liov_region_size(struct liov_mdev *mdev, u32 index)
+{
+	switch (index) {
+	case LIOV_BAR_REGS:
+		return LIOV_REGS_SIZE;
+	case LIOV_BAR_DOORBELLS:
+		return mdev->ctrl->doorbell_size;
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		return LIOV_CONFIG_SIZE;
+	default:
+		return 0;
+	}
+}
+
+static void liov_region_read(struct liov_mdev *mdev, u32 index, u32 offset,
+			     u8 *data, size_t count)
+{
+	switch (index) {
+	case LIOV_BAR_REGS:
+		mdev->stats.mmio++;
+		liov_regs_read(mdev, offset, data, count);
+		break;
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		memcpy(data, mdev->config + offset, count);
+		break;
+	default:
+		/* What doorbells read as is nowhere defined. */
+		memset(data, 0, count);
+	}
+}
+
+static void liov_region_write(struct liov_mdev *mdev, u32 index, u32 offset,
+			      const u8 *data, size_t count)
+{
+	switch (index) {
+	case LIOV_BAR_REGS:
+		mdev->stats.mmio++;
+		liov_regs_write(mdev, offset, data, count);
+		break;
+	case LIOV_BAR_DOORBELLS:
+		if (count == sizeof(u32))
+			liov_doorbell_write(mdev, offset,
+					    get_unaligned_le32(data));
+		break;
+	case VFIO_PCI_CONFIG_REGION_INDEX:
+		if (liov_config_write(mdev, offset, data, count))
+			liov_mdev_reset(mdev);
+		break;
+	}
+}
+
+/* Clips an access to its region and to what is done at once. */
+static ssize_t liov_region_clip(struct liov_mdev *mdev, loff_t pos,
+				size_t count, u32 *index, u32 *offset)
+{
+	u64 size;
+
+	*index = pos >> LIOV_REGION_SHIFT;
+	*offset = pos & LIOV_REGION_MASK;
+	size = liov_region_size(mdev, *index);
+	if ((pos & LIOV_REGION_MASK) >= size)
+		return -EINVAL;
+	return min3(count, (size_t)(size - *offset), (size_t)LIOV_ACCESS_MAX);
+}
+
+static ssize_t liov_vfio_read(struct vfio_device *vdev, char __user *buf,
+			      size_t count, loff_t *ppos)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+	u8 data[LIOV_ACCESS_MAX];
+	size_t done = 0;
+	u32 index, offset;
+	ssize_t chunk;
+
+	while (done < count) {
+		chunk = liov_region_clip(mdev, *ppos, count - done, &index,
+					 &offset);
+		if (chunk < 0)
+			return done ?: chunk;
+
+		mutex_lock(&mdev->lock);
+		liov_region_read(mdev, index, offset, data, chunk);
+		mutex_unlock(&mdev->lock);
+
+		if (copy_to_user(buf + done, data, chunk))
+			return -EFAULT;
+		done += chunk;
+		*ppos += chunk;
+	}
+	return done;
+}
+
+static ssize_t liov_vfio_write(struct vfio_device *vdev,
+			       const char __user *buf, size_t count,
+			       loff_t *ppos)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+	u8 data[LIOV_ACCESS_MAX];
+	size_t done = 0;
+	u32 index, offset;
+	ssize_t chunk;
+
+	while (done < count) {
+		chunk = liov_region_clip(mdev, *ppos, count - done, &index,
+					 &offset);
+		if (chunk < 0)
+			return done ?: chunk;
+		if (copy_from_user(data, buf + done, chunk))
+			return -EFAULT;
+
+		mutex_lock(&mdev->lock);
+		liov_region_write(mdev, index, offset, data, chunk);
+		mutex_unlock(&mdev->lock);
+
+		done += chunk;
+		*ppos += chunk;
+	}
+	return done;
+}
+
+static int liov_vfio_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+
+	if (vma->vm_pgoff >> (LIOV_REGION_SHIFT - PAGE_SHIFT) !=
+	    LIOV_BAR_DOORBELLS)
+		return -EINVAL;
+	return liov_doorbell_mmap(mdev, vma);
+}
+
+static long liov_vfio_get_info(void __user *arg)
+{
+	struct vfio_device_info info;
+	size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+	info.num_regions = VFIO_PCI_NUM_REGIONS;
+	info.num_irqs = VFIO_PCI_NUM_IRQS;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static int liov_vfio_get_region_info(struct vfio_device *vdev,
+				     struct vfio_region_info *info,
+				     struct vfio_info_cap *caps)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+
+	if (info->index >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+
+	info->offset = LIOV_REGION_OFFSET(info->index);
+	info->size = liov_region_size(mdev, info->index);
+	info->flags = 0;
+	if (info->size)
+		info->flags = VFIO_REGION_INFO_FLAG_READ |
+			      VFIO_REGION_INFO_FLAG_WRITE;
+	if (info->index == LIOV_BAR_DOORBELLS)
+		info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
+	return 0;
+}
+
+#ifndef LIOV_VFIO_REGION_INFO_OP
+static long liov_vfio_ioctl_region_info(struct vfio_device *vdev,
+					void __user *arg)
+{
+	struct vfio_region_info info;
+	size_t minsz = offsetofend(struct vfio_region_info, offset);
+	int ret;
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+	ret = liov_vfio_get_region_info(vdev, &info, NULL);
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+#endif
+
+static u32 liov_irq_count(struct liov_mdev *mdev, u32 index)
+{
+	switch (index) {
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		return mdev->nr_queues + 1;
+	case VFIO_PCI_REQ_IRQ_INDEX:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static long liov_vfio_get_irq_info(struct liov_mdev *mdev, void __user *arg)
+{
+	struct vfio_irq_info info;
+	size_t minsz = offsetofend(struct vfio_irq_info, count);
+
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_IRQS ||
+	    info.index == VFIO_PCI_ERR_IRQ_INDEX)
+		return -EINVAL;
+
+	info.count = liov_irq_count(mdev, info.index);
+	info.flags = info.count ? VFIO_IRQ_INFO_EVENTFD : 0;
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static struct liov_trigger *liov_trigger_of(struct liov_mdev *mdev, u32 index,
+					    u32 number)
+{
+	if (index == VFIO_PCI_REQ_IRQ_INDEX)
+		return &mdev->release;
+	if (number == LIOV_VECTOR_EVENT)
+		return &mdev->event;
+	return &mdev->queues[number - LIOV_VECTOR_QUEUE(0)].trigger;
+}
+
+/* Takes over the reference to @eventfd, which may be NULL. */
+static void liov_set_trigger(struct liov_mdev *mdev, u32 index, u32 number,
+			     struct eventfd_ctx *eventfd)
+{
+	struct eventfd_ctx *old;
+
+	if (index == VFIO_PCI_MSIX_IRQ_INDEX && number != LIOV_VECTOR_EVENT) {
+		liov_vector_set_trigger(mdev->ctrl,
+					&mdev->queues[number - LIOV_VECTOR_QUEUE(0)],
+					eventfd);
+		return;
+	}
+	old = liov_trigger_swap(liov_trigger_of(mdev, index, number), eventfd);
+	if (old)
+		eventfd_ctx_put(old);
+}
+
+static int liov_set_eventfds(struct liov_mdev *mdev,
+			     const struct vfio_irq_set *set, const s32 *fds)
+{
+	struct eventfd_ctx *eventfd;
+	u32 i;
+
+	for (i = 0; i < set->count; i++) {
+		eventfd = NULL;
+		if (fds[i] >= 0) {
+			eventfd = eventfd_ctx_fdget(fds[i]);
+			if (IS_ERR(eventfd))
+				return PTR_ERR(eventfd);
+		}
+		liov_set_trigger(mdev, set->index, set->start + i, eventfd);
+	}
+	return 0;
+}
+
+static int liov_set_irqs(struct liov_mdev *mdev, const struct vfio_irq_set *set,
+			 const void *data)
+{
+	u32 type = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+	u32 i;
+
+	if ((set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK) !=
+	    VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -ENOTTY;
+
+	/* No vectors at all: disable the whole index. */
+	if (type == VFIO_IRQ_SET_DATA_NONE && !set->count) {
+		for (i = 0; i < liov_irq_count(mdev, set->index); i++)
+			liov_set_trigger(mdev, set->index, i, NULL);
+		return 0;
+	}
+	if (type == VFIO_IRQ_SET_DATA_EVENTFD)
+		return liov_set_eventfds(mdev, set, data);
+
+	/* The others trigger interrupts by hand. */
+	for (i = 0; i < set->count; i++)
+		if (type == VFIO_IRQ_SET_DATA_NONE || ((const u8 *)data)[i])
+			liov_trigger_fire(liov_trigger_of(mdev, set->index,
+							  set->start + i));
+	return 0;
+}
+
+static long liov_vfio_set_irqs(struct liov_mdev *mdev, void __user *arg)
+{
+	struct vfio_irq_set set;
+	size_t minsz = offsetofend(struct vfio_irq_set, count);
+	size_t data_size;
+	void *data = NULL;
+	u32 count;
+	int ret;
+
+	if (copy_from_user(&set, arg, minsz))
+		return -EFAULT;
+
+	count = liov_irq_count(mdev, set.index);
+	ret = vfio_set_irqs_validate_and_prepare(&set, count, VFIO_PCI_NUM_IRQS,
+						 &data_size);
+	if (ret)
+		return ret;
+	if (data_size) {
+		data = memdup_user(arg + minsz, data_size);
+		if (IS_ERR(data))
+			return PTR_ERR(data);
+	}
+
+	mutex_lock(&mdev->lock);
+	ret = liov_set_irqs(mdev, &set, data);
+	mutex_unlock(&mdev->lock);
+	kfree(data);
+	return ret;
+}
+
+static long liov_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return liov_vfio_get_info(uarg);
+#ifndef LIOV_VFIO_REGION_INFO_OP
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return liov_vfio_ioctl_region_info(vdev, uarg);
+#endif
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return liov_vfio_get_irq_info(mdev, uarg);
+	case VFIO_DEVICE_SET_IRQS:
+		return liov_vfio_set_irqs(mdev, uarg);
+	case VFIO_DEVICE_RESET:
+		mutex_lock(&mdev->lock);
+		liov_mdev_reset(mdev);
+		mutex_unlock(&mdev->lock);
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+const struct vfio_device_ops liov_vfio_ops = {
+	.name		= "lightiov-passthrough",
+	.init		= liov_vfio_init,
+	.release	= liov_vfio_release,
+	.open_device	= liov_vfio_open,
+	.close_device	= liov_vfio_close,
+	.read		= liov_vfio_read,
+	.write		= liov_vfio_write,
+	.ioctl		= liov_vfio_ioctl,
+	.mmap		= liov_vfio_mmap,
+	.request	= liov_vfio_request,
+	.dma_unmap	= liov_vfio_dma_unmap,
+#ifdef LIOV_VFIO_REGION_INFO_OP
+	.get_region_info_caps = liov_vfio_get_region_info,
+#endif
+#ifdef LIOV_VFIO_IOMMUFD
+	.bind_iommufd	= vfio_iommufd_emulated_bind,
+	.unbind_iommufd	= vfio_iommufd_emulated_unbind,
+	.attach_ioas	= vfio_iommufd_emulated_attach_ioas,
+	.detach_ioas	= vfio_iommufd_emulated_detach_ioas,
+#endif
+};
