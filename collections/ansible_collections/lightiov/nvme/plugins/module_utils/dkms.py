@@ -119,10 +119,14 @@ class Package:
     def built(self, kernel: str) -> bool:
         return any((self.tree / kernel).glob("*/module/*.ko*"))
 
+    def _active_links(self, kernel: str) -> list[Path]:
+        """What dkms marks the installed version with."""
+        links = self.tree.parent.glob(f"kernel-{kernel}-*")
+        return [link for link in links if str(link.readlink()).startswith(f"{self.version}/")]
+
     def installed(self, kernel: str, module: str) -> bool:
-        links = list(self.tree.parent.glob(f"kernel-{kernel}-*"))
-        linked = any(str(link.readlink()).startswith(f"{self.version}/") for link in links)
-        return linked and any(self.host.path(f"/lib/modules/{kernel}").rglob(f"{module}.ko*"))
+        files = self.host.path(f"/lib/modules/{kernel}").rglob(f"{module}.ko*")
+        return bool(self._active_links(kernel)) and any(files)
 
     def describe(self, kernel: str, module: str) -> str:
         if self.installed(kernel, module):
@@ -134,6 +138,8 @@ class Package:
             self.host.runner.run(["dkms", "remove", f"{self.name}/{self.version}", "--all"])
         else:
             # dkms cannot remove a package whose source was deleted.
+            for link in self._active_links("*"):
+                link.unlink()
             shutil.rmtree(self.tree)
 
     def add(self) -> None:

@@ -172,7 +172,7 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
     stopping = [mdev for uuid, mdev in active.items() if uuid not in placed or not placed[uuid].is_active_as(mdev)]
     undefining = [one for one in defined if one.uuid not in placed or one != placed[one.uuid].definition]
     kept_active = set(active) - {mdev.uuid for mdev in stopping}
-    kept_defined = {one.uuid for one in defined} - {one.uuid for one in undefining}
+    kept_defined = {one.uuid for one in defined if one not in undefining}
 
     for active_mdev in stopping:
         if active_mdev.state not in ("", "closed") and not force:

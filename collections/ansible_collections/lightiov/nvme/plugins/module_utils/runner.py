@@ -26,10 +26,11 @@ class CommandError(LightiovError):
 class Runner:
     """Starts commands without a shell and in the C locale."""
 
-    def __init__(self) -> None:
-        path = os.environ.get("PATH", os.defpath).split(os.pathsep)
-        path += [directory for directory in SBIN if directory not in path]
-        self.environment = dict(os.environ, PATH=os.pathsep.join(path), LC_ALL="C")
+    def __init__(self, path: str | None = None) -> None:
+        """`path` replaces the search path of the session and the sbin directories."""
+        if path is None:
+            path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN))
+        self.environment = dict(os.environ, PATH=path, LC_ALL="C")
 
     def find(self, program: str) -> str | None:
         """Path of a program, None if it is not installed."""

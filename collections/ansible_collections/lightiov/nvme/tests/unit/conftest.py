@@ -1,0 +1,35 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the collection importable from a checkout, and hosts out of nothing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).resolve().parent
+sys.path.insert(0, str(UNIT.parents[4]))
+sys.path.insert(0, str(UNIT))
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host  # noqa: E402
+from ansible_collections.lightiov.nvme.plugins.module_utils.runner import Runner  # noqa: E402
+from fake_host import FakeHost  # noqa: E402
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeHost:
+    """A host with all tools and the LightIOV driver, and no controllers yet."""
+    host = FakeHost(tmp_path / "root")
+    host.install("driverctl", "mdevctl", "dkms", "modprobe", "modinfo", "udevadm")
+    host.load_driver("lightiov")
+    host.load_driver("nvme")
+    return host
+
+
+@pytest.fixture
+def host(fake: FakeHost) -> Host:
+    """The same host as the modules see it."""
+    return Host(fake.root, Runner(path=str(fake.bin)))

@@ -1,0 +1,362 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host made of files: sysfs, procfs and tools that change them as the real ones do.
+
+The tools are scripts that call this file, so that the modules start them as processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+KERNEL = "6.12.57+deb13-amd64"
+ARCH = "x86_64"
+
+
+class Refused(Exception):
+    """What a tool prints before it ends with status 1."""
+
+
+class FakeHost:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.bin = root / "bin"
+        self.bin.mkdir(parents=True, exist_ok=True)
+        self.write("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
+
+    # Files
+
+    def path(self, absolute: str) -> Path:
+        return self.root / absolute.lstrip("/")
+
+    def write(self, absolute: str, text: str) -> Path:
+        path = self.path(absolute)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def read(self, absolute: str) -> str:
+        return self.path(absolute).read_text(encoding="utf-8").strip()
+
+    def link(self, absolute: str, target: str) -> None:
+        path = self.path(absolute)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            path.unlink()
+        path.symlink_to(os.path.relpath(self.path(target), path.parent))
+
+    # Tools
+
+    def install(self, *tools: str) -> None:
+        for tool in tools:
+            script = self.bin / tool
+            script.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" -S "{Path(__file__).resolve()}" "{self.root}" {tool} "$@"\n',
+                encoding="utf-8",
+            )
+            script.chmod(0o755)
+
+    def remove_tool(self, tool: str) -> None:
+        (self.bin / tool).unlink()
+
+    def log(self) -> list[str]:
+        """Calls of tools so far that could change something."""
+        path = self.path("/calls")
+        calls = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [call for call in calls if not call.startswith(("udevadm", "modinfo"))]
+
+    def snapshot(self) -> dict[str, str]:
+        """Everything on the host but the log of calls."""
+        found = {}
+        for directory, _names, files in os.walk(self.root):
+            for name in files:
+                path = Path(directory, name)
+                if name != "calls" and not path.is_symlink():
+                    found[str(path)] = path.read_text(encoding="utf-8")
+        return found
+
+    # Drivers and controllers
+
+    def load_driver(self, name: str) -> None:
+        self.path(f"/sys/bus/pci/drivers/{name}").mkdir(parents=True, exist_ok=True)
+
+    def unload_driver(self, name: str) -> None:
+        shutil.rmtree(self.path(f"/sys/bus/pci/drivers/{name}"))
+
+    @property
+    def hardware(self) -> dict[str, dict[str, Any]]:
+        path = self.path("/hardware.json")
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def add_controller(
+        self,
+        address: str,
+        serial: str,
+        *,
+        model: str = "QEMU NVMe Ctrl",
+        namespaces: int = 4,
+        queue_pairs: int = 64,
+        group: int | None = 12,
+        driver: str = "nvme",
+        broken: bool = False,
+    ) -> None:
+        hardware = self.hardware
+        hardware[address] = {
+            "serial": serial,
+            "model": model,
+            "namespaces": list(range(1, namespaces + 1)),
+            "queue_pairs": queue_pairs,
+            "group": group,
+            "broken": broken,
+            "instance": f"nvme{len(hardware)}",
+        }
+        self.write("/hardware.json", json.dumps(hardware))
+        self.link(f"/sys/bus/pci/devices/{address}", self.device(address))
+        self.bind(address, driver)
+
+    @staticmethod
+    def device(address: str) -> str:
+        return f"/sys/devices/pci0000:00/{address}"
+
+    def driver(self, address: str) -> str:
+        link = self.path(f"{self.device(address)}/driver")
+        return link.readlink().name if link.is_symlink() else ""
+
+    def bind(self, address: str, driver: str) -> None:
+        traits = self.hardware[address]
+        device = self.device(address)
+        for mdev in self.mdevs(address):
+            self.remove_mdev(mdev)
+        shutil.rmtree(self.path(device), ignore_errors=True)
+        self.write(f"{device}/class", "0x010802\n")
+        self.write(f"{device}/numa_node", "-1\n")
+        self.write(f"{device}/driver_override", "(null)\n")
+        if traits["group"] is not None:
+            self.link(f"{device}/iommu_group", f"/sys/kernel/iommu_groups/{traits['group']}")
+        if driver:
+            self.link(f"{device}/driver", f"/sys/bus/pci/drivers/{driver}")
+        if driver == "nvme":
+            self._bind_stock(device, traits)
+        if driver == "lightiov":
+            self._bind_lightiov(device, traits)
+
+    def _bind_stock(self, device: str, traits: dict[str, Any]) -> None:
+        name = traits["instance"]
+        instance = f"{device}/nvme/{name}"
+        for attribute, value in (
+            ("serial", traits["serial"].ljust(20)),
+            ("model", traits["model"].ljust(40)),
+            ("firmware_rev", "8.2.0   "),
+            ("state", "live"),
+        ):
+            self.write(f"{instance}/{attribute}", f"{value}\n")
+        for nsid in traits["namespaces"]:
+            # As with native multipath: the path belongs to the controller, the disk to the subsystem.
+            self.path(f"{instance}/{name}c0n{nsid}").mkdir()
+            self.add_block(f"{name}n{nsid}", f"259:{nsid}", nsid=nsid)
+
+    def _bind_lightiov(self, device: str, traits: dict[str, Any]) -> None:
+        for attribute in ("serial", "model"):
+            self.write(f"{device}/lightiov/{attribute}", f"{traits[attribute]}\n")
+        self.write(f"{device}/lightiov/firmware", "8.2.0\n")
+        self.write(f"{device}/lightiov/state", "live\n")
+        self.write(f"{device}/lightiov/vectors", "64\n")
+        self.write(f"{device}/lightiov/admin", "lightiov0\n")
+        self.write(f"{device}/mdev_supported_types/lightiov-passthrough/available_instances", "64\n")
+        self._account(device, traits)
+
+    def _account(self, device: str, traits: dict[str, Any]) -> None:
+        """The attributes of a LightIOV controller that depend on its mdevs."""
+        owners, tenants, used = {}, set(), 0
+        for mdev in self.mdevs(Path(device).name):
+            tenants.add(self.read(f"{device}/{mdev}/tenant"))
+            used += int(self.read(f"{device}/{mdev}/queue_pairs") or 0)
+            for nsid in filter(None, self.read(f"{device}/{mdev}/namespaces").split(",")):
+                owners[int(nsid)] = mdev
+        lines = [f"{nsid} 4096 262144 {owners.get(nsid, '-')}\n" for nsid in traits["namespaces"]]
+        self.write(f"{device}/lightiov/namespaces", "".join(lines))
+        self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
+        self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
+        self.write(f"{device}/lightiov/queue_pairs_free", f"{traits['queue_pairs'] - used}\n")
+
+    def add_block(self, name: str, number: str, *, nsid: int | None = None, parent: str = "") -> None:
+        device = f"/sys/class/block/{parent}/{name}" if parent else f"/sys/devices/virtual/block/{name}"
+        self.write(f"{device}/dev", f"{number}\n")
+        self.write(f"{device}/size", "2097152\n")
+        self.write(f"{device}/queue/logical_block_size", "4096\n")
+        self.path(f"{device}/holders").mkdir(exist_ok=True)
+        if nsid is not None:
+            self.write(f"{device}/nsid", f"{nsid}\n")
+        if parent:
+            self.write(f"{device}/partition", "1\n")
+        self.link(f"/sys/class/block/{name}", str(self.path(device).resolve().relative_to(self.root.resolve())))
+
+    def hold(self, name: str, holder: str) -> None:
+        self.link(f"/sys/class/block/{name}/holders/{holder}", f"/sys/class/block/{holder}")
+
+    # Mdevs
+
+    def mdevs(self, address: str) -> list[str]:
+        directory = self.path(f"{self.device(address)}/mdev_supported_types/lightiov-passthrough/devices")
+        return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+
+    def add_mdev(self, address: str, uuid: str, mdev_type: str = "lightiov-passthrough", **attributes: str) -> None:
+        device = f"{self.device(address)}/{uuid}"
+        types = f"{self.device(address)}/mdev_supported_types/{mdev_type}"
+        self.path(types).mkdir(parents=True, exist_ok=True)
+        for name in ("tenant", "queue_pairs", "namespaces"):
+            self.write(f"{device}/{name}", attributes.get(name, "") + "\n")
+        self.write(f"{device}/state", attributes.get("state", "closed") + "\n")
+        self.link(f"{device}/mdev_type", types)
+        self.link(f"{types}/devices/{uuid}", device)
+        self.link(f"/sys/bus/mdev/devices/{uuid}", device)
+        if mdev_type == "lightiov-passthrough":
+            self._account(self.device(address), self.hardware[address])
+
+    def remove_mdev(self, uuid: str) -> None:
+        link = self.path(f"/sys/bus/mdev/devices/{uuid}")
+        device = link.resolve()
+        link.unlink()
+        for path in device.parent.glob(f"mdev_supported_types/*/devices/{uuid}"):
+            path.unlink()
+        shutil.rmtree(device)
+        address = device.parent.name
+        self._account(self.device(address), self.hardware[address])
+
+    # What the tools do
+
+    def driverctl(self, command: str, address: str, driver: str = "") -> None:
+        saved = self.path(f"/etc/driverctl.d/pci-{address}")
+        if command == "set-override":
+            self.bind(address, "")
+            self.write(f"{self.device(address)}/driver_override", f"{driver}\n")
+            if not self.path(f"/sys/bus/pci/drivers/{driver}").exists():
+                raise Refused(f"driverctl: no such module: {driver}")
+            if self.hardware[address]["broken"]:
+                raise Refused(f"driverctl: failed to bind device {address} to driver {driver}")
+            self.bind(address, driver)
+            self.write(f"{self.device(address)}/driver_override", f"{driver}\n")
+            self.write(str(saved.relative_to(self.root)), f"{driver}\n")
+        elif command == "unset-override":
+            self.bind(address, "nvme")
+            saved.unlink(missing_ok=True)
+        else:
+            raise Refused(f"driverctl: {command}?")
+
+    def mdevctl(self, command: str, *arguments: str) -> None:
+        options = dict(zip(arguments[::2], arguments[1::2]))
+        uuid, address = options["--uuid"], options.get("--parent", "")
+        definition = f"/etc/mdevctl.d/{address}/{uuid}"
+        if command == "define":
+            if self.path(definition).exists():
+                raise Refused("Error: Device is already defined")
+            self.write(definition, Path(options["--jsonfile"]).read_text(encoding="utf-8"))
+        elif command == "undefine":
+            self.path(definition).unlink()
+        elif command == "start":
+            self._start_mdev(uuid, address, json.loads(self.read(definition)))
+        elif command == "stop":
+            if self.read(f"/sys/bus/mdev/devices/{uuid}/state") != "closed":
+                time.sleep(60)
+            self.remove_mdev(uuid)
+
+    def _start_mdev(self, uuid: str, address: str, definition: dict[str, Any]) -> None:
+        attributes = {name: value for pair in definition["attrs"] for name, value in pair.items()}
+        if list(attributes) != ["tenant", "queue_pairs", "namespaces"]:
+            raise Refused(f"Error: Failed to write attributes {list(attributes)}")
+        controller = f"{self.device(address)}/lightiov"
+        tenant = self.read(f"{controller}/tenant")
+        if tenant not in ("", attributes["tenant"]):
+            raise Refused(f"Error: Failed to write {attributes['tenant']} to attribute tenant")
+        if int(attributes["queue_pairs"]) > int(self.read(f"{controller}/queue_pairs_free")):
+            raise Refused(f"Error: Failed to write {attributes['queue_pairs']} to attribute queue_pairs")
+        self.add_mdev(address, uuid, definition["mdev_type"], **attributes)
+
+    def dkms(self, command: str, package: str, *arguments: str) -> None:
+        name, version = package.split("/")
+        source = self.path(f"/usr/src/{name}-{version}")
+        tree = self.path(f"/var/lib/dkms/{name}/{version}")
+        kernel = arguments[1] if arguments[:1] == ("-k",) else ""
+        link = tree.parent / f"kernel-{kernel}-{ARCH}"
+        conf = (source / "dkms.conf").read_text(encoding="utf-8")
+        module = next(line.split("=")[1] for line in conf.splitlines() if line.startswith("BUILT_MODULE_NAME"))
+        if command == "add":
+            if tree.exists():
+                raise Refused(f"Error! DKMS tree already contains: {name}/{version}")
+            (tree / "build").mkdir(parents=True)
+            (tree / "source").symlink_to(os.path.relpath(source, tree))
+        elif command == "build":
+            text = "".join(
+                path.read_text(encoding="utf-8") for path in sorted(source.rglob("*")) if path.suffix in (".c", ".h")
+            )
+            if "broken" in text:
+                (tree / "build" / "make.log").write_text("CC a.o\na.c:1:1: error: expected ';'\n", encoding="utf-8")
+                raise Refused("Error! Bad return status for module build")
+            directory = tree / kernel / ARCH / "module"
+            directory.mkdir(parents=True)
+            (directory / f"{module}.ko").write_text(hashlib.sha256(text.encode()).hexdigest()[:23], encoding="utf-8")
+        elif command == "install":
+            updates = self.path(f"/lib/modules/{kernel}/updates/dkms")
+            updates.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tree / kernel / ARCH / "module" / f"{module}.ko", updates)
+            link.symlink_to(f"{version}/{kernel}/{ARCH}")
+        elif command == "remove":
+            shutil.rmtree(tree)
+            for link in tree.parent.glob("kernel-*"):
+                link.unlink()
+            for built in self.path("/lib/modules").glob(f"*/updates/dkms/{module}.ko"):
+                built.unlink()
+
+    def _installed(self, module: str) -> str:
+        return self.read(f"/lib/modules/{KERNEL}/updates/dkms/{module}.ko")
+
+    def modprobe(self, *arguments: str) -> None:
+        if arguments[0] == "--remove":
+            shutil.rmtree(self.path(f"/sys/module/{arguments[1]}"))
+            return
+        module = arguments[0]
+        if module == "nvme":
+            self.load_driver("nvme")
+            return
+        self.write(f"/sys/module/{module}/srcversion", self._installed(module))
+        self.write(f"/sys/module/{module}/refcnt", "0\n")
+        for conf in self.path("/etc/modprobe.d").glob("*.conf"):
+            for line in conf.read_text(encoding="utf-8").splitlines():
+                _options, name, setting = line.split()
+                if name == module:
+                    key, _equals, value = setting.partition("=")
+                    self.write(f"/sys/module/{module}/parameters/{key}", value + "\n")
+
+    def modinfo(self, _option: str, field: str, module: str) -> None:
+        try:
+            print({"srcversion": self._installed(module), "parm": "max_vectors:most vectors (uint)"}[field])
+        except FileNotFoundError:
+            raise Refused(f"modinfo: ERROR: Module {module} not found.") from None
+
+    def udevadm(self, *_arguments: str) -> None:
+        """The host has no udev to wait for."""
+
+
+def main() -> int:
+    root, tool, *arguments = sys.argv[1:]
+    host = FakeHost(Path(root))
+    with host.path("/calls").open("a", encoding="utf-8") as log:
+        log.write(" ".join([tool, *arguments]) + "\n")
+    try:
+        getattr(host, tool)(*arguments)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils import mdev
+from ansible_collections.lightiov.nvme.plugins.module_utils.boot_rule import RULE
+from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils.mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from fake_host import FakeHost
+
+A, B = "0000:01:00.0", "0000:02:00.0"
+U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
+U2 = "22222222-96c4-5fd1-bb5e-0c0a2e6c8a55"
+FOREIGN = "ffffffff-96c4-5fd1-bb5e-0c0a2e6c8a55"
+
+
+@pytest.fixture
+def two(fake: FakeHost) -> FakeHost:
+    fake.add_controller(A, "S1", driver="lightiov")
+    fake.add_controller(B, "S2", driver="lightiov", queue_pairs=4)
+    return fake
+
+
+def one(uuid: str = U1, **changes: Any) -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "parent": "S1",
+        "type": "lightiov-passthrough",
+        "tenant": "blue",
+        "queue_pairs": 2,
+        "namespaces": [1],
+        **changes,
+    }
+
+
+def make(host: Host, *wanted: dict[str, Any], force: bool = False, timeout: int = 1, predict: bool = False) -> Plan:
+    parsed = [mdev.Wanted.parse(options) for options in wanted]
+    return mdev.plan(host, parsed, force=force, timeout=timeout, predict=predict)
+
+
+def act(host: Host, *wanted: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
+    plan = make(host, *wanted, **options)
+    for step in plan.steps:
+        step.run()
+    return [(step.action, step.object) for step in plan.steps]
+
+
+def test_make_and_then_nothing_is_left_to_do(host: Host, two: FakeHost) -> None:
+    wanted = [one(U1), one(U2, namespaces=[3, 2], queue_pairs=5)]
+    assert act(host, *wanted) == [("define", U1), ("define", U2), ("start", U1), ("start", U2)]
+    assert two.mdevs(A) == [U1, U2]
+    state = mdev_states(host)[1]
+    assert (state.uuid, state.parent, state.tenant, state.queue_pairs) == (U2, "S1", "blue", 5)
+    assert (state.namespaces, state.active, state.defined, state.autostart) == ([3, 2], True, True, True)
+    assert act(host, *wanted) == []
+
+
+def test_parent_by_address_and_uuid_in_capitals(host: Host, two: FakeHost) -> None:
+    act(host, one(parent=A))
+    assert act(host, one(U1.upper(), parent="S1")) == []
+
+
+def test_check_mode_foresees_everything_and_changes_nothing(host: Host, two: FakeHost) -> None:
+    before = two.snapshot()
+    plan = make(host, one(), predict=True)
+    assert [step.describe() for step in plan.steps] == [
+        {"action": "define", "object": U1, "address": A},
+        {"action": "start", "object": U1, "address": A},
+    ]
+    assert plan.before == {"mdevs": []}
+    assert plan.after["mdevs"][0]["namespaces"] == [1]
+    assert two.snapshot() == before
+
+
+def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host: Host, fake: FakeHost) -> None:
+    fake.add_controller(A, "S1", driver="nvme")
+    fake.remove_tool("mdevctl")
+    plan = make(host, one(), predict=True)
+    assert [step.action for step in plan.steps] == ["define", "start"]
+    assert len(plan.warnings) == 2
+    with pytest.raises(LightiovError, match=r"controller S1 \(0000:01:00.0\) is bound to nvme"):
+        make(host, one())
+
+
+def test_unlisted_ones_go(host: Host, two: FakeHost) -> None:
+    act(host, one(U1), one(U2, namespaces=[2]))
+    assert act(host, one(U2, namespaces=[2])) == [("stop", U1), ("undefine", U1)]
+    assert act(host) == [("stop", U2), ("undefine", U2)]
+    assert (two.mdevs(A), mdev_states(host)) == ([], [])
+
+
+@pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": [1, 2]}, {"tenant": "red"}, {"parent": "S2"}])
+def test_changes_are_made_by_making_it_anew(host: Host, two: FakeHost, change: dict[str, Any]) -> None:
+    act(host, one())
+    assert act(host, one(**change)) == [("stop", U1), ("undefine", U1), ("define", U1), ("start", U1)]
+    assert act(host, one(**change)) == []
+
+
+def test_namespaces_can_change_hands_in_one_call(host: Host, two: FakeHost) -> None:
+    act(host, one(U1, namespaces=[1]), one(U2, namespaces=[2]))
+    actions = act(host, one(U1, namespaces=[2]), one(U2, namespaces=[1]))
+    assert [action for action, _uuid in actions] == 2 * ["stop"] + 2 * ["undefine"] + 2 * ["define"] + 2 * ["start"]
+
+
+def test_a_stopped_one_is_started_and_an_undefined_one_defined(host: Host, two: FakeHost) -> None:
+    act(host, one(U1), one(U2, namespaces=[2]))
+    two.remove_mdev(U1)
+    two.path(f"/etc/mdevctl.d/{A}/{U2}").unlink()
+    assert act(host, one(U1), one(U2, namespaces=[2])) == [("define", U2), ("start", U1)]
+
+
+def test_a_definition_that_does_not_start_at_boot_is_replaced(host: Host, two: FakeHost) -> None:
+    act(host, one())
+    path = f"/etc/mdevctl.d/{A}/{U1}"
+    two.write(path, two.read(path).replace('"auto"', '"manual"'))
+    assert act(host, one()) == [("undefine", U1), ("define", U1)]
+
+
+def test_definitions_at_an_address_of_former_times_go(host: Host, two: FakeHost) -> None:
+    act(host, one())
+    two.write(f"/etc/mdevctl.d/0000:07:00.0/{U1}", two.read(f"/etc/mdevctl.d/{A}/{U1}"))
+    plan = make(host, one())
+    assert [step.describe() for step in plan.steps] == [{"action": "undefine", "object": U1, "address": "0000:07:00.0"}]
+
+
+def test_mdevs_of_other_drivers_are_not_touched(host: Host, two: FakeHost) -> None:
+    two.add_mdev(A, FOREIGN, "nvidia-35")
+    two.write(f"/etc/mdevctl.d/0000:0a:00.0/{U2}", '{"mdev_type": "i915-GVTg_V5_4", "start": "manual", "attrs": []}')
+    assert act(host) == []
+    for uuid in (FOREIGN, U2):
+        with pytest.raises(LightiovError, match="belongs to another driver"):
+            make(host, one(uuid))
+
+
+class TestOpenByAVm:
+    @pytest.fixture
+    def opened(self, host: Host, two: FakeHost) -> FakeHost:
+        act(host, one())
+        two.write(f"{two.device(A)}/{U1}/state", "ready\n")
+        return two
+
+    @pytest.mark.parametrize("wanted", [[], [one(queue_pairs=3)]])
+    def test_it_is_not_stopped(self, host: Host, opened: FakeHost, wanted: list[dict[str, Any]]) -> None:
+        before = opened.snapshot()
+        with pytest.raises(LightiovError, match=f"mdev {U1} has to be stopped, but a VM has it open"):
+            make(host, *wanted)
+        assert opened.snapshot() == before
+
+    def test_check_mode_takes_it_as_detached_before(self, host: Host, opened: FakeHost) -> None:
+        plan = make(host, predict=True)
+        assert [step.action for step in plan.steps] == ["stop", "undefine"]
+        assert len(plan.warnings) == 1
+
+    def test_by_force_it_is_asked_for_until_the_deadline(self, host: Host, opened: FakeHost) -> None:
+        with pytest.raises(LightiovError, match="does not give it up"):
+            act(host, force=True, timeout=1)
+
+    def test_others_can_be_made_beside_it(self, host: Host, opened: FakeHost) -> None:
+        assert act(host, one(), one(U2, namespaces=[2])) == [("define", U2), ("start", U2)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ([one("vm1")], "not a UUID"),
+        ([one(), one(namespaces=[2])], "listed 2 times"),
+        ([one(parent="S9")], r"parent 'S9', which is no controller of this host: choose from S1"),
+        ([one(queue_pairs=0)], "choose 1 to 128"),
+        ([one(queue_pairs=129)], "choose 1 to 128"),
+        ([one(parent="S2", queue_pairs=5)], r"S2 \(0000:02:00.0\) has 4 queue pairs, but its mdevs want 5"),
+        ([one(namespaces=[])], "cannot have 0 namespaces"),
+        ([one(namespaces=[0])], "cannot have the namespace 0"),
+        ([one(namespaces=[5])], "wants namespace 5.*choose from 1, 2, 3, 4"),
+        ([one(namespaces=[1, 1])], "Namespace 1 of controller S1.*again"),
+        ([one(), one(U2)], f"is given to mdev {U1} and again to mdev {U2}"),
+        ([one(), one(U2, namespaces=[2], tenant="red")], "tenants blue and red at once"),
+        ([one(tenant="")], "tenant ''"),
+        ([one(tenant="a b")], "tenant 'a b'"),
+        ([one(tenant="x" * 65)], "1 to 64 letters"),
+    ],
+)
+def test_lists_that_cannot_be(host: Host, two: FakeHost, wanted: list[dict[str, Any]], message: str) -> None:
+    before = two.snapshot()
+    for predict in (False, True):
+        with pytest.raises(LightiovError, match=message):
+            make(host, *wanted, predict=predict)
+    assert two.snapshot() == before
+
+
+def test_two_tenants_on_two_controllers(host: Host, two: FakeHost) -> None:
+    assert len(act(host, one(), one(U2, parent="S2", tenant="red"))) == 4
+
+
+def test_namespaces_are_checked_before_the_controller_is_bound(host: Host, fake: FakeHost) -> None:
+    fake.add_controller(A, "S1", driver="nvme", namespaces=2)
+    with pytest.raises(LightiovError, match="wants namespace 3"):
+        make(host, one(namespaces=[3]), predict=True)
+
+
+def test_a_refusal_of_the_driver_is_told(host: Host, two: FakeHost) -> None:
+    plan = make(host, one())
+    two.write(f"{two.device(A)}/lightiov/queue_pairs_free", "0\n")
+    plan.steps[0].run()
+    with pytest.raises(LightiovError, match=r"not accepted by controller S1.*attribute queue_pairs"):
+        plan.steps[1].run()
+
+
+def test_a_spoilt_definition_is_named(host: Host, two: FakeHost) -> None:
+    two.write(f"/etc/mdevctl.d/{A}/{U1}", "{")
+    with pytest.raises(LightiovError, match=f"/etc/mdevctl.d/{A}/{U1} is not a definition"):
+        make(host, one())
+
+
+class TestBootRule:
+    STOCK = "/usr/lib/udev/rules.d/60-mdevctl.rules"
+    TEXT = 'ACTION=="change", RUN+="/bin/sh -c \'{ /usr/sbin/mdevctl start-parent-mdevs %k 2>&3 | logger; }\'"\n'
+
+    def test_written_where_the_stock_rule_calls_what_is_not_there(self, host: Host, two: FakeHost) -> None:
+        two.write(self.STOCK, self.TEXT)
+        assert act(host, one())[0] == ("boot_rule", RULE)
+        assert f"{two.bin}/mdevctl start-parent-mdevs $kernel" in two.read(RULE)
+        assert act(host, one()) == []
+
+    def test_not_written_where_the_stock_rule_works(self, host: Host, two: FakeHost) -> None:
+        two.write(self.STOCK, self.TEXT)
+        two.write("/usr/sbin/mdevctl", "")
+        assert ("boot_rule", RULE) not in act(host, one())

@@ -1,0 +1,64 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils.mdev_state import mdev_states, parse_queues, parse_window
+from fake_host import FakeHost
+
+A = "0000:01:00.0"
+UUID = "8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55"
+
+
+def test_active_one(host: Host, fake: FakeHost) -> None:
+    fake.add_controller(A, "S1", driver="lightiov")
+    fake.add_mdev(A, UUID, tenant="blue", queue_pairs="2", namespaces="1,3", state="ready")
+    device = f"{fake.device(A)}/{UUID}"
+    fake.write(f"{device}/queues", "0 5 5 1024\n1 6 6 -\n")
+    fake.write(f"{device}/window", "0x10000000000 0x40000000\n")
+    fake.write(f"{device}/statistics/mmio", "88\n")
+    fake.write(f"{device}/statistics/commands", "9\n")
+    (state,) = mdev_states(host)
+    assert state.to_dict() == {
+        "uuid": UUID,
+        "parent": "S1",
+        "address": A,
+        "type": "lightiov-passthrough",
+        "active": True,
+        "defined": False,
+        "autostart": False,
+        "tenant": "blue",
+        "queue_pairs": 2,
+        "namespaces": [1, 3],
+        "state": "ready",
+        "queues": [
+            {"index": 0, "hw_qid": 5, "vector": 5, "entries": 1024},
+            {"index": 1, "hw_qid": 6, "vector": 6, "entries": None},
+        ],
+        "window": {"base": "0x10000000000", "size": "0x40000000"},
+        "statistics": {"commands": 9, "mmio": 88},
+    }
+
+
+def test_one_that_is_only_defined_on_a_controller_that_is_gone(host: Host, fake: FakeHost) -> None:
+    attributes = '[{"tenant": "blue"}, {"queue_pairs": "2"}, {"namespaces": "1 3"}]'
+    fake.write(
+        f"/etc/mdevctl.d/{A}/{UUID}",
+        f'{{"mdev_type": "lightiov-passthrough", "start": "auto", "attrs": {attributes}}}',
+    )
+    (state,) = mdev_states(host)
+    assert (state.parent, state.active, state.defined, state.autostart) == ("", False, True, True)
+    assert (state.tenant, state.queue_pairs, state.namespaces) == ("blue", 2, [1, 3])
+    assert (state.state, state.queues, state.window, state.statistics) == ("", [], None, {})
+
+
+def test_mdevs_of_other_drivers_are_not_listed(host: Host, fake: FakeHost) -> None:
+    fake.add_controller(A, "S1", driver="lightiov")
+    fake.add_mdev(A, UUID, "nvidia-35")
+    assert mdev_states(host) == []
+
+
+def test_empty_attributes() -> None:
+    assert parse_queues("") == []
+    assert parse_window("-") is None

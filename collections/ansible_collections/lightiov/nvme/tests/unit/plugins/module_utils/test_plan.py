@@ -1,0 +1,86 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan, execute
+
+
+class Ended(Exception):
+    """AnsibleModule ends the process; here it raises."""
+
+
+class FakeModule:
+    def __init__(self, check_mode: bool = False, diff: bool = False) -> None:
+        self.check_mode = check_mode
+        self._diff = diff
+        self.result: dict[str, Any] = {}
+        self.warnings: list[str] = []
+
+    def warn(self, warning: str) -> None:
+        self.warnings.append(warning)
+
+    def exit_json(self, **result: Any) -> None:
+        self.result = result
+
+    def fail_json(self, **result: Any) -> None:
+        self.result = {"failed": True, **result}
+        raise Ended
+
+
+def make(acted: list[str]) -> Plan:
+    plan = Plan(before=1, after=2, returned={"things": 2})
+    plan.add("make", "a", lambda: acted.append("a"), size=1)
+    plan.add("make", "b", lambda: acted.append("b"))
+    return plan
+
+
+ACTIONS = [{"action": "make", "object": "a", "size": 1}, {"action": "make", "object": "b"}]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
+    acted: list[str] = []
+    module = FakeModule(check_mode=check_mode, diff=True)
+    execute(module, lambda: make(acted))
+    assert acted == ([] if check_mode else ["a", "b"])
+    assert module.result == {
+        "changed": True,
+        "actions": ACTIONS,
+        "things": 2,
+        "diff": {"before": 1, "after": 2},
+    }
+
+
+def test_an_empty_plan_changes_nothing() -> None:
+    module = FakeModule()
+    execute(module, Plan)
+    assert module.result == {"changed": False, "actions": []}
+
+
+def test_a_failure_tells_what_was_done_before() -> None:
+    def fail() -> None:
+        raise LightiovError("the second one failed")
+
+    plan = make([])
+    plan.add("break", "c", fail)
+    module = FakeModule()
+    with pytest.raises(Ended):
+        execute(module, lambda: plan)
+    assert module.result["actions"] == ACTIONS
+    assert module.result["changed"] is True
+    assert module.result["msg"] == "the second one failed"
+
+
+def test_a_refusal_is_a_warning_only_in_check_mode() -> None:
+    with pytest.raises(LightiovError, match="no"):
+        Plan().refuse("no")
+    plan = Plan(predict=True)
+    plan.refuse("no")
+    module = FakeModule(check_mode=True)
+    execute(module, lambda: plan)
+    assert "no" in module.warnings[0]
