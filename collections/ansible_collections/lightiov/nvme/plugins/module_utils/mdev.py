@@ -28,6 +28,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
 from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
 from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError
 from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import DRIVER, STOCK_DRIVER, Controller, controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils.usage import mdev_is_open
 from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
 
 # Limits of the device ABI (native/abi/lightiov_abi.h).
@@ -175,7 +176,7 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
     kept_defined = {one.uuid for one in defined if one not in undefining}
 
     for active_mdev in stopping:
-        if active_mdev.state not in ("", "closed") and not force:
+        if not force and mdev_is_open(host, active_mdev.uuid):
             result.refuse(
                 f"mdev {active_mdev.uuid} has to be stopped, but a VM has it open: "
                 "detach it with lightiov.nvme.domain_mdev, stop the VM, or set force"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, read
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, link_name, read
 from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import MDEV_DEVICES
 from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import DRIVER, Controller
 
@@ -81,7 +81,21 @@ def members(host: Host, controller: Controller) -> list[str]:
 
 
 def open_mdevs(host: Host, controller: Controller) -> list[str]:
-    return [mdev for mdev in controller.mdevs if (host.read(f"{MDEV_DEVICES}/{mdev}/state") or "closed") != "closed"]
+    return [mdev for mdev in controller.mdevs if mdev_is_open(host, mdev)]
+
+
+def mdev_is_open(host: Host, uuid: str) -> bool:
+    """Whether a VM or another process has an mdev open."""
+    state = host.read(f"{MDEV_DEVICES}/{uuid}/state") or ""
+    if state in ("", "closed"):
+        return False
+    if state in ("open", "ready"):
+        return True
+    # The other states say what befell it, open or not.
+    device = host.path(f"{MDEV_DEVICES}/{uuid}")
+    nodes = {f"/dev/vfio/devices/{cdev.name}" for cdev in entries(device / "vfio-dev")}
+    nodes.add(f"/dev/vfio/{link_name(device / 'iommu_group')}")
+    return bool(_open_files(host, nodes))
 
 
 def _tree(host: Host, name: str) -> Iterator[BlockDevice]:

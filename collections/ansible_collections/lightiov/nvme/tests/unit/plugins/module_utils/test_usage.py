@@ -87,6 +87,18 @@ def test_open_mdev(host: Host, fake: FakeHost) -> None:
     assert uses(host) == [f"mdev {UUID} is open"]
 
 
+@pytest.mark.parametrize(
+    ("node", "opened"), [("/dev/vfio/7", True), ("/dev/vfio/devices/vfio3", True), ("/dev/null", False)]
+)
+def test_a_quarantined_mdev_is_open_if_a_process_has_it(host: Host, fake: FakeHost, node: str, opened: bool) -> None:
+    fake.add_controller(ADDRESS, "S1", driver="lightiov")
+    fake.add_mdev(ADDRESS, UUID, tenant="blue", queue_pairs="1", namespaces="1", state="quarantined")
+    fake.link(f"{fake.device(ADDRESS)}/{UUID}/iommu_group", "/sys/kernel/iommu_groups/7")
+    fake.path(f"{fake.device(ADDRESS)}/{UUID}/vfio-dev/vfio3").mkdir(parents=True)
+    open_by(fake, node, "qemu-system-x86")
+    assert (f"mdev {UUID} is open" in uses(host)) is opened
+
+
 def test_an_ordinary_file_cannot_be_claimed(host: Host, stock: FakeHost) -> None:
     stock.write("/dev/nvme0n1", "")
     assert uses(host) == []
