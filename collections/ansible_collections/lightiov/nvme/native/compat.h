@@ -131,6 +131,25 @@ static inline void liov_mapping_set(struct vm_area_struct *vma,
 #define LIOV_VFIO_REGION_INFO_OP
 #endif
 
+/* Kernels differ in what of a binary attribute is const. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#define LIOV_BIN_CONST
+#else
+#define LIOV_BIN_CONST	const
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+static inline size_t list_count_nodes(struct list_head *head)
+{
+	struct list_head *node;
+	size_t count = 0;
+
+	list_for_each(node, head)
+		count++;
+	return count;
+}
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 static inline int liov_bypass_register(struct irq_bypass_producer *producer,
 				       struct eventfd_ctx *eventfd, int irq)

@@ -109,6 +109,27 @@ static void liov_ns_change_end(struct liov_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 }
 
+/*
+ * How many bytes the command itself says that it transfers.  More than its
+ * caller has a buffer for would go elsewhere in the memory of host or VMs.
+ */
+static u64 liov_transfer_size(const struct nvme_passthru_cmd64 *cmd)
+{
+	switch (cmd->opcode) {
+	case nvme_admin_get_log_page:
+		return ((cmd->cdw10 >> 16) + 1ULL +
+			((u64)(cmd->cdw11 & 0xffff) << 16)) * sizeof(u32);
+	case nvme_admin_download_fw:
+		return (cmd->cdw10 + 1ULL) * sizeof(u32);
+	case nvme_admin_security_send:
+	case nvme_admin_security_recv:
+		return cmd->cdw11;
+	default:
+		/* None of the others transfers more than a page, if that. */
+		return 0;
+	}
+}
+
 /* Points a command to its data, by a list in @list if it needs one. */
 static void liov_set_prps(struct nvme_command *cmd, const struct liov_dma *data,
 			  const struct liov_dma *list)
@@ -149,11 +170,7 @@ static int liov_passthrough_run(struct liov_ctrl *ctrl,
 	cmd.common.cdw14 = cpu_to_le32(ucmd->cdw14);
 	cmd.common.cdw15 = cpu_to_le32(ucmd->cdw15);
 
-	/*
-	 * A command that transfers more than its caller said would hit what
-	 * lies behind the buffer in the host's area: always offer it the most
-	 * that any of the allowed commands can transfer in one page, at least.
-	 */
+	/* Commands of a fixed size transfer a page, whatever their caller says. */
 	ret = liov_dma_alloc(ctrl, &data, max_t(u32, ucmd->data_len, PAGE_SIZE));
 	if (ret)
 		return ret;
@@ -191,6 +208,8 @@ static int liov_passthrough(struct liov_ctrl *ctrl,
 		return -EINVAL;
 	if (ucmd->data_len > LIOV_ADMIN_MAX_DATA)
 		return -EMSGSIZE;
+	if (liov_transfer_size(ucmd) > ucmd->data_len)
+		return -EINVAL;
 
 	effect = liov_admin_effect(ctrl, ucmd, &nsid);
 	if (effect == LIOV_EFFECT_REFUSED)
@@ -258,6 +277,22 @@ static long liov_chardev_cmd64(struct liov_ctrl *ctrl, void __user *arg)
 	return ret;
 }
 
+static long liov_chardev_reset(struct liov_ctrl *ctrl)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	liov_ctrl_reset(ctrl, READ_ONCE(ctrl->epoch));
+	return liov_ctrl_state(ctrl) == LIOV_CTRL_LIVE ? 0 : -EIO;
+}
+
+static long liov_chardev_rescan(struct liov_ctrl *ctrl)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	liov_namespaces_scan(ctrl);
+	return 0;
+}
+
 static long liov_chardev_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -272,6 +307,12 @@ static long liov_chardev_ioctl(struct file *file, unsigned int cmd,
 			break;
 		case NVME_IOCTL_ADMIN64_CMD:
 			ret = liov_chardev_cmd64(ctrl, (void __user *)arg);
+			break;
+		case NVME_IOCTL_RESET:
+			ret = liov_chardev_reset(ctrl);
+			break;
+		case NVME_IOCTL_RESCAN:
+			ret = liov_chardev_rescan(ctrl);
 			break;
 		default:
 			ret = -ENOTTY;

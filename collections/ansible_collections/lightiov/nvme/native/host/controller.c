@@ -198,33 +198,63 @@ void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch)
 	mutex_unlock(&ctrl->reset_lock);
 }
 
-/* The controller is gone or is about to go: nothing is asked of it any more. */
-void liov_ctrl_kill(struct liov_ctrl *ctrl)
+/* Lets the controller write back what it caches. */
+static void liov_ctrl_notify_shutdown(struct liov_ctrl *ctrl)
 {
-	mutex_lock(&ctrl->reset_lock);
+	u32 cc;
+
+	if (liov_ctrl_state(ctrl) != LIOV_CTRL_LIVE)
+		return;
+	liov_mdevs_lost(ctrl);
+	cc = readl(ctrl->regs + NVME_REG_CC) & ~NVME_CC_SHN_MASK;
+	writel(cc | NVME_CC_SHN_NORMAL, ctrl->regs + NVME_REG_CC);
+	if (liov_ctrl_wait_status(ctrl, NVME_CSTS_SHST_MASK,
+				  NVME_CSTS_SHST_CMPLT,
+				  ctrl->shutdown_timeout))
+		dev_warn(ctrl->dev,
+			 "controller did not confirm its shutdown\n");
+}
+
+static void liov_ctrl_kill_locked(struct liov_ctrl *ctrl)
+{
 	liov_ctrl_set_state(ctrl, LIOV_CTRL_DEAD);
 	liov_mdevs_lost(ctrl);
 	liov_ctrl_quiesce(ctrl);
 	pci_clear_master(ctrl->pdev);
 	liov_mdevs_event(ctrl);
+}
+
+/* The controller is gone: nothing is asked of it any more. */
+void liov_ctrl_kill(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_kill_locked(ctrl);
 	mutex_unlock(&ctrl->reset_lock);
 }
 
-/* Lets the controller write back what it caches, then stops it for good. */
+/* Stops the controller for good, in order. */
 void liov_ctrl_shutdown(struct liov_ctrl *ctrl)
 {
-	u32 cc;
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_notify_shutdown(ctrl);
+	liov_ctrl_kill_locked(ctrl);
+	mutex_unlock(&ctrl->reset_lock);
+}
 
-	if (liov_ctrl_state(ctrl) == LIOV_CTRL_LIVE) {
-		cc = readl(ctrl->regs + NVME_REG_CC) & ~NVME_CC_SHN_MASK;
-		writel(cc | NVME_CC_SHN_NORMAL, ctrl->regs + NVME_REG_CC);
-		if (liov_ctrl_wait_status(ctrl, NVME_CSTS_SHST_MASK,
-					  NVME_CSTS_SHST_CMPLT,
-					  ctrl->shutdown_timeout))
-			dev_warn(ctrl->dev,
-				 "controller did not confirm its shutdown\n");
-	}
-	liov_ctrl_kill(ctrl);
+/* The system goes to sleep; to VMs this and what follows is a reset. */
+void liov_ctrl_suspend(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_notify_shutdown(ctrl);
+	liov_ctrl_stop(ctrl);
+	mutex_unlock(&ctrl->reset_lock);
+}
+
+void liov_ctrl_resume(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_start(ctrl);
+	mutex_unlock(&ctrl->reset_lock);
 }
 
 static int liov_ctrl_identify(struct liov_ctrl *ctrl)

@@ -208,6 +208,8 @@ void liov_ctrl_put(struct liov_ctrl *ctrl);
 void liov_ctrl_stop(struct liov_ctrl *ctrl);
 void liov_ctrl_start(struct liov_ctrl *ctrl);
 void liov_ctrl_shutdown(struct liov_ctrl *ctrl);
+void liov_ctrl_suspend(struct liov_ctrl *ctrl);
+void liov_ctrl_resume(struct liov_ctrl *ctrl);
 void liov_ctrl_kill(struct liov_ctrl *ctrl);
 void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
 void liov_ctrl_queue_work(struct work_struct *work);

@@ -2,6 +2,7 @@
 /*
  * The folder lightiov/ of a controller's PCI device: what there is to share.
  */
+#include <linux/mm.h>
 #include <linux/sysfs.h>
 
 #include "mdev.h"
@@ -94,26 +95,47 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(state);
 
-static ssize_t namespaces_show(struct device *dev,
-			       struct device_attribute *attr, char *buf)
+/* NSID, LBA size, LBA count and a UUID or a dash. */
+#define LIOV_NAMESPACE_LINE	sizeof("4294967295 4096 18446744073709551615 " \
+				       "01234567-89ab-cdef-0123-456789abcdef\n")
+
+/* Binary only because a controller's namespaces may take more than a page. */
+static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
+			       LIOV_BIN_CONST struct bin_attribute *attr,
+			       char *buf, loff_t pos, size_t count)
 {
-	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
+	struct liov_ctrl *ctrl = dev_get_drvdata(kobj_to_dev(kobj));
+	size_t len = 0, size;
 	struct liov_namespace *ns;
-	ssize_t len = 0;
+	ssize_t ret = -ENOMEM;
+	char *text;
 
 	mutex_lock(&ctrl->lock);
+	size = list_count_nodes(&ctrl->namespaces) * LIOV_NAMESPACE_LINE + 1;
+	text = kvmalloc(size, GFP_KERNEL);
+	if (!text)
+		goto out_unlock;
+
 	list_for_each_entry(ns, &ctrl->namespaces, node) {
 		if (!ns->present)
 			continue;
-		len += sysfs_emit_at(buf, len, "%u %lu %llu %s\n", ns->nsid,
-				     BIT(ns->lba_shift), ns->lba_count,
-				     ns->owner ?
-				     dev_name(liov_mdev_dev(ns->owner)) : "-");
+		len += scnprintf(text + len, size - len, "%u %lu %llu %s\n",
+				 ns->nsid, BIT(ns->lba_shift), ns->lba_count,
+				 ns->owner ?
+				 dev_name(liov_mdev_dev(ns->owner)) : "-");
 	}
+	ret = memory_read_from_buffer(buf, count, &pos, text, len);
+	kvfree(text);
+
+out_unlock:
 	mutex_unlock(&ctrl->lock);
-	return len;
+	return ret;
 }
-static DEVICE_ATTR_RO(namespaces);
+
+static LIOV_BIN_CONST struct bin_attribute bin_attr_namespaces = {
+	.attr = { .name = "namespaces", .mode = 0444 },
+	.read = namespaces_read,
+};
 
 static ssize_t reset_controller_store(struct device *dev,
 				      struct device_attribute *attr,
@@ -138,14 +160,20 @@ static struct attribute *liov_ctrl_attrs[] = {
 	&dev_attr_tenant.attr,
 	&dev_attr_admin.attr,
 	&dev_attr_state.attr,
-	&dev_attr_namespaces.attr,
 	&dev_attr_reset_controller.attr,
+	NULL
+};
+
+static LIOV_BIN_CONST struct bin_attribute *LIOV_BIN_CONST
+liov_ctrl_bin_attrs[] = {
+	&bin_attr_namespaces,
 	NULL
 };
 
 static const struct attribute_group liov_ctrl_group = {
 	.name = "lightiov",
 	.attrs = liov_ctrl_attrs,
+	.bin_attrs = liov_ctrl_bin_attrs,
 };
 
 const struct attribute_group *liov_ctrl_groups[] = {

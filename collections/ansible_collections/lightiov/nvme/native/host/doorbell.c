@@ -56,7 +56,7 @@ void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,
 		unmap_mapping_range(liov_mapping(&mdev->vdev, mdev->mapping),
 				    LIOV_REGION_OFFSET(LIOV_BAR_DOORBELLS),
 				    mdev->ctrl->doorbell_size, true);
-		if (!old)
+		if (mdev->revoked & ~LIOV_REVOKED_CLOSED)
 			mdev->stats.revocations++;
 	}
 	mutex_unlock(&mdev->doorbell_lock);

@@ -100,6 +100,20 @@ static const struct pci_error_handlers liov_error_handlers = {
 	.reset_done	= liov_reset_done,
 };
 
+static int liov_suspend(struct device *dev)
+{
+	liov_ctrl_suspend(dev_get_drvdata(dev));
+	return 0;
+}
+
+static int liov_resume(struct device *dev)
+{
+	liov_ctrl_resume(dev_get_drvdata(dev));
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(liov_pm_ops, liov_suspend, liov_resume);
+
 static struct pci_driver liov_pci_driver = {
 	.name		    = "lightiov",
 	.probe		    = liov_probe,
@@ -108,6 +122,7 @@ static struct pci_driver liov_pci_driver = {
 	.err_handler	    = &liov_error_handlers,
 	.dev_groups	    = liov_ctrl_groups,
 	.driver_managed_dma = true,
+	.driver.pm	    = pm_sleep_ptr(&liov_pm_ops),
 };
 
 static int __init liov_init(void)
