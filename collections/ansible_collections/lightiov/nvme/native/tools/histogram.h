@@ -9,7 +9,7 @@
 #include "types.h"
 
 #define HISTOGRAM_PART_BITS	5
-#define HISTOGRAM_PARTS		(1u << HISTOGRAM_PART_BITS)
+#define HISTOGRAM_PARTS		32u	/* 2 to the power of the above */
 #define HISTOGRAM_BUCKETS	((64 - HISTOGRAM_PART_BITS + 1) * HISTOGRAM_PARTS)
 
 /* All zeroes is an empty histogram. */

@@ -47,7 +47,7 @@ struct nvme_sqe {
 	__le32 dword13;
 	__le32 dword14;
 	__le32 dword15;
-} __attribute__((packed, aligned(8)));
+};
 
 /**
  * struct nvme_cqe - completion queue entry, section 4.6
@@ -65,7 +65,7 @@ struct nvme_cqe {
 	__le16 sq_id;
 	__le16 cid;
 	__le16 status;
-} __attribute__((packed, aligned(8)));
+};
 
 static_assert(sizeof(struct nvme_sqe) == 64, "section 4.2");
 static_assert(sizeof(struct nvme_cqe) == 16, "section 4.6");

@@ -20,7 +20,7 @@ enum {
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Prints one sentence (object, cause, remedy) and returns @status. */
-__attribute__((format(printf, 2, 3)))
+[[gnu::format(printf, 2, 3)]]
 int fail(int status, const char *fmt, ...);
 
 u64 now_ns(void);

@@ -14,12 +14,12 @@
 
 #define VERIFY_IO_BYTES (128 * KIB)
 
-/* What one thread has found; a line of its own in the CPU's cache. */
+/* What one thread has found. */
 struct findings {
 	u64 bad;
 	u64 lba;
 	struct pattern_report report;
-} __attribute__((aligned(64)));
+};
 
 /**
  * struct verify - one pass over the range
@@ -161,14 +161,9 @@ int cmd_verify(const struct options *o)
 	status = options_session(o, &s, o->queues, VERIFY_IO_BYTES);
 	if (status)
 		return status;
-	v.findings = aligned_alloc(64, o->queues * sizeof(*v.findings));
-	if (v.findings) {
-		for (u32 i = 0; i < o->queues; i++)
-			v.findings[i] = (struct findings){ 0 };
-		status = run_passes(o, &v);
-	} else {
-		status = fail(STATUS_USAGE, "out of memory; free some");
-	}
+	v.findings = calloc(o->queues, sizeof(*v.findings));
+	status = v.findings ? run_passes(o, &v) :
+		 fail(STATUS_USAGE, "out of memory; free some");
 	free(v.findings);
 	session_close(&s);
 	return status;
