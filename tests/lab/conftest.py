@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab of its own for what the host module promises: a host, the module and liov built from this source.
+
+LIGHTIOV_TEST_LAB names the lab (default "test"), LIGHTIOV_TEST_FLAVOUR its images (default "stock"), and
+LIGHTIOV_HOST_MODULE a lightiov_host.ko that is built already, as the debug flavour's kernel needs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from passthrough import MODULE, Controller, load_module
+
+from lab import Host, Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
+BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
+
+
+@pytest.fixture(scope="session")
+def lab_host() -> Iterator[Host]:
+    """A booted host; switched off again if it was off before."""
+    lab = Lab.open(os.environ.get("LIGHTIOV_TEST_LAB", "test"))
+    was_up = any(host.running for host in lab.hosts)
+    lab.up(("host1",), flavour=os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock"))
+    yield lab.host("host1")
+    if not was_up:
+        lab.down()
+
+
+def build_module(kernel: str) -> Path:
+    sys.path.insert(0, str(ROOT / "tests/native"))
+    import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
+
+    tree = kernels.ensure_tree()
+    if kernel not in kernels.versions(tree):
+        pytest.fail(f"no headers of the host's kernel {kernel} in {tree}: delete it, to have newer ones fetched")
+    copy = tree / "tmp/lab-module"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(NATIVE, copy, ignore=BUILT)
+    subprocess.run(
+        ["chroot", tree, "make", "-s", "-C", f"/lib/modules/{kernel}/build", "M=/tmp/lab-module",
+         "LIGHTIOV_PART=host", "modules"],
+        check=True,
+    )  # fmt: skip
+    return copy / "host/lightiov_host.ko"
+
+
+@pytest.fixture(scope="session")
+def host(lab_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """The host with the module and liov on it."""
+    module = os.environ.get("LIGHTIOV_HOST_MODULE") or build_module(lab_host.run("uname -r").stdout.strip())
+    lab_host.copy(module, MODULE)
+    native = tmp_path_factory.mktemp("liov") / "native"
+    shutil.copytree(NATIVE, native, ignore=BUILT)
+    subprocess.run(["make", "-s", "-C", native / "tools", "install", f"DESTDIR={native}/root"], check=True)
+    lab_host.copy(native / "root/usr/local/sbin/liov", "/usr/local/sbin/liov")
+    return lab_host
+
+
+@pytest.fixture
+def controller(host: Host) -> Iterator[Controller]:
+    """The large controller, belonging to a freshly loaded module, without mdevs."""
+    load_module(host)
+    controller = Controller.find(host, "LIOV1A")
+    controller.bind("lightiov")
+    yield controller
+    controller.remove_mdevs()
+
+
+@pytest.fixture(autouse=True)
+def kernel_log_stays_clean(host: Host) -> Iterator[None]:
+    """No test passes while the host's kernel complains."""
+    lines = len(host.kernel_log())
+    yield
+    problems = host.kernel_problems(since=lines)
+    assert not problems, "\n".join(problems)

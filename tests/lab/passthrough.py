@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A controller shared by the host module, its mdevs, and programs that use them on the host."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import PurePosixPath
+from subprocess import CompletedProcess
+
+from lab import Host
+
+LIOV = "/usr/local/sbin/liov"
+MODULE = "/root/lightiov_host.ko"
+PCI = PurePosixPath("/sys/bus/pci")
+MDEVS = PurePosixPath("/sys/bus/mdev/devices")
+
+
+def wait_until(condition, timeout: float = 30) -> None:
+    """Wait for what the host does by itself."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"still not so after {timeout:.0f} s: {condition}"
+        time.sleep(0.2)
+
+
+class Program:
+    """A program that runs on the host while the test does something else."""
+
+    numbers = count()
+
+    def __init__(self, host: Host, command: str) -> None:
+        self.host = host
+        self.command = command
+        self.base = f"/run/program-{next(self.numbers)}"
+        # exec: the process of which the number is noted is the program itself, for signals.
+        inner = f"echo $$ > {self.base}.pid; exec {command} > {self.base}.out 2>&1"
+        outer = f"rm -f {self.base}.*; (sh -c {shlex.quote(inner)}; echo $? > {self.base}.status) > /dev/null 2>&1 &"
+        host.run(outer)
+
+    def running(self) -> bool:
+        return self.host.run(f"test -e {self.base}.status", check=False).returncode != 0
+
+    def output(self) -> str:
+        return self.host.run(f"cat {self.base}.out").stdout
+
+    def wait_for_output(self, text: str) -> None:
+        wait_until(lambda: text in self.output())
+
+    def signal(self, name: str) -> None:
+        self.host.run(f"kill -s {name} $(cat {self.base}.pid)")
+
+    def wait(self, timeout: float = 120) -> int:
+        """The program's exit status; more than 128 if a signal has ended it."""
+        wait_until(lambda: not self.running(), timeout)
+        return int(self.host.run(f"cat {self.base}.status").stdout)
+
+
+@dataclass
+class Mdev:
+    host: Host
+    parent: Controller
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def sysfs(self) -> PurePosixPath:
+        return MDEVS / self.uuid
+
+    def read(self, attribute: str) -> str:
+        return self.host.run(f"cat {self.sysfs / attribute}").stdout.strip()
+
+    def write(self, attribute: str, value: object, check: bool = True) -> CompletedProcess[str]:
+        return self.host.run(f"echo {shlex.quote(str(value))} > {self.sysfs / attribute}", check=check)
+
+    def statistic(self, name: str) -> int:
+        return int(self.read(f"statistics/{name}"))
+
+    def queue_ids(self) -> list[int]:
+        return [int(line.split()[1]) for line in self.read("queues").splitlines()]
+
+    def vectors(self) -> list[str]:
+        return [line.split()[2] for line in self.read("queues").splitlines()]
+
+    def remove(self) -> None:
+        self.host.run(f"echo 1 > {self.sysfs}/remove")
+
+    def liov(self, command: str, options: str = "", check: bool = True, timeout: float = 120) -> CompletedProcess[str]:
+        return self.host.run(f"{LIOV} {command} {self.uuid} {options}", check=check, timeout=timeout)
+
+    def start(self, command: str, options: str = "") -> Program:
+        return Program(self.host, f"{LIOV} {command} {self.uuid} {options}")
+
+    def bench(self, options: str) -> dict:
+        return json.loads(self.liov("bench", f"{options} --json").stdout)
+
+    @contextmanager
+    def held(self, options: str = "") -> Iterator[Program]:
+        """Open, with queues, and idle."""
+        holder = self.start("hold", options)
+        holder.wait_for_output("ready")
+        yield holder
+        if holder.running():
+            holder.signal("TERM")
+        assert holder.wait() == 0, holder.output()
+
+
+@dataclass
+class Controller:
+    """One NVMe controller of a host, known by its serial number."""
+
+    host: Host
+    serial: str
+    address: str
+
+    @classmethod
+    def find(cls, host: Host, serial: str) -> Controller:
+        places = f"{PCI}/devices/*/nvme/nvme*/serial {PCI}/devices/*/lightiov/serial"
+        (path,) = host.run(f"grep -ls '^{serial} *$' {places}", check=False).stdout.split()
+        return cls(host, serial, PurePosixPath(path).relative_to(PCI / "devices").parts[0])
+
+    @property
+    def sysfs(self) -> PurePosixPath:
+        return PCI / "devices" / self.address
+
+    def read(self, attribute: str) -> str:
+        return self.host.run(f"cat {self.sysfs}/lightiov/{attribute}").stdout.strip()
+
+    @property
+    def admin(self) -> str:
+        return f"/dev/{self.read('admin')}"
+
+    def namespaces(self) -> dict[int, str]:
+        """The owner of each active namespace, or "-"."""
+        lines = [line.split() for line in self.read("namespaces").splitlines()]
+        return {int(nsid): owner for nsid, _, _, owner in lines}
+
+    def driver(self) -> str:
+        link = self.host.run(f"readlink {self.sysfs}/driver", check=False).stdout.strip()
+        return PurePosixPath(link).name
+
+    def unbind(self) -> None:
+        if self.driver():
+            self.host.run(f"echo {self.address} > {self.sysfs}/driver/unbind")
+
+    def bind(self, driver: str) -> None:
+        """To the named driver, or with "" to the stock one."""
+        if self.driver() == driver:
+            return
+        self.unbind()
+        self.host.run(f"echo '{driver}' > {self.sysfs}/driver_override; echo {self.address} > {PCI}/drivers_probe")
+        assert self.driver() == (driver or "nvme")
+
+    def block_device(self, nsid: int) -> str:
+        """A namespace as the stock driver shows it."""
+        self.host.run("udevadm settle")
+        (link,) = self.host.run(f"ls /dev/disk/by-id/nvme-*_{self.serial}_{nsid}").stdout.split()
+        return link
+
+    def create(self) -> Mdev:
+        """An mdev without attributes yet."""
+        mdev = Mdev(self.host, self)
+        self.host.run(f"echo {mdev.uuid} > {self.sysfs}/mdev_supported_types/lightiov-passthrough/create")
+        return mdev
+
+    def mdev(self, namespaces: str, queue_pairs: int = 1, tenant: str = "blue") -> Mdev:
+        mdev = self.create()
+        mdev.write("tenant", tenant)
+        mdev.write("queue_pairs", queue_pairs)
+        mdev.write("namespaces", namespaces)
+        return mdev
+
+    def remove_mdevs(self) -> None:
+        """All of them; a failed test may have left programs that have them open."""
+        self.host.run("pkill -KILL -x liov", check=False)
+        self.host.run(f"for m in {self.sysfs}/*-*-*-*-*/remove; do [ ! -e $m ] || echo 1 > $m; done", check=False)
+
+
+def load_module(host: Host, parameters: str = "") -> None:
+    """Load the module with these parameters, whatever was loaded before."""
+    unload_module(host)
+    host.run(f"modprobe -a mdev vfio vfio_iommu_type1 && insmod {MODULE} {parameters}")
+
+
+def unload_module(host: Host) -> None:
+    host.run("! grep -q '^lightiov_host ' /proc/modules || rmmod lightiov_host")

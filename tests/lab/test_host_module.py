@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules of the host module, each provoked on a real kernel, with liov in the place of VMs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from passthrough import Controller, Mdev, Program, load_module, unload_module
+
+from lab import Host
+
+ADDRESSES_OF_STOCK = "LIOV1B"
+LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
+
+
+def verified(mdev: Mdev, seed: int, options: str = "--count 4096") -> None:
+    mdev.liov("verify", f"--seed {seed} {options} --yes-destroy-data")
+
+
+def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program:
+    """Writes as fast as it can; returns once it does."""
+    before = mdev.statistic("interrupts")
+    load = mdev.start("bench", f"{LOAD} {options}")
+    deadline = time.monotonic() + 30
+    while mdev.statistic("interrupts") < before + 50:
+        assert load.running(), load.output()
+        assert time.monotonic() < deadline
+    return load
+
+
+def ended_well(load: Program) -> None:
+    load.signal("TERM")
+    assert load.wait() == 0, load.output()
+
+
+class TestOwnership:
+    """What one mdev has, no other gets."""
+
+    def test_takes_no_controller_by_itself(self, controller: Controller) -> None:
+        assert Controller.find(controller.host, ADDRESSES_OF_STOCK).driver() == "nvme"
+
+    def test_queue_pairs_have_one_owner(self, controller: Controller) -> None:
+        total = int(controller.read("queue_pairs"))
+        mdevs = [controller.mdev(str(nsid), queue_pairs) for nsid, queue_pairs in enumerate((1, 2, 5, 16), start=1)]
+        used = [qid for mdev in mdevs for qid in mdev.queue_ids()]
+        assert len(set(used)) == len(used) == 24
+        assert set(used) <= set(range(1, total + 1))
+        assert int(controller.read("queue_pairs_free")) == total - 24
+
+        greedy = controller.create()
+        refused = greedy.write("queue_pairs", total - 24 + 1, check=False)
+        assert "No space left" in refused.stderr
+        assert int(controller.read("queue_pairs_free")) == total - 24
+        greedy.write("queue_pairs", total - 24)
+        assert int(controller.read("queue_pairs_free")) == 0
+
+    def test_queue_pairs_of_a_removed_mdev_serve_the_next(self, controller: Controller) -> None:
+        total = int(controller.read("queue_pairs"))
+        first = controller.mdev("1", total)
+        verified(first, 1, f"--count 65536 --queues {total}")
+        first.remove()
+        second = controller.mdev("1", total)
+        assert sorted(second.queue_ids()) == list(range(1, total + 1))
+        verified(second, 2, f"--count 65536 --queues {total}")
+
+    def test_one_tenant_at_a_time(self, controller: Controller) -> None:
+        blue = controller.mdev("1", tenant="blue")
+        other = controller.create()
+        assert "not permitted" in other.write("tenant", "red", check=False).stderr
+        assert controller.read("tenant") == "blue"
+        assert any("serves tenant blue" in line for line in controller.host.kernel_log())
+        blue.remove()
+        other.write("tenant", "red")
+        assert controller.read("tenant") == "red"
+
+    def test_namespaces_have_one_owner(self, controller: Controller) -> None:
+        first = controller.mdev("1,3")
+        second = controller.create()
+        second.write("tenant", "blue")
+        second.write("queue_pairs", 1)
+        assert "busy" in second.write("namespaces", "2 3", check=False).stderr
+        # All or nothing: the refused claim has not taken namespace 2.
+        assert controller.namespaces()[2] == "-"
+        assert "No such device" in second.write("namespaces", "99", check=False).stderr
+        first.remove()
+        second.write("namespaces", "2 3")
+        assert controller.namespaces()[3] == second.uuid
+
+    def test_attributes_are_frozen_while_open(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 2)
+        with mdev.held("--queues 2"):
+            for attribute, value in (("tenant", "red"), ("queue_pairs", 3), ("namespaces", "2")):
+                assert "busy" in mdev.write(attribute, value, check=False).stderr
+            assert mdev.read("state") == "ready"
+        assert mdev.read("state") == "closed"
+
+    def test_an_mdev_without_attributes_does_not_open(self, controller: Controller) -> None:
+        refused = controller.create().liov("identify", check=False)
+        assert refused.returncode == 2
+        assert "set its attributes" in refused.stderr
+
+    def test_an_mdev_has_one_user(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        with mdev.held():
+            refused = mdev.liov("identify", check=False)
+            assert refused.returncode == 2
+            assert "stop the VM or program that uses it" in refused.stderr
+
+
+class TestData:
+    def test_mdevs_reach_their_own_namespaces_and_no_other_data(self, controller: Controller) -> None:
+        blocks = 16384
+        controller.bind("")
+        mark = controller.block_device(3)
+        controller.host.run(f"yes untouched | head -c {blocks * 512} | dd of={mark} bs=1M oflag=direct status=none")
+        controller.bind("lightiov")
+        first, second = controller.mdev("1", 2), controller.mdev("2", 2)
+        writers = [
+            mdev.start("verify", f"--seed {seed} --count {blocks} --queues 2 --write-only --yes-destroy-data")
+            for mdev, seed in ((first, 11), (second, 22))
+        ]
+        assert [writer.wait() for writer in writers] == [0, 0]
+        assert "seed 11" in first.liov("verify", f"--seed 22 --count {blocks} --check-only", check=False).stderr
+        controller.remove_mdevs()
+
+        # What is really on the media, as the stock driver reads it.
+        controller.bind("")
+        for nsid, seed in ((1, 11), (2, 22)):
+            found = controller.host.run(
+                f"dd if={controller.block_device(nsid)} bs=512 count={blocks} status=none | python3 -c '"
+                "import struct, sys\n"
+                f"for lba in range({blocks}):\n"
+                '    magic, seed, found = struct.unpack("<8s2Q488x", sys.stdin.buffer.read(512))\n'
+                f'    assert (magic, seed, found) == (b"LIOVPATT", {seed}, lba), (lba, magic, seed, found)\n'
+                "print(lba)'"
+            )
+            assert int(found.stdout) == blocks - 1
+        controller.host.run(
+            f"yes untouched | head -c {blocks * 512} | cmp - <(head -c {blocks * 512} {controller.block_device(3)})"
+        )
+
+    def test_a_copied_image_comes_back(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        run = controller.host.run
+        run("dd if=/dev/urandom of=/root/image bs=1M count=8 status=none; truncate -s 20M /root/image")
+        run(f"liov copy-in {mdev.uuid} /root/image && liov copy-out {mdev.uuid} /root/copy")
+        run("cmp /root/image <(head -c 20M /root/copy)")
+        run("truncate -s 1025M /root/image")
+        refused = run(f"liov copy-in {mdev.uuid} /root/image", check=False)
+        assert refused.returncode == 2
+        assert "do not fit" in refused.stderr
+        run("rm /root/image /root/copy")
+
+    def test_both_namespaces_of_an_mdev(self, controller: Controller) -> None:
+        mdev = controller.mdev("4 5")
+        verified(mdev, 4, "--namespace 0 --count 1024")
+        verified(mdev, 5, "--namespace 1 --count 1024")
+        mdev.liov("verify", "--namespace 0 --seed 4 --count 1024 --check-only")
+        refused = mdev.liov("read", "--namespace 2 --count 1", check=False)
+        assert refused.returncode == 2
+        assert "no namespace 2" in refused.stderr
+
+
+class TestDataPath:
+    def test_no_exit_to_the_host_per_command(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 2)
+        load = under_load(mdev)
+        before = {name: mdev.statistic(name) for name in ("mmio", "commands", "doorbell_faults", "interrupts")}
+        time.sleep(3)
+        after = {name: mdev.statistic(name) for name in before}
+        ended_well(load)
+        assert after.pop("interrupts") > before.pop("interrupts")
+        assert after == before
+
+    def test_more_queue_pairs_than_vectors(self, controller: Controller) -> None:
+        controller.unbind()
+        load_module(controller.host, "max_vectors=2")
+        controller.bind("lightiov")
+        assert controller.read("vectors") == "2"
+        first, second = controller.mdev("1", 3), controller.mdev("2", 2)
+        loads = [under_load(first, "--queues 3 --seconds 600"), under_load(second)]
+        assert set(first.vectors()) <= {"1", "2"}
+        assert set(second.vectors()) <= {"1", "2"}
+        time.sleep(3)
+        for load in loads:
+            ended_well(load)
+        verified(first, 3, "--count 8192 --queues 3")
+        verified(second, 4, "--count 8192 --queues 2")
+
+
+class TestTearDown:
+    """Queues are gone before their memory is, whatever happens."""
+
+    def test_killed_under_load(self, controller: Controller) -> None:
+        total = controller.read("queue_pairs_free")
+        mdev = controller.mdev("1", 2)
+        neighbour = controller.mdev("2", 2)
+        steady = under_load(neighbour)
+        for _ in range(20):
+            load = under_load(mdev)
+            load.signal("KILL")
+            assert load.wait() == 128 + 9
+        assert mdev.statistic("pinned_bytes") == 0
+        assert mdev.read("window") == "-"
+        verified(mdev, 5, "--count 8192 --queues 2")
+        ended_well(steady)
+        controller.remove_mdevs()
+        assert controller.read("queue_pairs_free") == total
+
+    @pytest.mark.parametrize("what", ["reset", "unmap", "mailbox"])
+    def test_provoked_beside_a_neighbour(self, controller: Controller, what: str) -> None:
+        mdev, neighbour = controller.mdev("1", 2), controller.mdev("2", 2)
+        steady = under_load(neighbour)
+        resets = neighbour.statistic("resets")
+        for _ in range(10):
+            mdev.liov("provoke", what)
+        assert steady.running(), steady.output()
+        assert neighbour.statistic("resets") == resets
+        ended_well(steady)
+        verified(neighbour, 6, "--count 8192 --queues 2")
+
+    def test_quarantine_ends_in_errors_not_in_death(self, controller: Controller) -> None:
+        mdev, neighbour = controller.mdev("1", 2), controller.mdev("2")
+        steady = under_load(neighbour, "--seconds 600")
+        for _ in range(3):
+            load = under_load(mdev)
+            mdev.write("quarantine", 1)
+            # SIGBUS would have been 128 + 7.
+            assert load.wait() == 1
+            assert "quarantined it" in load.output()
+            assert mdev.read("state") == "quarantined"
+            refused = mdev.liov("bench", "--seconds 1", check=False)
+            assert refused.returncode == 2
+            mdev.write("quarantine", 0)
+            verified(mdev, 7)
+        assert mdev.statistic("revocations") >= 3
+        ended_well(steady)
+
+    def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 2)
+        verified(mdev, 8)
+        for _ in range(3):
+            load = mdev.start("bench", "--queues 2 --seconds 600")
+            time.sleep(1)
+            controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+            assert load.wait() == 1
+            assert "deleted its queues" in load.output()
+            mdev.liov("verify", "--seed 8 --count 4096 --check-only")
+        assert controller.read("state") == "live"
+
+    def test_controller_reset_while_owners_come_and_go(self, controller: Controller) -> None:
+        mdevs = [controller.mdev("1", 2), controller.mdev("2", 2)]
+        loops = [
+            Program(
+                controller.host,
+                f"sh -c 'for i in $(seq 40); do liov bench {mdev.uuid} --queues 2 --seconds 1; done; true'",
+            )
+            for mdev in mdevs
+        ]
+        for _ in range(20):
+            controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+            time.sleep(0.5)
+        assert [loop.wait(timeout=240) for loop in loops] == [0, 0]
+        for seed, mdev in enumerate(mdevs):
+            verified(mdev, seed)
+
+
+class TestAdmin:
+    """nvme-cli goes on working, as far as it cannot harm."""
+
+    def test_questions_are_answered(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        assert "LIOV1A" in run(f"nvme id-ctrl {admin}").stdout
+        run(f"nvme smart-log {admin}")
+        run(f"nvme error-log {admin}")
+        run(f"nvme list-ns {admin}")
+        run(f"nvme id-ns {admin} -n 1")
+        run(f"nvme get-feature {admin} -f 7")
+
+    @pytest.mark.parametrize(
+        ("opcode", "words"),
+        [
+            (0x00, "--cdw10=1"),  # Delete I/O Submission Queue
+            (0x01, "--cdw10=0xf0001"),  # Create I/O Submission Queue
+            (0x04, "--cdw10=1"),  # Delete I/O Completion Queue
+            (0x05, "--cdw10=0xf0001"),  # Create I/O Completion Queue
+            (0x08, "--cdw10=1"),  # Abort
+            (0x09, "--cdw10=0x07 --cdw11=0x10001"),  # Set Features, Number of Queues
+            (0x09, "--cdw10=0x0d"),  # Set Features, Host Memory Buffer
+            (0x0C, ""),  # Asynchronous Event Request
+            (0x7C, ""),  # Doorbell Buffer Config
+            (0xC0, ""),  # vendor specific
+        ],
+    )
+    def test_commands_that_could_harm_are_refused(self, controller: Controller, opcode: int, words: str) -> None:
+        mdev = controller.mdev("1")
+        load = under_load(mdev, "--seconds 600")
+        refused = controller.host.run(f"nvme admin-passthru {controller.admin} --opcode={opcode} {words}", check=False)
+        assert refused.returncode != 0
+        assert "not permitted" in refused.stderr + refused.stdout
+        ended_well(load)
+
+    def test_claimed_namespaces_stay(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        mdev = controller.mdev("1")
+        verified(mdev, 9)
+        for command in ("detach-ns {} -n 1 -c 0", "delete-ns {} -n 1", "format {} -n 1 --force", "sanitize {} -a 2"):
+            refused = run(f"nvme {command.format(admin)}", check=False)
+            assert refused.returncode != 0
+            assert "busy" in refused.stderr + refused.stdout, command
+        mdev.liov("verify", "--seed 9 --count 4096 --check-only")
+
+    def test_free_namespaces_can_be_detached_and_attached(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        controller.mdev("1")
+        run(f"nvme detach-ns {admin} -n 8 -c 0")
+        assert 8 not in controller.namespaces()
+        assert "No such device" in controller.create().write("namespaces", "8", check=False).stderr
+        run(f"nvme attach-ns {admin} -n 8 -c 0")
+        assert controller.namespaces()[8] == "-"
+
+
+class TestComingAndGoing:
+    def test_module_in_use_stays(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        with mdev.held():
+            refused = controller.host.run("rmmod lightiov_host", check=False)
+            assert "in use" in refused.stderr
+            verified(controller.mdev("2"), 10)
+
+    def test_loaded_and_unloaded_many_times(self, host: Host, controller: Controller) -> None:
+        for round_ in range(5):
+            load_module(host)
+            controller.bind("lightiov")
+            verified(controller.mdev("1", 2), round_)
+        unload_module(host)
+        controller.bind("")
+        assert controller.driver() == "nvme"
+
+    def test_bound_and_unbound_many_times(self, controller: Controller) -> None:
+        for round_ in range(5):
+            verified(controller.mdev("1 2", 4), round_)
+            controller.unbind()
+            controller.bind("lightiov")
+            assert controller.namespaces()[1] == "-"
+
+    def test_unbind_waits_for_the_user(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 2)
+        with mdev.held("--queues 2") as holder:
+            unbind = Program(controller.host, f"sh -c 'echo {controller.address} > {controller.sysfs}/driver/unbind'")
+            time.sleep(3)
+            assert unbind.running()
+            assert holder.running()
+            holder.signal("TERM")
+            assert unbind.wait() == 0, unbind.output()
+        assert controller.driver() == ""
+        controller.bind("lightiov")
+        verified(controller.mdev("1"), 12)
