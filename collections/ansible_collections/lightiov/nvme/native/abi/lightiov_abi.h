@@ -91,7 +91,7 @@ struct liov_queue_info {
 	__le32 reserved;
 };
 
-#define LIOV_NS_READ_ONLY	(1u << 0)
+#define LIOV_NS_READ_ONLY	0x01
 
 /**
  * struct liov_namespace_info - one namespace, at LIOV_REG_NAMESPACE(i)
@@ -119,16 +119,16 @@ struct liov_namespace_info {
 };
 
 /* LIOV_REG_STATUS */
-#define LIOV_STATUS_READY	(1u << 0)	/* queues may be created */
-#define LIOV_STATUS_QUEUES_LOST	(1u << 1)	/* all queues are gone: RESET, then start again */
-#define LIOV_STATUS_QUARANTINED	(1u << 2)	/* doorbells revoked by the operator */
-#define LIOV_STATUS_DEAD	(1u << 3)	/* the controller is gone for good */
-#define LIOV_STATUS_RELEASE	(1u << 4)	/* the host asks for the device back */
+#define LIOV_STATUS_READY	0x01	/* queues may be created */
+#define LIOV_STATUS_QUEUES_LOST	0x02	/* all queues are gone: RESET, then start again */
+#define LIOV_STATUS_QUARANTINED	0x04	/* doorbells revoked by the operator */
+#define LIOV_STATUS_DEAD	0x08	/* the controller is gone for good */
+#define LIOV_STATUS_RELEASE	0x10	/* the host asks for the device back */
 
 /* LIOV_REG_FEATURES */
-#define LIOV_FEATURE_VOLATILE_CACHE	(1u << 0)	/* Flush and FUA matter */
-#define LIOV_FEATURE_WRITE_ZEROES	(1u << 1)
-#define LIOV_FEATURE_DEALLOCATE		(1u << 2)	/* Dataset Management */
+#define LIOV_FEATURE_VOLATILE_CACHE	0x01	/* Flush and FUA matter */
+#define LIOV_FEATURE_WRITE_ZEROES	0x02
+#define LIOV_FEATURE_DEALLOCATE		0x04	/* Dataset Management */
 
 /**
  * enum liov_command - what LIOV_REG_COMMAND runs
@@ -167,7 +167,8 @@ enum liov_command {
  *
  * @LIOV_RESULT_OK: done
  * @LIOV_RESULT_INVALID: unknown command or an argument out of range
- * @LIOV_RESULT_BUSY: it exists already (window open, range added, queue created)
+ * @LIOV_RESULT_BUSY: it exists already (window open, range added, queue
+ *	created), or a ring of an existing queue lies in the memory to remove
  * @LIOV_RESULT_NOT_FOUND: no such window, range or queue
  * @LIOV_RESULT_NO_MEMORY: the host could not pin or map (locked-memory limit?)
  * @LIOV_RESULT_NO_WINDOW: no free window of that size

@@ -3,6 +3,7 @@
  * The admin queue: one command after another for whoever needs one, and the
  * controller's asynchronous events.
  */
+#include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 
@@ -360,5 +361,8 @@ void liov_admin_event_work(struct work_struct *work)
 				     type, info, log);
 
 	liov_admin_clear_event(ctrl, log);
+	/* A VM that writes nonsense to its doorbells may cause any number. */
+	if (type == NVME_AER_ERROR)
+		msleep(1000);
 	liov_admin_request_event(ctrl);
 }

@@ -418,6 +418,7 @@ static struct liov_ctrl *liov_ctrl_alloc(struct pci_dev *pdev)
 	ctrl->state = LIOV_CTRL_RESETTING;
 	mutex_init(&ctrl->lock);
 	mutex_init(&ctrl->reset_lock);
+	mutex_init(&ctrl->scan_lock);
 	init_rwsem(&ctrl->access);
 	INIT_LIST_HEAD(&ctrl->mdevs);
 	INIT_LIST_HEAD(&ctrl->namespaces);

@@ -140,6 +140,8 @@ struct liov_namespace {
  *	takes it to tell all mediated devices, always comes through.
  * @reset_lock: held from stopping the controller until it is started again.
  *	Between liov_mdev.lock and @lock.
+ * @scan_lock: held while namespaces are read and put in order.  Outside of
+ *	@reset_lock and @lock.
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
  *	no namespace can be claimed meanwhile
  */
@@ -187,6 +189,7 @@ struct liov_ctrl {
 	unsigned long *qids;
 	unsigned int nr_vectors;
 	struct liov_vector *vectors;
+	struct mutex scan_lock;		/* see above */
 	struct list_head namespaces;
 	unsigned int ns_changes;
 

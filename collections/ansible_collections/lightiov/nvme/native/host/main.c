@@ -90,6 +90,8 @@ static pci_ers_result_t liov_error_detected(struct pci_dev *pdev,
 	if (state == pci_channel_io_normal)
 		return PCI_ERS_RESULT_CAN_RECOVER;
 
+	dev_err(&pdev->dev,
+		"PCI errors cut the controller off: its mediated devices are lost, bind it to the driver again\n");
 	liov_ctrl_kill(pci_get_drvdata(pdev));
 	return PCI_ERS_RESULT_DISCONNECT;
 }

@@ -175,7 +175,7 @@ int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries);
 void liov_queue_delete(struct liov_queue *queue);
 void liov_queues_delete(struct liov_mdev *mdev);
 bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_queues_exist(struct liov_mdev *mdev);
+bool liov_queue_exists(struct liov_queue *queue);
 
 /* doorbell.c */
 void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,

@@ -286,6 +286,16 @@ static ssize_t quarantine_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(quarantine);
 
+static bool liov_mdev_has_queues(struct liov_mdev *mdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		if (liov_queue_exists(&mdev->queues[i]))
+			return true;
+	return false;
+}
+
 static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
@@ -302,7 +312,7 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 		state = "closed";
 	else if (status & LIOV_STATUS_QUEUES_LOST)
 		state = "lost";
-	else if (liov_queues_exist(mdev))
+	else if (liov_mdev_has_queues(mdev))
 		state = "ready";
 	else
 		state = "open";
@@ -324,7 +334,7 @@ static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
 		struct liov_queue *queue = &mdev->queues[i];
 
 		len += sysfs_emit_at(buf, len, "%u %u ", i, queue->qid);
-		if (queue->created)
+		if (liov_queue_exists(queue))
 			len += sysfs_emit_at(buf, len, "%d %u\n",
 					     queue->vector, queue->entries);
 		else
@@ -395,19 +405,19 @@ static ssize_t liov_stat_show(struct device *dev, struct device_attribute *attr,
 	return sysfs_emit(buf, "%llu\n", READ_ONCE(*value));
 }
 
-#define LIOV_STAT(stat)	{						\
-	.attr = __ATTR(stat, 0444, liov_stat_show, NULL),		\
-	.var = (void *)offsetof(struct liov_stats, stat),		\
+#define LIOV_STAT(name, member)	{					\
+	.attr = __ATTR(name, 0444, liov_stat_show, NULL),		\
+	.var = (void *)offsetof(struct liov_stats, member),		\
 }
 
 static struct dev_ext_attribute liov_stats[] = {
-	LIOV_STAT(mmio),
-	LIOV_STAT(commands),
-	LIOV_STAT(doorbell_faults),
-	LIOV_STAT(revocations),
-	LIOV_STAT(resets),
-	LIOV_STAT(pinned_bytes),
-	LIOV_STAT(queues_created),
+	LIOV_STAT(mmio, mmio),
+	LIOV_STAT(commands, commands),
+	LIOV_STAT(doorbell_faults, doorbell_faults),
+	LIOV_STAT(revocations, revocations),
+	LIOV_STAT(resets, resets),
+	LIOV_STAT(pinned_bytes, pinned_bytes),
+	LIOV_STAT(queues_created, queues_created),
 };
 
 static struct attribute *liov_statistics_attrs[] = {

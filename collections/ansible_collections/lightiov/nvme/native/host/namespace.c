@@ -161,23 +161,25 @@ static void liov_namespaces_merge(struct liov_ctrl *ctrl,
 	list_splice(found, &ctrl->namespaces);
 }
 
+/* One scan after the other, so that what is read last is what stays. */
 void liov_namespaces_scan(struct liov_ctrl *ctrl)
 {
 	LIST_HEAD(found);
 	int ret;
 
+	mutex_lock(&ctrl->scan_lock);
 	ret = liov_namespaces_read(ctrl, &found);
 	if (ret) {
 		dev_warn(ctrl->dev,
 			 "namespaces could not be listed: error %d, the list may be out of date\n",
 			 ret);
 		liov_namespaces_free(&found);
-		return;
+	} else {
+		mutex_lock(&ctrl->lock);
+		liov_namespaces_merge(ctrl, &found);
+		mutex_unlock(&ctrl->lock);
 	}
-
-	mutex_lock(&ctrl->lock);
-	liov_namespaces_merge(ctrl, &found);
-	mutex_unlock(&ctrl->lock);
+	mutex_unlock(&ctrl->scan_lock);
 }
 
 void liov_namespaces_free(struct list_head *namespaces)

@@ -211,12 +211,9 @@ bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size)
 	return false;
 }
 
-bool liov_queues_exist(struct liov_mdev *mdev)
+/* Whether the controller has it; a reset that came since took it away. */
+bool liov_queue_exists(struct liov_queue *queue)
 {
-	unsigned int i;
-
-	for (i = 0; i < mdev->nr_queues; i++)
-		if (mdev->queues[i].created)
-			return true;
-	return false;
+	return queue->created &&
+	       queue->epoch == READ_ONCE(queue->mdev->ctrl->epoch);
 }

@@ -6,107 +6,95 @@
 #define LIGHTIOV_TRACE_H
 
 #include <linux/tracepoint.h>
+#include <linux/uuid.h>
 
 #include "mdev.h"
 
 DECLARE_EVENT_CLASS(liov_queue,
-	TP_PROTO(const struct liov_queue *queue),
-	TP_ARGS(queue),
-	TP_STRUCT__entry(
-		__array(char, mdev, 40)
-		__field(u16, index)
-		__field(u16, qid)
-		__field(int, vector)
-		__field(u32, entries)
-		__field(u32, epoch)
-	),
-	TP_fast_assign(
-		strscpy(__entry->mdev, dev_name(queue->mdev->vdev.dev),
-			sizeof(__entry->mdev));
-		__entry->index = queue->index;
-		__entry->qid = queue->qid;
-		__entry->vector = queue->vector;
-		__entry->entries = queue->entries;
-		__entry->epoch = queue->epoch;
-	),
-	TP_printk("mdev=%s index=%u qid=%u vector=%d entries=%u epoch=%u",
-		  __entry->mdev, __entry->index, __entry->qid, __entry->vector,
-		  __entry->entries, __entry->epoch)
+		    TP_PROTO(const struct liov_queue *queue),
+		    TP_ARGS(queue),
+		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
+				     __field(u16, index)
+				     __field(u16, qid)
+				     __field(int, vector)
+				     __field(u32, entries)
+				     __field(u32, epoch)),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(queue->mdev->vdev.dev),
+					   sizeof(__entry->mdev));
+				   __entry->index = queue->index;
+				   __entry->qid = queue->qid;
+				   __entry->vector = queue->vector;
+				   __entry->entries = queue->entries;
+				   __entry->epoch = queue->epoch;),
+		    TP_printk("mdev=%s index=%u qid=%u vector=%d entries=%u epoch=%u",
+			      __entry->mdev, __entry->index,
+			      __entry->qid, __entry->vector,
+			      __entry->entries, __entry->epoch)
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_create,
-	TP_PROTO(const struct liov_queue *queue),
-	TP_ARGS(queue)
+	     TP_PROTO(const struct liov_queue *queue),
+	     TP_ARGS(queue)
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_delete,
-	TP_PROTO(const struct liov_queue *queue),
-	TP_ARGS(queue)
+	     TP_PROTO(const struct liov_queue *queue),
+	     TP_ARGS(queue)
 );
 
 DECLARE_EVENT_CLASS(liov_window,
-	TP_PROTO(const struct liov_mdev *mdev),
-	TP_ARGS(mdev),
-	TP_STRUCT__entry(
-		__array(char, mdev, 40)
-		__field(u64, base)
-		__field(u64, size)
-	),
-	TP_fast_assign(
-		strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
-			sizeof(__entry->mdev));
-		__entry->base = mdev->window;
-		__entry->size = mdev->window_size;
-	),
-	TP_printk("mdev=%s base=0x%llx size=0x%llx",
-		  __entry->mdev, __entry->base, __entry->size)
+		    TP_PROTO(const struct liov_mdev *mdev),
+		    TP_ARGS(mdev),
+		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
+				     __field(u64, base)
+				     __field(u64, size)),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
+					   sizeof(__entry->mdev));
+				   __entry->base = mdev->window;
+				   __entry->size = mdev->window_size;),
+		    TP_printk("mdev=%s base=0x%llx size=0x%llx",
+			      __entry->mdev,
+			      __entry->base, __entry->size)
 );
 
 DEFINE_EVENT(liov_window, liov_window_open,
-	TP_PROTO(const struct liov_mdev *mdev),
-	TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_mdev *mdev),
+	     TP_ARGS(mdev)
 );
 
 DEFINE_EVENT(liov_window, liov_window_close,
-	TP_PROTO(const struct liov_mdev *mdev),
-	TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_mdev *mdev),
+	     TP_ARGS(mdev)
 );
 
 TRACE_EVENT(liov_mailbox,
-	TP_PROTO(const struct liov_mdev *mdev, u32 command, u32 result),
-	TP_ARGS(mdev, command, result),
-	TP_STRUCT__entry(
-		__array(char, mdev, 40)
-		__field(u32, command)
-		__field(u32, result)
-	),
-	TP_fast_assign(
-		strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
-			sizeof(__entry->mdev));
-		__entry->command = command;
-		__entry->result = result;
-	),
-	TP_printk("mdev=%s command=%u result=%u",
-		  __entry->mdev, __entry->command, __entry->result)
+	    TP_PROTO(const struct liov_mdev *mdev, u32 command, u32 result),
+	    TP_ARGS(mdev, command, result),
+	    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
+			     __field(u32, command)
+			     __field(u32, result)),
+	    TP_fast_assign(strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
+					   sizeof(__entry->mdev));
+			   __entry->command = command;
+			   __entry->result = result;),
+	    TP_printk("mdev=%s command=%u result=%u",
+		      __entry->mdev,
+		      __entry->command, __entry->result)
 );
 
 TRACE_EVENT(liov_ctrl_reset,
-	TP_PROTO(const struct liov_ctrl *ctrl),
-	TP_ARGS(ctrl),
-	TP_STRUCT__entry(
-		__array(char, name, 20)
-		__field(u32, epoch)
-		__field(int, state)
-	),
-	TP_fast_assign(
-		strscpy(__entry->name, dev_name(ctrl->dev),
-			sizeof(__entry->name));
-		__entry->epoch = ctrl->epoch;
-		__entry->state = ctrl->state;
-	),
-	TP_printk("controller=%s epoch=%u live=%d",
-		  __entry->name, __entry->epoch,
-		  __entry->state == LIOV_CTRL_LIVE)
+	    TP_PROTO(const struct liov_ctrl *ctrl),
+	    TP_ARGS(ctrl),
+	    TP_STRUCT__entry(__array(char, name, 16)
+			     __field(u32, epoch)
+			     __field(bool, live)),
+	    TP_fast_assign(strscpy(__entry->name, dev_name(ctrl->dev),
+				   sizeof(__entry->name));
+			   __entry->epoch = ctrl->epoch;
+			   __entry->live = ctrl->state == LIOV_CTRL_LIVE;),
+	    TP_printk("controller=%s epoch=%u live=%d",
+		      __entry->name,
+		      __entry->epoch, __entry->live)
 );
 
 #endif /* LIGHTIOV_TRACE_H */
