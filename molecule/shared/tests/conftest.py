@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab's inventory promises, for tests that look whether it is so."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import testinfra
+import yaml
+from testinfra.host import Host
+
+HOST_VARS = Path(__file__).resolve().parents[3] / "inventories/lab/host_vars"
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk of one VM of the inventory."""
+
+    host: str
+    vm: str
+    name: str
+    controller: str
+    namespace: int
+    queue_pairs: int
+
+    @property
+    def uuid(self) -> str:
+        return str(uuid.uuid5(NAMESPACE, f"{self.controller}/{self.vm}/{self.name}"))
+
+    @property
+    def path(self) -> str:
+        return f"/dev/disk/by-id/lightiov-{self.controller}-ns{self.namespace}"
+
+    def __str__(self) -> str:
+        return f"{self.host}-{self.vm}-{self.name}"
+
+
+def inventory() -> dict[str, dict]:
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(HOST_VARS.glob("*.yml"))}
+
+
+def disks() -> list[Disk]:
+    return [
+        Disk(host, vm["name"], **disk)
+        for host, variables in inventory().items()
+        for vm in variables["lightiov_vms"]
+        for disk in vm["disks"]
+    ]
+
+
+def connect(name: str, config: pytest.Config) -> Host:
+    return testinfra.get_host(f"ssh://{name}", ssh_config=config.getoption("ssh_config"))
+
+
+@pytest.fixture(params=inventory())
+def hypervisor(request: pytest.FixtureRequest) -> Host:
+    return connect(request.param, request.config)
+
+
+@pytest.fixture
+def serials(hypervisor: Host) -> list[str]:
+    """Serials of the controllers that belong to LightIOV on this hypervisor."""
+    return [controller["serial"] for controller in inventory()[hypervisor.backend.hostname]["lightiov_controllers"]]
+
+
+@pytest.fixture(params=disks(), ids=str)
+def disk(request: pytest.FixtureRequest) -> Disk:
+    return request.param
+
+
+@pytest.fixture
+def owner(disk: Disk, request: pytest.FixtureRequest) -> Host:
+    """The hypervisor of the disk's VM."""
+    return connect(disk.host, request.config)
+
+
+@pytest.fixture
+def vm(disk: Disk, request: pytest.FixtureRequest) -> Host:
+    """The disk's VM."""
+    return connect(f"{disk.vm}.{disk.host}", request.config)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""After a tear-down the hosts are as before LightIOV, and the data is there."""
+
+from __future__ import annotations
+
+from conftest import Disk
+from testinfra.host import Host
+
+
+def test_nothing_is_left(hypervisor: Host) -> None:
+    assert not hypervisor.file("/sys/module/lightiov_host").exists
+    assert "lightiov" not in hypervisor.check_output("dkms status")
+    assert "lightiov" not in hypervisor.check_output("driverctl list-overrides")
+    assert "lightiov" not in hypervisor.check_output("mdevctl list --defined")
+    assert hypervisor.run("ls /etc/modules-load.d/lightiov* /etc/modprobe.d/lightiov* /usr/src/lightiov-host*").rc != 0
+
+
+def test_controllers_are_back_with_the_stock_driver(hypervisor: Host, serials: list[str]) -> None:
+    found = hypervisor.check_output("cat /sys/class/nvme/*/serial").split()
+    assert set(serials) <= set(found)
+
+
+def test_domain_stays_without_the_device(disk: Disk, owner: Host) -> None:
+    assert "running" in owner.check_output("LC_ALL=C virsh dominfo %s", disk.vm)
+    for xml in ("virsh dumpxml %s", "virsh dumpxml --inactive %s"):
+        assert disk.uuid not in owner.check_output(xml, disk.vm)
+
+
+def test_data_stays(disk: Disk, owner: Host) -> None:
+    """teardown.yml wrote each VM's name to its disk; the host now reads it by the stock driver."""
+    node = f"/dev/disk/by-id/nvme-*_{disk.controller}_{disk.namespace}"
+    assert owner.check_output(f"dd if=$(readlink -f {node}) bs=512 skip=1M count=1 status=none").strip() == disk.vm
