@@ -102,7 +102,7 @@ static void fill_data(struct session *s, u64 seed)
 }
 
 static void print_json(const struct bench *b, const struct histogram *h,
-		       double seconds, double iops, u64 interrupts)
+		       double seconds, double iops, const char *interrupts)
 {
 	const struct session_config *c = &b->s.config;
 	static const double percents[] = { 50, 90, 95, 99, 99.9, 99.99 };
@@ -114,7 +114,7 @@ static void print_json(const struct bench *b, const struct histogram *h,
 	       c->queues, c->depth, seconds);
 	printf("\"ios\": %llu, \"iops\": %.1f, \"mib_per_second\": %.2f, ",
 	       h->count, iops, iops * (double)c->io_bytes / MIB);
-	printf("\"host_interrupts\": %llu, ", interrupts);
+	printf("\"host_interrupts\": %s, ", interrupts);
 	printf("\"latency_us\": {\"min\": %.1f, \"mean\": %.1f, \"max\": %.1f",
 	       (double)h->min / 1000, histogram_mean(h) / 1000,
 	       (double)h->max / 1000);
@@ -125,14 +125,14 @@ static void print_json(const struct bench *b, const struct histogram *h,
 }
 
 static void print_text(const struct bench *b, const struct histogram *h,
-		       double seconds, double iops, u64 interrupts)
+		       double seconds, double iops, const char *interrupts)
 {
 	const struct session_config *c = &b->s.config;
 
 	printf("%s, %llu bytes, %u queue%s of depth %u, %.1f s\n",
 	       bench_mode_name(b->mode), c->io_bytes, c->queues,
 	       c->queues == 1 ? "" : "s", c->depth, seconds);
-	printf("  %.0f IOPS, %.1f MiB/s, %llu commands, %llu host interrupts\n",
+	printf("  %.0f IOPS, %.1f MiB/s, %llu commands, %s host interrupts\n",
 	       iops, iops * (double)c->io_bytes / MIB, h->count, interrupts);
 	printf("  latency us: min %.1f mean %.1f p50 %.1f p99 %.1f p99.9 %.1f max %.1f\n",
 	       (double)h->min / 1000, histogram_mean(h) / 1000,
@@ -140,6 +140,12 @@ static void print_text(const struct bench *b, const struct histogram *h,
 	       (double)histogram_percentile(h, 99) / 1000,
 	       (double)histogram_percentile(h, 99.9) / 1000,
 	       (double)h->max / 1000);
+}
+
+/* The mdev may be on its way out, and its attributes gone before it. */
+static bool count_interrupts(const struct bench *b, u64 *count)
+{
+	return device_attribute(&b->s.dev, "statistics/interrupts", count);
 }
 
 static int measure(struct bench *b, const struct options *o)
@@ -151,26 +157,31 @@ static int measure(struct bench *b, const struct options *o)
 	};
 	const struct sigaction action = { .sa_handler = stop };
 	struct histogram *total = &b->streams[0].latency;
-	u64 before = 0, after = 0, started;
+	u64 before, after, started;
+	char interrupts[24];
 	double seconds;
+	bool counted;
 	int status;
 	u32 i;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	device_attribute(&b->s.dev, "statistics/interrupts", &before);
+	counted = count_interrupts(b, &before);
 	started = now_ns();
 	b->end = started + o->seconds * NSEC_PER_SEC;
 	status = io_run(&b->s, &w, o->queues);
 	seconds = (double)(now_ns() - started) / NSEC_PER_SEC;
-	device_attribute(&b->s.dev, "statistics/interrupts", &after);
 	if (status)
 		return status;
+	snprintf(interrupts, sizeof(interrupts), o->json ? "null" : "unknown");
+	if (counted && count_interrupts(b, &after))
+		snprintf(interrupts, sizeof(interrupts), "%llu",
+			 after - before);
 	for (i = 1; i < o->queues; i++)
 		histogram_merge(total, &b->streams[i].latency);
 	(o->json ? print_json : print_text)(b, total, seconds,
 					    (double)total->count / seconds,
-					    after - before);
+					    interrupts);
 	return STATUS_OK;
 }
 

@@ -180,6 +180,8 @@ static int provoke_mailbox(struct session *s)
 		  { MEMORY_GPA, page }, LIOV_RESULT_BUSY },
 		{ "REMOVE_MEMORY of what is not there", LIOV_CMD_REMOVE_MEMORY,
 		  { 0, page }, LIOV_RESULT_NOT_FOUND },
+		{ "REMOVE_MEMORY under a queue", LIOV_CMD_REMOVE_MEMORY,
+		  { MEMORY_GPA, s->mem.size }, LIOV_RESULT_BUSY },
 		{ "CREATE_QUEUE of a queue there is", LIOV_CMD_CREATE_QUEUE,
 		  { 0, MEMORY_GPA, MEMORY_GPA + page, 2 }, LIOV_RESULT_BUSY },
 		{ "CREATE_QUEUE beyond the last", LIOV_CMD_CREATE_QUEUE,
