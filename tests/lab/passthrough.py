@@ -150,7 +150,7 @@ class Controller:
 
     def bind(self, driver: str) -> None:
         """To the named driver, or with "" to the stock one."""
-        if self.driver() == driver:
+        if self.driver() == (driver or "nvme"):
             return
         self.unbind()
         self.host.run(f"echo '{driver}' > {self.sysfs}/driver_override; echo {self.address} > {PCI}/drivers_probe")

@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from passthrough import Controller, Mdev, Program, load_module, unload_module
+from passthrough import PCI, Controller, Mdev, Program, load_module, unload_module
 
 from lab import Host
 
-ADDRESSES_OF_STOCK = "LIOV1B"
+STOCK_CONTROLLER = "LIOV1B"
 LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
 
 
@@ -38,7 +38,7 @@ class TestOwnership:
     """What one mdev has, no other gets."""
 
     def test_takes_no_controller_by_itself(self, controller: Controller) -> None:
-        assert Controller.find(controller.host, ADDRESSES_OF_STOCK).driver() == "nvme"
+        assert Controller.find(controller.host, STOCK_CONTROLLER).driver() == "nvme"
 
     def test_queue_pairs_have_one_owner(self, controller: Controller) -> None:
         total = int(controller.read("queue_pairs"))
@@ -237,13 +237,14 @@ class TestTearDown:
         assert mdev.statistic("revocations") >= 3
         ended_well(steady)
 
-    def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller) -> None:
+    @pytest.mark.parametrize("attribute", ["lightiov/reset_controller", "reset"])
+    def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, attribute: str) -> None:
         mdev = controller.mdev("1", 2)
         verified(mdev, 8)
         for _ in range(3):
             load = mdev.start("bench", "--queues 2 --seconds 600")
             time.sleep(1)
-            controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+            controller.host.run(f"echo 1 > {controller.sysfs / attribute}")
             assert load.wait() == 1
             assert "deleted its queues" in load.output()
             mdev.liov("verify", "--seed 8 --count 4096 --check-only")
@@ -264,6 +265,15 @@ class TestTearDown:
         assert [loop.wait(timeout=240) for loop in loops] == [0, 0]
         for seed, mdev in enumerate(mdevs):
             verified(mdev, seed)
+
+    def test_refused_memory_leaves_nothing_pinned(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        unprivileged = "ulimit -l 4096; setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock"
+        refused = controller.host.run(f"{unprivileged} liov copy-out {mdev.uuid} /dev/null", check=False)
+        assert refused.returncode == 2
+        assert "raise the locked-memory limit" in refused.stderr
+        assert mdev.statistic("pinned_bytes") == 0
+        verified(mdev, 13)
 
 
 class TestAdmin:
@@ -344,6 +354,14 @@ class TestComingAndGoing:
             controller.unbind()
             controller.bind("lightiov")
             assert controller.namespaces()[1] == "-"
+
+    def test_removed_and_found_again(self, controller: Controller) -> None:
+        verified(controller.mdev("1", 2), 14)
+        controller.host.run(f"echo 1 > {controller.sysfs}/remove; echo 1 > {PCI}/rescan")
+        # What the operator chose is forgotten with the device.
+        assert controller.driver() == "nvme"
+        controller.bind("lightiov")
+        verified(controller.mdev("1", 2), 15)
 
     def test_unbind_waits_for_the_user(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)
