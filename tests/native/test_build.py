@@ -47,6 +47,9 @@ def is_noise(line: str) -> bool:
             "the compiler differs from the one used to build the kernel",
             "The kernel was built by:",
             "You are using:",
+            # Headers of 7.3 come without the script that finds sparse; the older kernels' builds run it.
+            "scripts/checker-valid.sh: No such file or directory",
+            "sparse is not available or not up to date",
         )
     )
 
