@@ -27,6 +27,7 @@
 #include <linux/irqbypass.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
+#include <linux/scatterlist.h>
 #include <linux/shmem_fs.h>
 #include <linux/vfio.h>
 
@@ -44,6 +45,13 @@ static inline int liov_iommu_map(struct iommu_domain *domain,
 	return iommu_map(domain, iova, paddr, size, prot);
 }
 
+static inline ssize_t liov_iommu_map_sg(struct iommu_domain *domain,
+					unsigned long iova,
+					struct sg_table *table, int prot)
+{
+	return iommu_map_sg(domain, iova, table->sgl, table->orig_nents, prot);
+}
+
 static inline bool liov_isolated_msi(struct device *dev,
 				     struct iommu_group *group)
 {
@@ -55,6 +63,14 @@ static inline int liov_iommu_map(struct iommu_domain *domain,
 				 size_t size, int prot)
 {
 	return iommu_map(domain, iova, paddr, size, prot, GFP_KERNEL_ACCOUNT);
+}
+
+static inline ssize_t liov_iommu_map_sg(struct iommu_domain *domain,
+					unsigned long iova,
+					struct sg_table *table, int prot)
+{
+	return iommu_map_sg(domain, iova, table->sgl, table->orig_nents, prot,
+			    GFP_KERNEL_ACCOUNT);
 }
 
 static inline bool liov_isolated_msi(struct device *dev,

@@ -8,6 +8,7 @@
  * returns, and only then is the memory unpinned.
  */
 #include <linux/log2.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 
 #include "mdev.h"
@@ -66,54 +67,31 @@ static void liov_memory_unmap(struct liov_mdev *mdev, u64 gpa, u64 size)
 	WARN_ON_ONCE(unmapped != size);
 }
 
-/* Pages next to each other, collected for one mapping as large as possible. */
-struct liov_run {
-	u64 gpa;
-	phys_addr_t phys;
-	u64 size;
-};
-
-static int liov_memory_map_run(struct liov_mdev *mdev, struct liov_run *run)
+/*
+ * Map a batch of pinned pages with as few and as large mappings as they allow,
+ * and one flush for all where an IOMMU wants one for new mappings.
+ */
+static int liov_memory_map(struct liov_mdev *mdev, u64 gpa, int count)
 {
+	size_t size = (size_t)count << PAGE_SHIFT;
+	struct sg_table table;
+	ssize_t mapped;
 	int ret;
 
-	if (!run->size)
-		return 0;
-	ret = liov_iommu_map(mdev->ctrl->domain, mdev->window + run->gpa,
-			     run->phys, run->size,
-			     IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE);
+	ret = sg_alloc_table_from_pages(&table, mdev->pages, count, 0, size,
+					GFP_KERNEL);
 	if (ret)
 		return ret;
-
-	run->gpa += run->size;
-	run->size = 0;
-	return 0;
-}
-
-static int liov_memory_map_pages(struct liov_mdev *mdev, struct liov_run *run,
-				 int count)
-{
-	int i, ret;
-
-	for (i = 0; i < count; i++) {
-		phys_addr_t phys = page_to_phys(mdev->pages[i]);
-
-		if (run->size && phys != run->phys + run->size) {
-			ret = liov_memory_map_run(mdev, run);
-			if (ret)
-				return ret;
-		}
-		if (!run->size)
-			run->phys = phys;
-		run->size += PAGE_SIZE;
-	}
-	return 0;
+	mapped = liov_iommu_map_sg(mdev->ctrl->domain, mdev->window + gpa,
+				   &table,
+				   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE);
+	sg_free_table(&table);
+	return mapped < 0 ? mapped : 0;
 }
 
 static int liov_memory_pin(struct liov_mdev *mdev, u64 gpa, u64 size)
 {
-	struct liov_run run = { .gpa = gpa };
-	u64 pinned = 0;
+	u64 pinned = 0, mapped = 0;
 	int count, ret;
 
 	while (pinned < size) {
@@ -125,22 +103,20 @@ static int liov_memory_pin(struct liov_mdev *mdev, u64 gpa, u64 size)
 			ret = ret ?: -EFAULT;
 			goto out_undo;
 		}
-		mdev->stats.pinned_bytes += (u64)ret << PAGE_SHIFT;
-		pinned += (u64)ret << PAGE_SHIFT;
+		count = ret;
+		pinned += (u64)count << PAGE_SHIFT;
+		mdev->stats.pinned_bytes += (u64)count << PAGE_SHIFT;
 
-		ret = liov_memory_map_pages(mdev, &run, ret);
+		ret = liov_memory_map(mdev, gpa + mapped, count);
 		if (ret)
 			goto out_undo;
+		mapped = pinned;
 		cond_resched();
 	}
-	ret = liov_memory_map_run(mdev, &run);
-	if (ret)
-		goto out_undo;
 	return 0;
 
 out_undo:
-	/* @run begins where mapping ended. */
-	liov_memory_unmap(mdev, gpa, run.gpa - gpa);
+	liov_memory_unmap(mdev, gpa, mapped);
 	liov_memory_unpin(mdev, gpa, pinned);
 	return ret;
 }

@@ -74,7 +74,7 @@ TRACE_EVENT(liov_mailbox,
 			     __field(u32, command)
 			     __field(u32, result)),
 	    TP_fast_assign(strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
-					   sizeof(__entry->mdev));
+				   sizeof(__entry->mdev));
 			   __entry->command = command;
 			   __entry->result = result;),
 	    TP_printk("mdev=%s command=%u result=%u",
