@@ -79,7 +79,7 @@ static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 	else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
 		len = sysfs_emit(buf, "eui.%8phN", ns->eui64);
 	else
-		len = sysfs_emit(buf, "lightiov.%s-%s-%08x", ns->ldev->model,
+		len = sysfs_emit(buf, "nvme.%s-%s-%08x", ns->ldev->model,
 				 ns->ldev->serial, ns->nsid);
 	/* One namespace may hold several slices. */
 	if (ns->start_lba)
@@ -186,8 +186,8 @@ static void liov_disk_limits(struct liov_ns *ns, struct queue_limits *lim)
 	}
 }
 
-static int liov_disk_add(struct liov_dev *ldev, unsigned int index,
-			 struct liov_ns *ns)
+static int liov_disk_alloc(struct liov_dev *ldev, unsigned int index,
+			   struct liov_ns *ns)
 {
 	struct queue_limits lim = {};
 	struct gendisk *disk;
@@ -226,6 +226,7 @@ int liov_disks_add(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
 	unsigned int nr = liov_read32(ldev, LIOV_REG_NAMESPACES);
+	unsigned int usable = 0;
 	unsigned int i;
 	int err;
 
@@ -234,11 +235,13 @@ int liov_disks_add(struct liov_dev *ldev)
 	if (nr && !ldev->ns)
 		return -ENOMEM;
 
-	/* Recovery has all disks or none in hand, from before the first I/O. */
-	mutex_lock(&ldev->lock);
 	for (i = 0; i < nr; i++)
-		if (!liov_disk_add(ldev, i, &ldev->ns[ldev->nr_ns]))
-			ldev->nr_ns++;
+		if (!liov_disk_alloc(ldev, i, &ldev->ns[usable]))
+			usable++;
+
+	/* From here on recovery looks after their requests. */
+	mutex_lock(&ldev->lock);
+	ldev->nr_ns = usable;
 	mutex_unlock(&ldev->lock);
 
 	for (i = 0; i < ldev->nr_ns; i++) {
@@ -253,18 +256,26 @@ int liov_disks_add(struct liov_dev *ldev)
 }
 
 /**
- * liov_disks_remove() - end and take away all block devices
+ * liov_disks_remove() - end the I/O of all block devices and unregister them
  * @ldev: device that is live, or whose requests fail
  */
 void liov_disks_remove(struct liov_dev *ldev)
 {
-	unsigned int i, nr = ldev->nr_ns;
+	unsigned int i;
 
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < ldev->nr_ns; i++)
 		if (disk_live(ldev->ns[i].disk))
 			del_gendisk(ldev->ns[i].disk);
+}
 
-	/* The recovery work looks at them no more. */
+/**
+ * liov_disks_free() - free what liov_disks_remove() has unregistered
+ * @ldev: device whose recovery work does not run any more
+ */
+void liov_disks_free(struct liov_dev *ldev)
+{
+	unsigned int i, nr = ldev->nr_ns;
+
 	mutex_lock(&ldev->lock);
 	ldev->nr_ns = 0;
 	mutex_unlock(&ldev->lock);

@@ -259,5 +259,6 @@ void liov_recover_work(struct work_struct *work);
 /* disk.c */
 int liov_disks_add(struct liov_dev *ldev);
 void liov_disks_remove(struct liov_dev *ldev);
+void liov_disks_free(struct liov_dev *ldev);
 
 #endif /* LIOV_GUEST_H */

@@ -277,6 +277,7 @@ static void liov_remove(struct pci_dev *pdev)
 
 	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
 	cancel_work_sync(&ldev->recover_work);
+	liov_disks_free(ldev);
 	mutex_lock(&ldev->lock);
 	liov_kill(ldev);
 	mutex_unlock(&ldev->lock);

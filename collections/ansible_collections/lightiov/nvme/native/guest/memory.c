@@ -52,7 +52,7 @@ int liov_memory_check(struct liov_dev *ldev)
 	return 0;
 }
 
-/* Call @fn for each range of RAM, page-aligned inwards by the caller. */
+/* Call @fn for each range of RAM. */
 static int liov_walk_ram(struct liov_walk *walk,
 			 int (*fn)(struct resource *, void *))
 {
@@ -96,6 +96,8 @@ static int liov_add_chunk(struct liov_dev *ldev, u64 start, u64 end)
 	int err = liov_command(ldev, LIOV_CMD_ADD_MEMORY, start, end - start,
 			       0, 0);
 
+	if (err == -EBUSY)	/* added before */
+		return 0;
 	if (err)
 		dev_err(&ldev->pdev->dev,
 			"the host cannot map this VM's memory at %#llx-%#llx (%pe): look for the cause in the host's kernel log, such as the limit of locked memory\n",
@@ -293,6 +295,8 @@ int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 	if (ldev->state == LIOV_LIVE) {
 		switch (action) {
 		case MEM_GOING_ONLINE:
+		/* Again, in case that a restart came between the two. */
+		case MEM_ONLINE:
 			err = liov_memory_online(ldev, start, end);
 			break;
 		case MEM_CANCEL_ONLINE:

@@ -98,11 +98,15 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 	WRITE_ONCE(ldev->state, LIOV_STOPPED);
 }
 
-/* The host may be resetting the controller: it says so, and ends it soon. */
+/*
+ * The host may be resetting the controller, which ends soon; then it asks for
+ * another LIOV_CMD_RESET, of what that took away.
+ */
 static int liov_wait_ready(struct liov_dev *ldev)
 {
 	unsigned int waited;
 	u32 status;
+	int err;
 
 	for (waited = 0; waited <= ldev->timeout_ms; waited += LIOV_POLL_MS) {
 		status = liov_read32(ldev, LIOV_REG_STATUS);
@@ -112,6 +116,11 @@ static int liov_wait_ready(struct liov_dev *ldev)
 			return -EPERM;
 		if (status & LIOV_STATUS_READY)
 			return 0;
+		if (status & LIOV_STATUS_QUEUES_LOST) {
+			err = liov_reset(ldev);
+			if (err)
+				return err;
+		}
 		msleep(LIOV_POLL_MS);
 	}
 	return -ETIMEDOUT;

@@ -490,9 +490,9 @@ static enum blk_eh_timer_return liov_timeout(struct request *req)
 	 * The command may still reach its memory: the request is completed
 	 * only when the work has deleted the queue.
 	 */
-	dev_warn(&ldev->pdev->dev,
-		 "hardware queue %u: a command got no answer in %u ms\n",
-		 q->hw_qid, ldev->timeout_ms);
+	dev_warn_ratelimited(&ldev->pdev->dev,
+			     "hardware queue %u: a command got no answer in %u ms\n",
+			     q->hw_qid, ldev->timeout_ms);
 	atomic_set(&ldev->timed_out, 1);
 	queue_work(liov_wq, &ldev->recover_work);
 	return BLK_EH_RESET_TIMER;
