@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -163,9 +164,8 @@ class Trees:
             # Before the other packages: the kernel's installation already makes an initramfs by our rules.
             f'--essential-hook=cp -dR "{staging}/." "$1/"',
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excludes),
-            # A package may be a file; the hook shows it to dpkg inside.
-            "--hook-dir=/usr/share/mmdebstrap/hooks/file-mirror-automount",
-            *(f"--include={package}" for package in recipe.packages),
+            f"--include={','.join(recipe.packages)}",
+            *install_hooks(recipe.debs),
             SUITE, str(tree), f"deb {self.mirror} {SUITE} main",
         ]  # fmt: skip
         with log.open("w") as output:
@@ -187,6 +187,19 @@ class Trees:
     def stop(self) -> None:
         for process in self.running:
             process.terminate()
+
+
+def install_hooks(debs: tuple[str, ...]) -> list[str]:
+    """mmdebstrap's arguments that install package files: last, because these do not name what they depend on."""
+    if not debs:
+        return []
+    outside = shlex.join(debs)
+    inside = shlex.join(f"/tmp/{Path(deb).name}" for deb in debs)
+    return [
+        f"--customize-hook=copy-in {outside} /tmp",
+        f'--customize-hook=chroot "$1" dpkg --install {inside}',
+        f'--customize-hook=chroot "$1" rm {inside}',
+    ]
 
 
 def stage(recipe: Recipe, staging: Path) -> None:

@@ -37,6 +37,8 @@ class Recipe:
     enabled: tuple[str, ...]
     masked: tuple[str, ...]
     files: dict[str, File]
+    # Packages in files of this machine; they are installed after all others.
+    debs: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, name: str, authorized_key: str, root: Path = RECIPES) -> Recipe:
@@ -55,14 +57,15 @@ class Recipe:
         ours = {"linux-image-amd64": str(image), "linux-headers-amd64": str(headers)}
         return replace(
             self,
-            packages=tuple(ours.get(package, package) for package in self.packages),
+            packages=tuple(package for package in self.packages if package not in ours),
+            debs=tuple(ours[package] for package in self.packages if package in ours),
             files=self.files | {"etc/kernel/postinst.d/zz-lab": File(UPDATE_SYMLINKS, executable=True)},
         )
 
     def as_json(self) -> dict:
         return {
             "name": self.name,
-            "packages": self.packages,
+            "packages": self.packages + self.debs,
             "excludes": self.excludes,
             "enabled": self.enabled,
             "masked": self.masked,

@@ -56,9 +56,14 @@ def test_the_images_differ_in_the_kernel_only() -> None:
     stock = recipe.Recipe.load("host", "key")
     debug = stock.with_kernel(Path("/k/linux-image.deb"), Path("/k/linux-headers.deb"))
     assert set(stock.packages) - set(debug.packages) == {"linux-image-amd64", "linux-headers-amd64"}
-    assert set(debug.packages) - set(stock.packages) == {"/k/linux-image.deb", "/k/linux-headers.deb"}
+    assert set(debug.debs) == {"/k/linux-image.deb", "/k/linux-headers.deb"}
     assert set(debug.files) - set(stock.files) == {"etc/kernel/postinst.d/zz-lab"}
     assert recipe.digest([stock], "stock") != recipe.digest([debug], "stock")
+
+
+def test_a_guest_gets_no_headers() -> None:
+    guest = recipe.Recipe.load("guest", "key").with_kernel(Path("/k/linux-image.deb"), Path("/k/linux-headers.deb"))
+    assert guest.debs == ("/k/linux-image.deb",)
 
 
 def test_a_flavour_is_told_by_its_images() -> None:
