@@ -214,8 +214,9 @@ def _refuse_foreign(placed: Mapping[str, Placed], active: Mapping[str, Active], 
 
 
 def _show(mdev: Placed) -> dict[str, Any]:
-    wanted = mdev.wanted
-    return _describe(wanted.uuid, wanted.parent, mdev.controller.address, wanted.type, wanted.attributes)
+    controller, wanted = mdev.controller, mdev.wanted
+    parent = controller.serial or controller.address
+    return _describe(wanted.uuid, parent, controller.address, wanted.type, wanted.attributes)
 
 
 def _show_existing(

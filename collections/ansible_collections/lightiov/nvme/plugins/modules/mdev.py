@@ -131,7 +131,7 @@ mdevs:
       type: str
       sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
     parent:
-      description: Controller, as the option names it.
+      description: Serial number of the controller, or its PCI address when no driver reports one.
       type: str
       sample: S5XANA0R700001
     address:

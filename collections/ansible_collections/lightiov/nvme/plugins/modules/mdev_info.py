@@ -99,7 +99,7 @@ mdevs:
           type: int
           sample: 5
         vector:
-          description: Interrupt vector of the controller.
+          description: Interrupt vector of the controller, C(null) while the VM has not created the queue pair.
           type: int
           sample: 5
         entries:
