@@ -66,12 +66,16 @@ lint: $(READY) ## Python and Ansible style
 	$(BIN)/yamllint -s .
 	$(BIN)/ansible-lint --offline
 
+.PHONY: sanity
+sanity: $(READY) ## ansible-test sanity on the collection as it ships
+	tests/sanity.sh
+
 .PHONY: native
 native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
 	$(BIN)/pytest -q tests/native
 
 .PHONY: test
-test: unit lint native ## everything; what continuous integration runs
+test: unit lint sanity native ## everything; what continuous integration runs
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -85,7 +85,7 @@ class VM:
         return sum(map(int, self.host.run(f"cat /sys/kernel/debug/kvm/{self.pid}-*/vcpu*/exits").stdout.split()))
 
     def fio(self, *options: str, timeout: float = 300) -> list[dict]:
-        """Run fio on the VM's disk, unless a --filename says otherwise; the results of its jobs. Raises on any error."""
+        """Run fio on the VM's disk, unless a --filename says otherwise; its jobs' results. Raises on any error."""
         quoted = [f"'{option}'" for option in options]
         command = f"fio --output-format=json --ioengine=libaio --direct=1 --filename={self.disk} {' '.join(quoted)}"
         result = self.remote.run(command, timeout=timeout)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print as JSON what a host offers to LightIOV. Usage: probe.py LIBVIRT_URI [PACKAGE...]"""
 

@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check I/O on one disk and print the finding as JSON. Usage: check_disk.py DEVICE JOBS [MIB]
 
-With MIB the disk is written, if it is blank: no signature, and zeroes where the check writes and at the end. A marker says during the
-check that what is there is ours; afterwards the disk is blank again. Any other disk is only read.
+With MIB the disk is written, if it is blank: no signature, and zeroes where the check writes and at the end. A marker
+says during the check that what is there is ours; afterwards the disk is blank again. Any other disk is only read.
 """
 
 import json
