@@ -2,7 +2,6 @@
 """Print as JSON what a host offers to LightIOV. Usage: probe.py LIBVIRT_URI [PACKAGE...]"""
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -56,7 +55,7 @@ def main():
     json.dump(
         {
             "intel": intel,
-            "iommu": bool(os.listdir("/sys/kernel/iommu_groups")),
+            "iommu": any(Path("/sys/kernel/iommu_groups").iterdir()),
             "interrupt_remapping": interrupt_remapping(),
             "kernel": platform.release(),
             "headers": Path("/lib/modules", platform.release(), "build", "Makefile").exists(),
