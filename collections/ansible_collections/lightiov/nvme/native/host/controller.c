@@ -280,7 +280,6 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	memcpy(ctrl->serial, id->sn, sizeof(ctrl->serial));
 	memcpy(ctrl->model, id->mn, sizeof(ctrl->model));
 	memcpy(ctrl->firmware, id->fr, sizeof(ctrl->firmware));
-	ctrl->nr_namespaces = le32_to_cpu(id->nn);
 	/* Any namespace's format or erase may be every namespace's. */
 	ctrl->format_all = id->fna & (BIT(0) | BIT(1));
 
@@ -312,9 +311,9 @@ out_free:
 /* Doorbell pages are mapped into VMs, so nothing else may live in them. */
 static int liov_ctrl_check_doorbells(struct liov_ctrl *ctrl)
 {
+	static const u32 regs[] = { PCI_MSIX_TABLE, PCI_MSIX_PBA };
 	struct pci_dev *pdev = ctrl->pdev;
 	u64 end, limit = pci_resource_len(pdev, 0);
-	static const u32 regs[] = { PCI_MSIX_TABLE, PCI_MSIX_PBA };
 	u32 where, offset;
 	int i;
 

@@ -170,7 +170,6 @@ struct liov_ctrl {
 	u32 max_transfer;
 	u32 features;
 	u32 queue_entries;
-	u32 nr_namespaces;
 	u32 shutdown_timeout;
 	u8 format_all;
 
