@@ -45,10 +45,11 @@ def ansible() -> Ansible:
 @pytest.fixture(autouse=True)
 def kernel_logs_stay_clean(lab: Lab) -> Iterator[None]:
     """No test passes while a kernel, of a host or of a VM, complains."""
-    lines = {host.name: len(host.kernel_log()) for host in lab.hosts}
+    hosts = [host for host in lab.hosts if host.running]
+    lines = {host.name: len(host.kernel_log()) for host in hosts}
     yield
-    complaints = {host.name: host.kernel_problems(since=lines[host.name]) for host in lab.hosts if host.running}
-    for host in lab.hosts:
+    complaints = {host.name: host.kernel_problems(since=lines[host.name]) for host in hosts}
+    for host in hosts:
         for name in host.run("virsh list --name").stdout.split():
             vm = host.vm(name)
             complaints[vm.name] = problems(vm.run("dmesg").stdout)
