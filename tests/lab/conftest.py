@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from passthrough import MODULE, Controller, load_module
+from passthrough import MODULE, Controller, load_module, unload_module
 
 from lab import Host, Lab
 
@@ -57,6 +57,7 @@ def build_module(kernel: str) -> Path:
 def host(lab_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The host with the module and liov on it."""
     module = os.environ.get("LIGHTIOV_HOST_MODULE") or build_module(lab_host.run("uname -r").stdout.strip())
+    unload_module(lab_host)
     lab_host.copy(module, MODULE)
     native = tmp_path_factory.mktemp("liov") / "native"
     shutil.copytree(NATIVE, native, ignore=BUILT)
@@ -67,7 +68,7 @@ def host(lab_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
 
 @pytest.fixture
 def controller(host: Host) -> Iterator[Controller]:
-    """The large controller, belonging to a freshly loaded module, without mdevs."""
+    """The large controller, belonging to the module, without mdevs."""
     load_module(host)
     controller = Controller.find(host, "LIOV1A")
     controller.bind("lightiov")

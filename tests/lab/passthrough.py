@@ -181,10 +181,12 @@ class Controller:
         self.host.run(f"for m in {self.sysfs}/*-*-*-*-*/remove; do [ ! -e $m ] || echo 1 > $m; done", check=False)
 
 
-def load_module(host: Host, parameters: str = "") -> None:
-    """Load the module with these parameters, whatever was loaded before."""
-    unload_module(host)
-    host.run(f"modprobe -a mdev vfio vfio_iommu_type1 && insmod {MODULE} {parameters}")
+def load_module(host: Host, max_vectors: int = 0) -> None:
+    """Have the module loaded with this parameter."""
+    loaded = host.run("cat /sys/module/lightiov_host/parameters/max_vectors", check=False).stdout.strip()
+    if loaded != str(max_vectors):
+        unload_module(host)
+        host.run(f"modprobe -a mdev vfio vfio_iommu_type1 && insmod {MODULE} max_vectors={max_vectors}")
 
 
 def unload_module(host: Host) -> None:
