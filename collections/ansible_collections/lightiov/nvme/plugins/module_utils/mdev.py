@@ -164,11 +164,11 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
     defined = [definition for definition in all_defined if is_ours(definition.type)]
 
     result = Plan(predict=predict)
-    for mdev in placed.values():
-        if mdev.controller.driver != DRIVER:
+    for controller in {mdev.controller.address: mdev.controller for mdev in placed.values()}.values():
+        if controller.driver != DRIVER:
             result.refuse(
-                f"mdev {mdev.wanted.uuid} cannot be made, because controller {mdev.controller} is bound to "
-                f"{mdev.controller.driver or 'no driver'}: list it in lightiov.nvme.controller first"
+                f"Controller {controller} cannot have mdevs, because it is bound to {controller.driver or 'nothing'}: "
+                "list it in lightiov.nvme.controller first"
             )
     stopping = [mdev for uuid, mdev in active.items() if uuid not in placed or not placed[uuid].is_active_as(mdev)]
     undefining = [one for one in defined if one.uuid not in placed or one != placed[one.uuid].definition]

@@ -61,6 +61,9 @@ def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
             if not module.check_mode:
                 step.run()
             done.append(step.describe())
+    except PermissionError as error:
+        message = f"{error.filename} is not accessible to this user: run the task as root with become"
+        module.fail_json(msg=message, actions=done, changed=bool(done))
     except (LightiovError, OSError) as error:
         module.fail_json(msg=str(error), actions=done, changed=bool(done))
     result: dict[str, Any] = {"changed": bool(plan.steps), "actions": done, **plan.returned}

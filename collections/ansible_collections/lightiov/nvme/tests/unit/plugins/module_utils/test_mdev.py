@@ -86,7 +86,9 @@ def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host:
     plan = make(host, one(), predict=True)
     assert [step.action for step in plan.steps] == ["define", "start"]
     assert len(plan.warnings) == 2
-    with pytest.raises(LightiovError, match=r"controller S1 \(0000:01:00.0\) is bound to nvme"):
+    with pytest.raises(
+        LightiovError, match=r"Controller S1 \(0000:01:00.0\) cannot have mdevs, because it is bound to nvme"
+    ):
         make(host, one())
 
 

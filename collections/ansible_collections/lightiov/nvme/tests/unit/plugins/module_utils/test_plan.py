@@ -76,6 +76,19 @@ def test_a_failure_tells_what_was_done_before() -> None:
     assert module.result["msg"] == "the second one failed"
 
 
+def test_who_may_not_is_told_to_become() -> None:
+    def fail() -> Plan:
+        raise PermissionError(13, "Permission denied", "/etc/modprobe.d/a.conf")
+
+    module = FakeModule()
+    with pytest.raises(Ended):
+        execute(module, fail)
+    assert (
+        module.result["msg"]
+        == "/etc/modprobe.d/a.conf is not accessible to this user: run the task as root with become"
+    )
+
+
 def test_a_refusal_is_a_warning_only_in_check_mode() -> None:
     with pytest.raises(LightiovError, match="no"):
         Plan().refuse("no")
