@@ -23,7 +23,7 @@
 #include <linux/workqueue.h>
 
 #include "../abi/lightiov_abi.h"
-#include "../compat.h"
+#include "compat.h"
 
 struct liov_mdev;
 struct liov_queue;

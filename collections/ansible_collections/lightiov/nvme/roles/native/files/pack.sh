@@ -26,4 +26,4 @@ if ! [ -e "$archive" ]; then
 	mv "$archive.$$" "$archive"
 fi
 echo "$whole"
-revision ./Kbuild ./Makefile ./abi ./compat.h ./guest
+revision ./Kbuild ./Makefile ./abi ./guest

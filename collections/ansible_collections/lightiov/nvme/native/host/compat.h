@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels this tree builds for: 6.1, 6.12 and 7.3.
- * The code itself is written for the newest one; each definition here stands
- * for an interface that an older kernel has under another shape.
+ * What differs between the kernels the host module builds for: 6.1, 6.12 and
+ * 7.3.  The code itself is written for the newest one; each definition here
+ * stands for an interface that an older kernel has under another shape.
  */
 #ifndef LIGHTIOV_COMPAT_H
 #define LIGHTIOV_COMPAT_H
-
-#include <linux/version.h>
-
-/* --- used by host and guest ---------------------------------------------- */
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
-#include <asm/unaligned.h>
-#else
-#include <linux/unaligned.h>
-#endif
-
-/* --- host only ----------------------------------------------------------- */
-
-#ifdef LIGHTIOV_HOST
 
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -29,7 +15,14 @@
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
 #include <linux/shmem_fs.h>
+#include <linux/version.h>
 #include <linux/vfio.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
@@ -177,9 +170,5 @@ static inline int liov_bypass_register(struct irq_bypass_producer *producer,
 #else
 #define liov_bypass_register	irq_bypass_register_producer
 #endif
-
-#endif /* LIGHTIOV_HOST */
-
-/* --- guest only ---------------------------------------------------------- */
 
 #endif /* LIGHTIOV_COMPAT_H */
