@@ -122,7 +122,7 @@ class TestOwnership:
 
 class TestData:
     def test_mdevs_reach_their_own_namespaces_and_no_other_data(self, controller: Controller) -> None:
-        blocks = 16384
+        blocks = 4096
         controller.bind("")
         mark = controller.block_device(3)
         controller.host.run(f"yes untouched | head -c {blocks * 512} | dd of={mark} bs=1M oflag=direct status=none")
@@ -140,7 +140,7 @@ class TestData:
         controller.bind("")
         for nsid, seed in ((1, 11), (2, 22)):
             found = controller.host.run(
-                f"dd if={controller.block_device(nsid)} bs=512 count={blocks} status=none | python3 -c '"
+                f"head -c {blocks * 512} {controller.block_device(nsid)} | python3 -c '"
                 "import struct, sys\n"
                 f"for lba in range({blocks}):\n"
                 '    magic, seed, found = struct.unpack("<8s2Q488x", sys.stdin.buffer.read(512))\n'
