@@ -8,12 +8,16 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from . import images
 from .errors import LabError
 from .labs import DEFAULT_HOSTS, Lab
 from .progress import Progress
 from .ssh import Remote
+
+# A subcommand; what it returns is the exit status.
+Action = Callable[[Lab, argparse.Namespace], "int | None"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,15 +43,17 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="lab", description="Emulated NVMe hosts, and VMs in them, on any Linux machine.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, action, text: str) -> argparse.ArgumentParser:
+    def command(name: str, action: Action, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, parents=[common], help=text, description=text)
         sub.set_defaults(action=action)
         return sub
 
-    for name, action, text in (
+    subcommands: tuple[tuple[str, Action, str], ...]
+    subcommands = (
         ("build", build, "build the images, if the cache lacks them"),
         ("up", up, "boot hosts and wait until they answer SSH"),
-    ):
+    )
+    for name, action, text in subcommands:
         sub = command(name, action, text)
         sub.add_argument(
             "--flavour",
@@ -59,12 +65,14 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--accel", choices=("tcg", "kvm"), default="tcg", help="kvm needs nested SVM or VMX")
             sub.add_argument("hosts", nargs="*", default=list(DEFAULT_HOSTS), metavar="HOST")
 
-    for name, action, text in (
+    on_hosts: tuple[tuple[str, Action, str], ...]
+    on_hosts = (
         ("down", down, "switch hosts off; disks stay"),
         ("reset", reset, "switch hosts off and throw their disks away"),
         ("check-logs", check_logs, "list the kernel's complaints; exit 1 if there are any"),
-    ):
-        command(name, action, text).add_argument("hosts", nargs="*", metavar="HOST", help="default: all")
+    )
+    for name, run, text in on_hosts:
+        command(name, run, text).add_argument("hosts", nargs="*", metavar="HOST", help="default: all")
 
     command("status", status, "tell which hosts are up").add_argument("--json", action="store_true")
 

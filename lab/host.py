@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -17,7 +18,7 @@ from .ssh import Remote
 from .state import Machine, State
 
 # An instrumented kernel boots seven times slower.
-BOOT_SECONDS = {"stock": 300, "debug": 1500}
+BOOT_SECONDS = {"stock": 600, "debug": 1800}
 
 
 class Host(Remote):
@@ -31,12 +32,19 @@ class Host(Remote):
         self.directory = state.directory / name
 
     @property
-    def machine(self) -> Machine | None:
-        return self.state.machines.get(self.name)
+    def machine(self) -> Machine:
+        """The host's QEMU as it was started last."""
+        if self.name not in self.state.machines:
+            raise LabError(f"{self.name} has never been up: start it with `lab up {self.name}`")
+        return self.state.machines[self.name]
+
+    @property
+    def started_before(self) -> bool:
+        return self.name in self.state.machines
 
     @property
     def running(self) -> bool:
-        return self.machine is not None and self.machine.process.alive()
+        return self.started_before and self.machine.process.alive()
 
     @property
     def console_file(self) -> Path:
@@ -47,6 +55,17 @@ class Host(Remote):
         """How long a boot may take."""
         return BOOT_SECONDS[flavour(self.machine.images)]
 
+    @property
+    def root_disk(self) -> Path:
+        return self.directory / qemu.ROOT_DISK
+
+    def images(self) -> ImageSet | None:
+        """The images that the host's disk was made from; None if there is no disk, or the cache has lost them."""
+        if not self.started_before or not self.root_disk.exists():
+            return None
+        images = ImageSet.by_id(self.machine.images)
+        return images if images.root.exists() else None
+
     def vm(self, name: str) -> Remote:
         """A VM of this host, by the name of its domain."""
         return Remote(f"{name}.{self.name}", self.ssh_config)
@@ -56,7 +75,7 @@ class Host(Remote):
     def start(self, images: ImageSet, accel: str) -> None:
         """Start the machine; `ready` tells when it has booted."""
         self.make_disks(images)
-        port = ports.pick(self.machine.ssh_port if self.machine else None)
+        port = ports.pick(self.machine.ssh_port if self.started_before else None)
         log = self.directory / "qemu.log"
         self.console_file.unlink(missing_ok=True)
         with log.open("w") as output:
@@ -72,11 +91,9 @@ class Host(Remote):
 
     def make_disks(self, images: ImageSet) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        overlay = self.directory / qemu.ROOT_DISK
-        if self.machine and self.machine.images != images.id:
-            overlay.unlink(missing_ok=True)  # the overlay of other images is of no use with these
-        if not overlay.exists():
-            images.emulator.create_overlay(overlay, images.host_disk)
+        if not self.images():
+            self.root_disk.unlink(missing_ok=True)
+            images.emulator.create_overlay(self.root_disk, images.host_disk)
         for controller in self.spec.controllers:
             for nsid in range(1, controller.namespaces + 1):
                 with (self.directory / qemu.namespace_file(controller, nsid)).open("ab") as disk:
@@ -125,10 +142,8 @@ class Host(Remote):
     def stop(self) -> None:
         """Write out what the host has cached, then switch it off."""
         if self.running:
-            try:
+            with contextlib.suppress(LabError):  # a host that hangs is switched off all the same
                 self.run("sync", check=False, timeout=20)
-            except LabError:
-                pass  # a host that hangs is switched off all the same
             self.machine.process.stop()
         self.disconnect()
 
@@ -142,9 +157,27 @@ class Host(Remote):
     # Looking inside
 
     def qmp(self, command: str, **arguments: object) -> object:
-        """A command to QEMU, with "_" for "-" in names: qmp("device_del", id="nvme0")."""
-        arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+        """A command to QEMU, by the QEMU Machine Protocol: qmp("device_del", id="nvme0")."""
         return qmp.execute(self.directory / qemu.QMP_SOCKET, command, arguments)
+
+    def unplug(self, controller_id: str) -> None:
+        """Pull a controller out without warning: the kernel is told when its registers are gone already.
+
+        Behind the kernel's back, power and indicator off make the emulated slot let go of its card at once. Hot-plug
+        interrupts are off meanwhile: the kernel shall find a slot that has power, and no card.
+        `qmp("device_del", id=...)` is the orderly way: the kernel is asked first.
+        """
+        slot_control = "CAP_EXP+18.w"
+        self.run(
+            f"slot=$(lspci -D -d 1b36:000c | sed -n {self.spec.slot(controller_id)}p | cut -d' ' -f1);"
+            f"before=$(setpci -s $slot {slot_control});"
+            f"setpci -s $slot {slot_control}=0700:0720; setpci -s $slot {slot_control}=$before"
+        )
+
+    def plug(self, controller_id: str) -> None:
+        """Put a controller back, with the namespaces it had."""
+        slot = self.spec.slot(controller_id)
+        self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[slot - 1], slot))
 
     def console(self) -> str:
         """All that the host has printed since QEMU started, over all its boots."""

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ def flavour(image_set_id: str) -> str:
 class ImageSet:
     root: Path
 
+    @classmethod
+    def by_id(cls, id: str) -> ImageSet:
+        return cls(images_dir() / id)
+
     @property
     def id(self) -> str:
         return self.root.name
@@ -67,6 +72,10 @@ class ImageSet:
         return emulator.Emulator(self.root / "emulator")
 
 
+def images_dir() -> Path:
+    return cache_dir() / "images"
+
+
 def ensure(flavour: str, progress: Progress) -> ImageSet:
     """The image set of a flavour; built now if nobody has built it before."""
     if flavour not in FLAVOURS:
@@ -76,11 +85,10 @@ def ensure(flavour: str, progress: Progress) -> ImageSet:
     if flavour == "debug":
         kernel = debug_kernel.packages()
         recipes = [recipe.with_kernel(kernel.image, kernel.headers) for recipe in recipes]
-    images = cache_dir() / "images"
-    target = images / f"{flavour}-{digest(recipes, flavour)[:16]}"
+    target = images_dir() / f"{flavour}-{digest(recipes, flavour)[:16]}"
     if target.exists():
         return ImageSet(target)
-    with exclusive(images / "lock", lambda: progress.say("images", "somebody else is building; waiting")):
+    with exclusive(images_dir() / "lock", lambda: progress.say("images", "somebody else is building; waiting")):
         if not target.exists():
             if flavour == "debug":
                 debug_kernel.ensure(progress)
@@ -141,9 +149,9 @@ class Trees:
         self.scratch = scratch
         self.mirror = mirror
         self.progress = progress
-        self.running: list[subprocess.Popen] = []
+        self.running: list[subprocess.Popen[str]] = []
 
-    def make(self, recipe: Recipe, finish, whole: Path) -> str:
+    def make(self, recipe: Recipe, finish: Callable[[Path, Path], None], whole: Path) -> str:
         """Build one tree, let `finish` turn it into files of the image set, and return its kernel version."""
         subject = f"{recipe.name} image"
         tree = self.scratch / recipe.name
@@ -173,6 +181,7 @@ class Trees:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             self.running.append(process)
+            assert process.stdout
             for line in process.stdout:
                 output.write(line)
                 if line.startswith("I: ") and line.rstrip().endswith("..."):
@@ -209,14 +218,17 @@ def stage(recipe: Recipe, staging: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
         path.chmod(0o755 if file.executable else 0o644)
-    units = staging / "etc/systemd/system"
-    wanted = units / "multi-user.target.wants"
-    wanted.mkdir(parents=True, exist_ok=True)
+    systemd = staging / "etc/systemd"
     for unit in recipe.enabled:
-        (wanted / unit).symlink_to(f"/usr/lib/systemd/system/{unit}")
+        link(systemd / "system/multi-user.target.wants" / unit, f"/etc/systemd/system/{unit}")
     for unit in recipe.masked:
-        (units / unit).symlink_to("/dev/null")
+        link(systemd / unit, "/dev/null")
     (staging / "root").chmod(0o700)
+
+
+def link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
 
 
 def kernel_version(tree: Path) -> str:
@@ -232,10 +244,8 @@ def finish_host(tree: Path, whole: Path) -> None:
 
 def finish_guest(tree: Path, whole: Path) -> None:
     modules = ["part_msdos", "ext2", "biosdisk", "normal", "linux", "search", "search_label", "configfile"]
-    subprocess.run(
-        ["chroot", str(tree), "grub-mkimage", "-O", "i386-pc", "-o", "/core.img", "-p", "(hd0,msdos1)/boot/grub", *modules],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+    grub_mkimage = ["grub-mkimage", "-O", "i386-pc", "-o", "/core.img", "-p", "(hd0,msdos1)/boot/grub", *modules]
+    subprocess.run(["chroot", str(tree), *grub_mkimage], check=True, capture_output=True, text=True)
     core = tree / "core.img"
     core_img = core.read_bytes()
     core.unlink()

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 
 from . import images
 from .errors import LabError, tail
 from .host import Host
+from .images import ImageSet
 from .locks import exclusive
 from .progress import Progress
 from .state import State
@@ -46,15 +49,26 @@ class Lab:
 
     def up(self, names: tuple[str, ...] = DEFAULT_HOSTS, flavour: str = "stock", accel: str = "tcg") -> None:
         """Have these hosts up and answering. What runs already keeps running."""
-        image_set = images.ensure(flavour, self.progress)
+        hosts = [Host(name, self.state) for name in names]
         with self.locked():
-            hosts = [Host(name, self.state) for name in names]
             started = [host for host in hosts if not host.running]
             for host in started:
-                host.start(image_set, accel)
-                self.progress.say(host.name, "booting")
+                host.start(self.images_for(host, flavour), accel)
                 self.state.save()
+                self.progress.say(host.name, "booting")
         self.wait(hosts, started)
+
+    def images_for(self, host: Host, flavour: str) -> ImageSet:
+        """A host stays with the images its disk was made from, for as long as it has that disk."""
+        current = host.images()
+        if current is None:
+            return images.ensure(flavour, self.progress)
+        if images.flavour(current.id) != flavour:
+            raise LabError(
+                f"{host.name} has a disk of flavour {images.flavour(current.id)}, not {flavour}: "
+                f"throw it away with `lab reset {host.name} --name {self.name}`"
+            )
+        return current
 
     def wait(self, hosts: list[Host], started: list[Host]) -> None:
         """Wait for all at once; a host that we started and that does not come up is switched off again."""
@@ -101,5 +115,9 @@ class Lab:
     def chosen(self, names: tuple[str, ...]) -> list[Host]:
         return [Host(name, self.state) for name in names] if names else self.hosts
 
-    def locked(self):
-        return exclusive(self.state.lock, lambda: self.progress.say(self.name, "another command is at it; waiting"))
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One command at a time changes a lab."""
+        with exclusive(self.state.lock, lambda: self.progress.say(self.name, "another command is at it; waiting")):
+            self.state.refresh()
+            yield

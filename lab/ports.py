@@ -19,7 +19,7 @@ def pick(preferred: int | None = None) -> int:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            return int(probe.getsockname()[1])
     raise OSError("no free loopback port")
 
 

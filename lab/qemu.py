@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import json
+
 from .images import ImageSet
 from .spec import Controller, HostSpec
 
 ROOT_DISK = "root.qcow2"
 CONSOLE = "console.log"
 QMP_SOCKET = "qmp.sock"
-KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 intel_iommu=on slub_debug=FZP kfence.sample_interval=100"
+KERNEL_ARGUMENTS = (
+    "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.show_status=false intel_iommu=on "
+    # Cheap detectors of memory errors; and lock-up detectors that allow for an emulated CPU's pace.
+    "slub_debug=FZP kfence.sample_interval=100 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
+)
 
 
 def namespace_file(controller: Controller, nsid: int) -> str:
@@ -33,6 +39,8 @@ def machine(spec: HostSpec, accel: str) -> list[str]:
         "-nodefaults", "-no-user-config", "-display", "none",
         # The VMs inside need SVM, which KVM lends only if it runs nested; emulation always has it.
         "-M", "q35", "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
+        # Slots that the kernel drives itself, as servers have them, and that can lose a card without warning.
+        "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
         "-cpu", "max" if accel == "tcg" else "host",
         "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
@@ -68,22 +76,30 @@ def nvme(controller: Controller, slot: int) -> list[str]:
     arguments = [
         "-device", f"pcie-root-port,id=slot{slot},slot={slot},chassis={slot}",
         "-device", f"nvme-subsys,id=subsys-{controller.id},nqn={controller.serial}",
-        "-device", nvme_device(controller, slot),
+        "-device", json.dumps(nvme_device(controller, slot)),
     ]  # fmt: skip
     for nsid in range(1, controller.namespaces + 1):
         drive = f"{controller.id}n{nsid}"
         file = namespace_file(controller, nsid)
         arguments += [
             "-drive", f"if=none,id={drive},file={file},format=raw,cache=unsafe,discard=unmap",
-            "-device", f"nvme-ns,bus={controller.id},drive={drive},nsid={nsid}",
+            # JSON like the controller's: QEMU makes all devices of the other syntax first.
+            "-device", json.dumps({"driver": "nvme-ns", "bus": controller.id, "drive": drive, "nsid": nsid}),
         ]  # fmt: skip
     return arguments
 
 
-def nvme_device(controller: Controller, slot: int) -> str:
-    return (
-        f"nvme,id={controller.id},bus=slot{slot},serial={controller.serial},subsys=subsys-{controller.id},"
-        f"max_ioqpairs={controller.queue_pairs},msix_qsize={controller.queue_pairs + 1},"
+def nvme_device(controller: Controller, slot: int) -> dict[str, object]:
+    """The controller as -device and as QMP's device_add take it. Its namespaces live in its subsystem."""
+    return {
+        "driver": "nvme",
+        "id": controller.id,
+        "bus": f"slot{slot}",
+        "serial": controller.serial,
+        "subsys": f"subsys-{controller.id}",
+        "max_ioqpairs": controller.queue_pairs,
+        "msix_qsize": controller.queue_pairs + 1,
         # A guest that owns rings rings their doorbells: no shadow doorbells, no MSI-X table on the doorbells' BAR.
-        "dbcs=off,msix-exclusive-bar=on"
-    )
+        "dbcs": False,
+        "msix-exclusive-bar": True,
+    }

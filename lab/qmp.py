@@ -7,13 +7,14 @@ import json
 import os
 import socket
 from pathlib import Path
+from typing import TextIO
 
 
 class QmpError(Exception):
     pass
 
 
-def execute(path: Path, command: str, arguments: dict, timeout: float = 30) -> object:
+def execute(path: Path, command: str, arguments: dict[str, object], timeout: float = 30) -> object:
     directory = os.open(path.parent, os.O_PATH)
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -28,7 +29,7 @@ def execute(path: Path, command: str, arguments: dict, timeout: float = 30) -> o
         os.close(directory)
 
 
-def exchange(stream, command: str, arguments: dict) -> object:
+def exchange(stream: TextIO, command: str, arguments: dict[str, object]) -> object:
     stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
     stream.flush()
     for line in stream:

@@ -62,7 +62,7 @@ class Recipe:
             files=self.files | {"etc/kernel/postinst.d/zz-lab": File(UPDATE_SYMLINKS, executable=True)},
         )
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "packages": self.packages + self.debs,

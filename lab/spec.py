@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -25,7 +25,11 @@ class HostSpec:
     name: str
     memory_mib: int = 5120
     cpus: int = 2
-    controllers: tuple[Controller, ...] = field(default=())
+    controllers: tuple[Controller, ...] = ()
+
+    def slot(self, controller_id: str) -> int:
+        """The number of the slot that a controller is in: 1, 2, ..."""
+        return [controller.id for controller in self.controllers].index(controller_id) + 1
 
 
 def host_spec(name: str) -> HostSpec:

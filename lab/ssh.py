@@ -69,6 +69,7 @@ class Remote:
                 capture_output=True,
                 text=True,
                 timeout=timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{self.name}: `{command}` did not end within {timeout:.0f} s") from error
@@ -88,13 +89,15 @@ class Remote:
 
     def _scp(self, source: str, target: str, timeout: float) -> None:
         command = ["scp", "-q", "-r", "-F", str(self.ssh_config), source, target]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
         if result.returncode != 0:
             raise LabError(f"{self.name}: copying {source} to {target} failed", details=result.stderr)
 
     def disconnect(self) -> None:
         """Forget the shared connection: the machine at its other end is about to go, or has gone."""
-        subprocess.run(self.ssh_command("-O", "exit"), capture_output=True)
+        subprocess.run(self.ssh_command("-O", "exit"), capture_output=True, check=False)
 
     def reachable(self, timeout: float = 30) -> bool:
         try:

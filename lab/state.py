@@ -46,12 +46,16 @@ class State:
     @classmethod
     def load(cls, name: str) -> State:
         state = cls(name)
-        if state.file.exists():
-            for host, machine in json.loads(state.file.read_text())["hosts"].items():
-                state.machines[host] = Machine(
-                    Process(machine["pid"], machine["started"]), machine["ssh_port"], machine["images"]
-                )
+        state.refresh()
         return state
+
+    def refresh(self) -> None:
+        """Read what other commands have written since."""
+        if self.file.exists():
+            self.machines = {
+                host: Machine(Process(machine["pid"], machine["started"]), machine["ssh_port"], machine["images"])
+                for host, machine in json.loads(self.file.read_text())["hosts"].items()
+            }
 
     def save(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
