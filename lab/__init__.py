@@ -1,12 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Emulated NVMe hosts, and VMs in them, on any Linux machine.
-
-    from lab import Lab
-
-    lab = Lab.open()
-    host = lab.host("host1")
-    host.run("nvme list")
-"""
+"""Emulated NVMe hosts, and VMs in them, on any Linux machine. README.md shows how tests use it."""
 
 from .errors import LabError
 from .host import Host

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machines of a lab: what they are made of, and how they are found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from lab import emulator, mirror, ports, qemu, qmp, ssh
+from lab.errors import LabError, tail
+from lab.images import ImageSet
+from lab.process import Process
+from lab.spec import host_spec
+
+
+def test_hosts_differ_in_serial_numbers() -> None:
+    assert [controller.serial for controller in host_spec("host2").controllers] == ["LIOV2A", "LIOV2B"]
+    assert host_spec("host2").slot("nvme1") == 2
+
+
+@pytest.mark.parametrize("name", ["host", "1", "h1", "host1a", ""])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="host1, host2"):
+        host_spec(name)
+
+
+def test_the_command_line() -> None:
+    command = qemu.command(host_spec("host1"), ImageSet(Path("/images/stock-1")), ssh_port=2222)
+    devices = [command[i + 1] for i, word in enumerate(command) if word == "-device"]
+    controllers = [json.loads(device) for device in devices if '"nvme"' in device]
+    namespaces = [json.loads(device) for device in devices if '"nvme-ns"' in device]
+    assert [c["max_ioqpairs"] for c in controllers] == [64, 8]
+    assert all(c["msix_qsize"] == c["max_ioqpairs"] + 1 and not c["dbcs"] for c in controllers)
+    assert [(n["bus"], n["nsid"]) for n in namespaces] == [("nvme0", i) for i in range(1, 9)] + [
+        ("nvme1", 1),
+        ("nvme1", 2),
+    ]
+    iommu = next(i for i, device in enumerate(devices) if device.startswith("intel-iommu"))
+    assert iommu == 0, "the IOMMU must come before what it translates for"
+    assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in command
+
+
+def test_a_process_is_known_by_its_start_time() -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    process = Process.of(child.pid)
+    assert process.alive()
+    assert not Process(child.pid, process.started + 1).alive()
+    process.stop()
+    assert not process.alive()
+    child.wait()
+    process.stop()  # nobody there: nothing happens
+    with pytest.raises(ProcessLookupError):
+        Process.of(child.pid)
+
+
+def test_a_process_that_will_not_go_is_killed() -> None:
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"], stdout=subprocess.PIPE)
+    assert child.stdout
+    child.stdout.readline()
+    Process.of(child.pid).stop(patience=0.2)
+    assert child.wait() == -9
+
+
+def test_ports() -> None:
+    with socket.create_server((ports.LOOPBACK, 0)) as server:
+        taken = server.getsockname()[1]
+        assert ports.pick(taken) != taken
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0-x\r\n"), daemon=True).start()
+        assert ports.greets(taken, b"SSH-")
+    assert not ports.greets(taken, b"SSH-", timeout=0.2)
+    assert ports.pick(taken) == taken
+
+
+def test_ssh_config_knows_hosts_and_their_vms(tmp_path: Path) -> None:
+    path = tmp_path / "ssh_config"
+    path.write_text(ssh.config(path, Path("/key"), {"host1": 2201, "host2": 2202}))
+
+    def option(host: str, name: str) -> str:
+        shown = subprocess.run(["ssh", "-F", path, "-G", host], check=True, capture_output=True, text=True).stdout
+        return next(line.partition(" ")[2] for line in shown.splitlines() if line.startswith(name + " "))
+
+    assert option("host2", "port") == "2202"
+    assert option("host2", "user") == "root"
+    assert option("vm1.host2", "proxycommand").endswith('-W "$(basename %n .host2)":22 host2')
+
+
+def test_ldd_output() -> None:
+    output = """\
+\tlinux-vdso.so.1 (0x00007ffc)
+\tlibz.so.1 => /usr/lib/x86_64-linux-gnu/libz.so.1 (0x00007f01)
+\t/lib64/ld-linux-x86-64.so.2 (0x00007f02)
+"""
+    assert emulator.libraries(output) == ["/usr/lib/x86_64-linux-gnu/libz.so.1", "/lib64/ld-linux-x86-64.so.2"]
+
+
+def test_the_mirror_is_the_archive_proper(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = "http://mirror.example/debian-security/\nhttp://mirror.example/debian/\n"
+    assert mirror.first_debian(listing) == "http://mirror.example/debian/"
+    assert mirror.first_debian("http://mirror.example/ubuntu/") is None
+    monkeypatch.setenv("LIGHTIOV_MIRROR", "http://other.example/debian")
+    assert mirror.debian_mirror() == "http://other.example/debian"
+
+
+def test_a_qmp_command(tmp_path: Path) -> None:
+    path = tmp_path / ("long" * 20) / ("name" * 20) / "qmp.sock"
+    path.parent.mkdir(parents=True)
+    requests: list[dict[str, object]] = []
+    listening = threading.Event()
+
+    def serve() -> None:
+        with socket.socket(socket.AF_UNIX) as server:
+            directory = os.open(path.parent, os.O_PATH)
+            server.bind(f"/proc/self/fd/{directory}/{path.name}")
+            os.close(directory)
+            server.listen()
+            listening.set()
+            connection, _ = server.accept()
+            with connection, connection.makefile("rw") as stream:
+                stream.write('{"QMP": {}}\n')
+                stream.flush()
+                for answer in ('{"return": {}}', '{"event": "STOP"}\n{"error": {"desc": "Device \'x\' not found"}}'):
+                    requests.append(json.loads(stream.readline()))
+                    stream.write(answer + "\n")
+                    stream.flush()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    assert listening.wait(5)
+    with pytest.raises(qmp.QmpError, match="device_del: Device 'x' not found"):
+        qmp.execute(path, "device_del", {"id": "x"})
+    thread.join()
+    assert requests[1] == {"execute": "device_del", "arguments": {"id": "x"}}
+
+
+def test_errors_show_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("".join(f"line {i}\n" for i in range(100)))
+    error = LabError("it broke", log, tail(log, lines=2))
+    assert str(error) == f"it broke\n  log: {log}\n  | line 98\n  | line 99"
+    assert tail(tmp_path / "nothing") == ""
