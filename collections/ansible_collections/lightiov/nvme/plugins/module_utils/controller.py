@@ -26,8 +26,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import (
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils.usage import in_use, members, open_mdevs
 
-# A controller may need CAP.TO, up to 127.5 s, to become ready for the stock driver; few need more than 10 s.
-STOCK_READY_SECONDS = 30
+# A controller may take CAP.TO, at most 127.5 s, to become ready for the stock driver.
+STOCK_READY_SECONDS = 130
 SHOWN = ("address", "serial", "model", "driver", "override")
 
 

@@ -29,6 +29,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.runner import Comman
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MODULE = re.compile(r"[A-Za-z0-9_]+")
 VALUE = re.compile(r"[^\s\"'#\\]*")
+# Below /lib/modules/KERNEL, whatever dkms.conf says: Debian, Fedora.
+INSTALL_DIRECTORIES = ("updates", "extra")
 SETTING = re.compile(r"^\s*(PACKAGE_NAME|PACKAGE_VERSION)=[\"']?([^\"'\s]*)", re.MULTILINE)
 
 
@@ -125,8 +127,9 @@ class Package:
         return [link for link in links if str(link.readlink()).startswith(f"{self.version}/")]
 
     def installed(self, kernel: str, module: str) -> bool:
-        files = self.host.path(f"/lib/modules/{kernel}").rglob(f"{module}.ko*")
-        return bool(self._active_links(kernel)) and any(files)
+        directories = [self.host.path(f"/lib/modules/{kernel}/{name}") for name in INSTALL_DIRECTORIES]
+        files = [file for directory in directories for file in directory.rglob(f"{module}.ko*")]
+        return bool(files and self._active_links(kernel))
 
     def describe(self, kernel: str, module: str) -> str:
         if self.installed(kernel, module):

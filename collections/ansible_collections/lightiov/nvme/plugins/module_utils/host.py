@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import Runner
+from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError, Runner
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Host:
 
     def settle(self) -> None:
         """Wait for udev: its rules start drivers' mdevs and make device nodes."""
-        if self.runner.find("udevadm"):
-            self.runner.run(["udevadm", "settle", "--timeout=60"])
+        # What matters of it is checked by whoever needs it, so events of others may take longer.
+        with contextlib.suppress(CommandError):
+            self.runner.run(["udevadm", "settle", "--timeout=120"])
 
 
 def read(path: Path) -> str | None:

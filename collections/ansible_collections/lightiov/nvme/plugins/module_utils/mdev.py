@@ -269,6 +269,10 @@ def _start(host: Host, mdev: Placed) -> None:
     try:
         host.runner.run(["mdevctl", "start", "--uuid", uuid, "--parent", mdev.controller.address])
     except CommandError as error:
+        # udev may be starting it: that happens when its controller has just registered.
+        host.settle()
+        if any(one.uuid == uuid and mdev.is_active_as(one) for one in active_mdevs(host)):
+            return
         raise LightiovError(
             f"mdev {uuid} was not accepted by controller {mdev.controller}: see the kernel log for the reason "
             f"({error.output or error})"

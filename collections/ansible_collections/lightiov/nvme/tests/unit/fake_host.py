@@ -262,6 +262,8 @@ class FakeHost:
         elif command == "undefine":
             self.path(definition).unlink()
         elif command == "start":
+            if self.path(f"/sys/bus/mdev/devices/{uuid}").exists():
+                raise Refused("Error: Device already exists")
             self._start_mdev(uuid, address, json.loads(self.read(definition)))
         elif command == "stop":
             if self.read(f"/sys/bus/mdev/devices/{uuid}/state") != "closed":

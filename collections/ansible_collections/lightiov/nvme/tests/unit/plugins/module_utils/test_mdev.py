@@ -39,7 +39,7 @@ def one(uuid: str = U1, **changes: Any) -> dict[str, Any]:
     }
 
 
-def make(host: Host, *wanted: dict[str, Any], force: bool = False, timeout: int = 1, predict: bool = False) -> Plan:
+def make(host: Host, *wanted: dict[str, Any], force: bool = False, timeout: int = 30, predict: bool = False) -> Plan:
     parsed = [mdev.Wanted.parse(options) for options in wanted]
     return mdev.plan(host, parsed, force=force, timeout=timeout, predict=predict)
 
@@ -213,6 +213,14 @@ def test_a_refusal_of_the_driver_is_told(host: Host, two: FakeHost) -> None:
     plan.steps[0].run()
     with pytest.raises(LightiovError, match=r"not accepted by controller S1.*attribute queue_pairs"):
         plan.steps[1].run()
+
+
+def test_one_that_udev_starts_meanwhile_is_as_good(host: Host, two: FakeHost) -> None:
+    plan = make(host, one())
+    plan.steps[0].run()
+    two.add_mdev(A, U1, tenant="blue", queue_pairs="2", namespaces="1")
+    plan.steps[1].run()
+    assert make(host, one()).steps == []
 
 
 def test_a_spoilt_definition_is_named(host: Host, two: FakeHost) -> None:
