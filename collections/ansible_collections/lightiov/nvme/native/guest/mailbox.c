@@ -68,8 +68,8 @@ static int liov_result_to_errno(u32 result)
  *
  * The command has completed when the write that starts it returns.
  *
- * Return: 0 or a negative error, -ENODEV when the controller or the device is
- * gone for good.
+ * Return: 0 or a negative error; -ENODEV: the controller or the device is gone
+ * for good; -EAGAIN: the host took all queues away meanwhile, so start over.
  */
 int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,
 		 u64 arg1, u64 arg2, u64 arg3)

@@ -98,7 +98,7 @@ static int liov_add_chunk(struct liov_dev *ldev, u64 start, u64 end)
 
 	if (err == -EBUSY)	/* added before */
 		return 0;
-	if (err)
+	if (err && err != -EAGAIN)
 		dev_err(&ldev->pdev->dev,
 			"the host cannot map this VM's memory at %#llx-%#llx (%pe): look for the cause in the host's kernel log, such as the limit of locked memory\n",
 			start, end - 1, ERR_PTR(err));
@@ -160,6 +160,8 @@ static int liov_open_window(struct liov_dev *ldev, u64 bytes)
 	int err;
 
 	err = liov_command(ldev, LIOV_CMD_OPEN_WINDOW, bytes, 0, 0, 0);
+	if (err == -EAGAIN)
+		return err;
 	if (err) {
 		dev_err(dev, "the host has no window of %#llx bytes for this VM's memory (%pe): give the controller fewer VMs or the VM less memory\n",
 			bytes, ERR_PTR(err));

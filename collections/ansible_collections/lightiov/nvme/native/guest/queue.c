@@ -207,6 +207,8 @@ int liov_queues_create(struct liov_dev *ldev)
 				   q->sq_dma - ldev->window_base,
 				   q->cq_dma - ldev->window_base,
 				   ldev->entries);
+		if (err == -EAGAIN)
+			return err;
 		if (err) {
 			dev_err(&ldev->pdev->dev,
 				"the host cannot create queue pair %u, hardware queue %u (%pe): look for the cause in the host's kernel log\n",
