@@ -74,8 +74,16 @@ sanity: $(READY) ## ansible-test sanity on the collection as it ships
 native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
 	$(BIN)/pytest -q tests/native
 
+.PHONY: molecule
+molecule: $(READY) ## deploy onto the lab with Molecule: converge, again without a change, verify
+	$(BIN)/molecule test --scenario-name default --destroy never
+
+.PHONY: fleet
+fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
+	$(BIN)/pytest -q --durations=5 tests/fleet
+
 .PHONY: test
-test: unit lint sanity native ## everything; what continuous integration runs
+test: unit lint sanity native molecule fleet down ## everything; what continuous integration runs
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -39,7 +39,8 @@ def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
     done = job["read"]["total_ios"]
     assert done > 100
     assert set(grown) == {"interrupts"}, f"in {done} reads"
-    assert grown["interrupts"] <= done
+    # fio, and udev when fio closes the disk, read a few blocks of their own.
+    assert grown["interrupts"] <= done + 16
 
 
 def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:
