@@ -2,14 +2,17 @@
 # `make deploy` and `make test` are all a newcomer needs; each sets up what it misses.
 
 COLLECTION := collections/ansible_collections/lightiov/nvme
-VENV       := .venv
+CACHE      := $(or $(LIGHTIOV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lightiov)
+# Outside of this folder: ansible-lint does not find the collection here if the collections of its own
+# installation lie below the same project.
+VENV       := $(CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-16)
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
-# What the machine itself must have; everything else is in .venv or in the lab's images.
+# What the machine itself must have; everything else is in $(CACHE) or in the lab's images.
 PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring gcc libc6-dev make
 PLAYBOOK   := $(BIN)/ansible-playbook $(ANSIBLE_ARGS)
 # The lab answers questions about its kernel; colours would only garble logs.
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
@@ -19,7 +22,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(READY) ## install what deploying and testing need (Debian packages, .venv)
+setup: $(READY) ## install what deploying and testing need (Debian packages, a Python environment)
 
 $(READY): requirements.txt
 	@missing=$$(for p in $(PACKAGES); do \
@@ -29,6 +32,7 @@ $(READY): requirements.txt
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -yqq --no-install-recommends $$missing; \
 	fi
 	@echo "Setting up $(VENV)"
+	@mkdir -p $(CACHE)
 	@python3 -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
@@ -87,4 +91,4 @@ test: unit lint sanity native molecule fleet down ## everything; what continuous
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder
-	rm -rf $(VENV) .lab build
+	rm -rf .lab build
