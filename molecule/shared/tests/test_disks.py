@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from conftest import Disk
 from testinfra.host import Host
@@ -37,13 +35,11 @@ def test_driver_is_in_the_initramfs(disk: Disk, vm: Host) -> None:
 @pytest.mark.parametrize("size", ["4k", "256k"])
 def test_data_written_is_data_read(disk: Disk, vm: Host, size: str) -> None:
     before = interrupts(vm)
-    result = vm.check_output(
+    vm.check_output(
         f"fio --name=t --filename={disk.path} --direct=1 --ioengine=libaio --iodepth=8 --rw=randwrite --bs={size} "
         f"--size=4m --offset=64m --offset_increment=4m --numjobs={disk.queue_pairs} --cpus_allowed=0-1 "
-        f"--cpus_allowed_policy=split --verify=crc32c --verify_fatal=1 --output-format=json"
+        "--cpus_allowed_policy=split --verify=crc32c --verify_fatal=1"
     )
-    jobs = json.loads(result)["jobs"]
-    assert [job["error"] for job in jobs] == [0] * disk.queue_pairs
     assert all(now > then for then, now in zip(before, interrupts(vm), strict=True)), "a queue pair is idle"
 
 
