@@ -30,12 +30,34 @@ def source() -> Iterator[Path]:
 def test_modules_build_clean(version: str, source: Path) -> None:
     inside = f"/{source.relative_to(TREE)}"
     build = f"/lib/modules/{version}/build"
-    command = ["chroot", TREE, "make", "-s", "-C", build, f"M={inside}", "W=1", "C=2", "modules"]
+    # objtool looks into /proc; the mount ends with the command that made it.
+    inner = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        inner,
+        TREE,
+        "make",
+        "-s",
+        "-C",
+        build,
+        f"M={inside}",
+        "W=1",
+        f"C={sparse(version)}",
+        "modules",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = [line for line in (done.stdout + done.stderr).splitlines() if not is_noise(line)]
     assert done.returncode == 0, done.stdout + done.stderr
     assert not said, "\n".join(said)
     assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
+
+
+def sparse(version: str) -> int:
+    """2 checks every file, 0 none: Debian's headers of 7.x lack scripts/checker-valid.sh, which finds sparse."""
+    return 2 if int(version.split(".", maxsplit=1)[0]) < 7 else 0
 
 
 def is_noise(line: str) -> bool:
@@ -47,16 +69,18 @@ def is_noise(line: str) -> bool:
             "the compiler differs from the one used to build the kernel",
             "The kernel was built by:",
             "You are using:",
-            # Headers of 7.3 come without the script that finds sparse; the older kernels' builds run it.
-            "scripts/checker-valid.sh: No such file or directory",
-            "sparse is not available or not up to date",
         )
     )
 
 
-def test_checkpatch() -> None:
+@pytest.mark.parametrize("compat", [False, True])
+def test_checkpatch(compat: bool) -> None:
     script = TREE / "opt/scripts/checkpatch.pl"
-    command = ["perl", script, "--no-tree", "--strict", "--terse", "--no-summary", "-f", *SOURCES]
+    files = [path for path in SOURCES if (path.name == "compat.h") == compat]
+    assert files
+    # Version checks are what a compatibility header is for, and keep the kernel out of all other files.
+    ignored = ["--ignore", "LINUX_VERSION_CODE,CONSTANT_COMPARISON"] if compat else []
+    command = ["perl", script, "--no-tree", "--strict", "--terse", "--no-summary", *ignored, "-f", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not done.stdout, done.stdout
     assert done.returncode == 0, done.stderr
