@@ -120,6 +120,11 @@ class Controller:
 
     @classmethod
     def find(cls, host: Host, serial: str) -> Controller:
+        # Without a driver, as an interrupted test leaves it, a controller does not say its serial number.
+        host.run(
+            f"cd {PCI}/devices; for d in *; do"
+            f" ! grep -q 0x010802 $d/class || [ -e $d/driver ] || echo $d > {PCI}/drivers_probe; done"
+        )
         places = f"{PCI}/devices/*/nvme/nvme*/serial {PCI}/devices/*/lightiov/serial"
         (path,) = host.run(f"grep -ls '^{serial} *$' {places}", check=False).stdout.split()
         return cls(host, serial, PurePosixPath(path).relative_to(PCI / "devices").parts[0])
