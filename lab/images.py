@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -178,8 +179,9 @@ class Trees:
         ]  # fmt: skip
         with log.open("w") as output:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                process_group=0,
+            )  # fmt: skip
             self.running.append(process)
             assert process.stdout
             for line in process.stdout:
@@ -194,8 +196,10 @@ class Trees:
             )
 
     def stop(self) -> None:
+        """End what runs, with all its children: mmdebstrap alone would wait until they have finished."""
         for process in self.running:
-            process.terminate()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
 
 
 def install_hooks(debs: tuple[str, ...]) -> list[str]:

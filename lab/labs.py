@@ -72,7 +72,7 @@ class Lab:
 
     def wait(self, hosts: list[Host], started: list[Host]) -> None:
         """Wait for all at once; a host that we started and that does not come up is switched off again."""
-        for host in hosts:
+        for host in started:
             host.disconnect()
         pending = list(hosts)
         patience = max(host.boot_seconds for host in hosts)

@@ -23,7 +23,7 @@ def pick(preferred: int | None = None) -> int:
     raise OSError("no free loopback port")
 
 
-def greets(port: int, greeting: bytes, timeout: float = 2) -> bool:
+def greets(port: int, greeting: bytes, timeout: float = 5) -> bool:
     """Does the service behind the port begin with this greeting? (QEMU accepts even while nobody listens inside.)"""
     try:
         with socket.create_connection((LOOPBACK, port), timeout) as connection:
