@@ -109,7 +109,11 @@ class Host(Remote):
             )
         if fatal := kernel_log.FATAL.search(self.console()):
             raise LabError(f"{self.name} did not boot: {fatal[0]}", self.console_file, tail(self.console_file))
-        return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable()
+        return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable() and self.settled()
+
+    def settled(self) -> bool:
+        """Has udev seen all devices? Drivers, KVM among them, are loaded well after SSH answers."""
+        return self.run("udevadm settle --timeout=5", check=False).returncode == 0
 
     def wait(self, timeout: float | None = None) -> None:
         timeout = timeout or self.boot_seconds
