@@ -78,13 +78,22 @@ sanity: $(READY) ## ansible-test sanity on the collection as it ships
 native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
 	$(BIN)/pytest -q tests/native
 
+# Molecule remembers that it has created the hosts, also after `make down`: so the lab is seen to here.
 .PHONY: molecule
-molecule: $(READY) ## deploy onto the lab with Molecule: converge, again without a change, verify
+molecule: lab ## deploy onto the lab with Molecule: converge, again without a change, verify
 	$(BIN)/molecule test --scenario-name default --destroy never
 
 .PHONY: fleet
 fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
-	$(BIN)/pytest -q --durations=5 tests/fleet
+	$(BIN)/pytest -q --durations=5 -m "not slow" tests/fleet
+
+.PHONY: fleet-slow
+fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed inventories, Galaxy install
+	$(BIN)/pytest -q --durations=5 -m slow tests/fleet
+
+.PHONY: host-module
+host-module: $(READY) ## the host module's rules, on a lab of their own with `liov` in the place of VMs
+	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: test
 test: unit lint sanity native molecule fleet down ## everything; what continuous integration runs

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
 from fleet import PROJECT, Ansible, changed
 
 MORE = """
@@ -27,6 +28,7 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_check_predicts_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
     inventory = PROJECT / ".lab" / tmp_path.name
     shutil.copytree(PROJECT / "inventories/lab", inventory)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from fleet import VM, wait_until
 
 # A VM takes most of a minute to boot under emulation: set LIGHTIOV_KILLS=20 for the full count.
@@ -43,6 +44,7 @@ def verified_load(vm: VM, stop_file: str = "/run/stop") -> Iterator[None]:
         raise failures[0]
 
 
+@pytest.mark.slow
 def test_killed_under_load(vm1: VM, vm2: VM) -> None:
     vm2.remote.run(f"head -c {DATA_MIB * MIB} /dev/urandom > /root/data; "
                    f"dd if=/root/data of={vm2.disk} bs=1M oflag=direct conv=fsync status=none; sync")  # fmt: skip

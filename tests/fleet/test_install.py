@@ -6,11 +6,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
 from fleet import PROJECT, Ansible, changed
 
 COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
 
 
+@pytest.mark.slow
 def test_installed_collection_finds_nothing_to_do(ansible: Ansible, tmp_path: Path) -> None:
     galaxy = ["ansible-galaxy", "collection"]
     subprocess.run([*galaxy, "build", "--output-path", tmp_path, COLLECTION], check=True, capture_output=True)
