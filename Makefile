@@ -96,7 +96,10 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: test
-test: unit lint sanity native molecule fleet down ## everything; what continuous integration runs
+test: unit lint sanity native ## all tests that need no lab; what continuous integration runs
+
+.PHONY: test-lab
+test-lab: molecule fleet down host-module ## the whole system in the lab
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder
