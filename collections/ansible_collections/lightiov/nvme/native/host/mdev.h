@@ -75,9 +75,13 @@ struct liov_stats {
 
 /**
  * struct liov_mdev - one mediated device
- * @lock: outermost.  Registers, memory, window, queue pairs.  VFIO calls
- *	dma_unmap with its device list locked but its IOMMU lock dropped, so
- *	taking @lock there and pinning pages under it are both in order.
+ * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
+ *	VFIO's IOMMU lock under it.
+ * @ranges_lock: innermost.  @ranges change under it and @lock, and may be read
+ *	under either.  VFIO holds its device list's lock, which nests inside
+ *	its IOMMU lock, when it calls dma_unmap; so @lock is not for that call
+ *	unless the memory is in use, which is the exception: a range is in the
+ *	tree before its first page is pinned, until its last one is unpinned.
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
@@ -113,6 +117,7 @@ struct liov_mdev {
 
 	unsigned long window;
 	u64 window_size;
+	spinlock_t ranges_lock;		/* see above */
 	struct rb_root_cached ranges;
 	struct page **pages;
 

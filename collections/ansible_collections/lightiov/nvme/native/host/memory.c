@@ -121,9 +121,30 @@ out_undo:
 	return ret;
 }
 
+/* Also without mdev->lock: then a range may be just coming or going. */
 bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size)
 {
-	return interval_tree_iter_first(&mdev->ranges, gpa, gpa + size - 1);
+	bool found;
+
+	spin_lock(&mdev->ranges_lock);
+	found = interval_tree_iter_first(&mdev->ranges, gpa, gpa + size - 1);
+	spin_unlock(&mdev->ranges_lock);
+	return found;
+}
+
+static void liov_memory_insert(struct liov_mdev *mdev, struct liov_range *range)
+{
+	spin_lock(&mdev->ranges_lock);
+	interval_tree_insert(&range->node, &mdev->ranges);
+	spin_unlock(&mdev->ranges_lock);
+}
+
+static void liov_memory_forget(struct liov_mdev *mdev, struct liov_range *range)
+{
+	spin_lock(&mdev->ranges_lock);
+	interval_tree_remove(&range->node, &mdev->ranges);
+	spin_unlock(&mdev->ranges_lock);
+	kfree(range);
 }
 
 /* @gpa and @size are page aligned and do not wrap. */
@@ -144,16 +165,14 @@ int liov_memory_add(struct liov_mdev *mdev, u64 gpa, u64 size)
 	range = kzalloc(sizeof(*range), GFP_KERNEL_ACCOUNT);
 	if (!range)
 		return -ENOMEM;
-	ret = liov_memory_pin(mdev, gpa, size);
-	if (ret) {
-		kfree(range);
-		return ret;
-	}
-
 	range->node.start = gpa;
 	range->node.last = gpa + size - 1;
-	interval_tree_insert(&range->node, &mdev->ranges);
-	return 0;
+	liov_memory_insert(mdev, range);
+
+	ret = liov_memory_pin(mdev, gpa, size);
+	if (ret)
+		liov_memory_forget(mdev, range);
+	return ret;
 }
 
 static void liov_memory_drop_range(struct liov_mdev *mdev,
@@ -162,10 +181,9 @@ static void liov_memory_drop_range(struct liov_mdev *mdev,
 	u64 gpa = range->node.start;
 	u64 size = range->node.last - gpa + 1;
 
-	interval_tree_remove(&range->node, &mdev->ranges);
-	kfree(range);
 	liov_memory_unmap(mdev, gpa, size);
 	liov_memory_unpin(mdev, gpa, size);
+	liov_memory_forget(mdev, range);
 }
 
 /* Drops each range that has a byte between @first and @last. */

@@ -35,9 +35,10 @@ static void liov_namespace_parse(struct liov_namespace *ns,
 	const struct nvme_lbaf *format =
 		&id->lbaf[id->flbas & NVME_NS_FLBAS_LBA_MASK];
 
-	ns->lba_shift = format->ds;
-	ns->lba_count = le64_to_cpu(id->nsze);
 	ns->usable = !format->ms && format->ds >= 9 && format->ds <= PAGE_SHIFT;
+	/* Whatever the device says, BIT() of it must be defined. */
+	ns->lba_shift = min_t(u8, format->ds, BITS_PER_LONG - 1);
+	ns->lba_count = le64_to_cpu(id->nsze);
 	ns->read_only = id->nsattr & NVME_NS_ATTR_RO;
 	memcpy(ns->nguid, id->nguid, sizeof(ns->nguid));
 	memcpy(ns->eui64, id->eui64, sizeof(ns->eui64));

@@ -17,6 +17,7 @@ static int liov_vfio_init(struct vfio_device *vdev)
 
 	mutex_init(&mdev->lock);
 	mutex_init(&mdev->doorbell_lock);
+	spin_lock_init(&mdev->ranges_lock);
 	INIT_LIST_HEAD(&mdev->node);
 	mdev->ranges = RB_ROOT_CACHED;
 	mdev->revoked = LIOV_REVOKED_CLOSED;
@@ -75,8 +76,12 @@ static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
 
+	if (!length || !liov_memory_overlaps(mdev, iova, length))
+		return;
+
+	/* It may have been on its way out, or have failed to come in. */
 	mutex_lock(&mdev->lock);
-	if (length && liov_memory_overlaps(mdev, iova, length)) {
+	if (liov_memory_overlaps(mdev, iova, length)) {
 		liov_mdev_lose_queues(mdev);
 		liov_memory_drop(mdev, iova, iova + length - 1);
 	}
