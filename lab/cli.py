@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import images
+from . import images, patched_qemu
 from .errors import LabError
 from .labs import DEFAULT_HOSTS, Lab
 from .progress import Progress
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
     subcommands: tuple[tuple[str, Action, str], ...]
     subcommands = (
-        ("build", build, "build the images, if the cache lacks them"),
+        ("build", build, "build the emulator and the images, if the cache lacks them"),
         ("up", up, "boot hosts and wait until they answer SSH"),
     )
     for name, action, text in subcommands:
@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def build(lab: Lab, options: argparse.Namespace) -> None:
+    print(patched_qemu.ensure(lab.progress).root)
     print(images.ensure(options.flavour, lab.progress).root)
 
 

@@ -13,15 +13,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from .errors import LabError, tail
+from .builder import Builder, building
+from .errors import LabError
 from .locks import exclusive
-from .mirror import debian_mirror
 from .paths import PACKAGE, cache_dir
 from .progress import Progress
 from .recipe import SUITE
@@ -35,7 +32,7 @@ PACKAGES = (
 BASE = ("x86_64_defconfig", "kvm_guest.config")
 # Raise when the steps below change what comes out of unchanged inputs.
 FORMAT = 1
-REPORT_EVERY = 250  # compiled files
+MAKE = ("make", "-C", "/usr/src/linux")
 
 
 @dataclass(frozen=True)
@@ -63,88 +60,39 @@ def ensure(progress: Progress) -> None:
     target = packages().root
     with exclusive(target.parent / "lock", lambda: progress.say("kernel", "somebody else is building; waiting")):
         if not target.exists():
-            build(target, progress)
+            with building("kernel", target, progress) as (builder, whole):
+                build(builder, whole)
 
 
-def build(target: Path, progress: Progress) -> None:
-    log = target.parent / "build.log"
-    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
-    tree = scratch / "tree"
-    try:
-        with log.open("w") as output:
-            progress.say("kernel", "fetching its source and what builds it")
-            run(
-                [
-                    "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-                    f"--include={','.join(PACKAGES)}", SUITE, str(tree), f"deb {debian_mirror()} {SUITE} main",
-                ],
-                output, log,
-            )  # fmt: skip
-            configure(tree, output, log)
-            compile_packages(tree, output, log, progress)
-        whole = scratch / "packages"
-        whole.mkdir()
-        kept = KernelPackages(whole)
-        for kind, deb in (("image", kept.image), ("headers", kept.headers)):
-            (built,) = tree.glob(f"usr/src/linux-{kind}-*.deb")
-            shutil.copy(built, deb)
-        whole.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    progress.say("kernel", f"ready in {target}")
-
-
-def configure(tree: Path, output: IO[str], log: Path) -> None:
-    run(["chroot", str(tree), "sh", "-c", "mkdir /usr/src/linux && "
-         "tar -xJf /usr/src/linux-source-*.tar.xz -C /usr/src/linux --strip-components=1"], output, log)  # fmt: skip
-    source = tree / "usr/src/linux"
-    # The kernel's makefiles merge fragments that lie in this directory.
-    shutil.copy(FRAGMENT, source / "arch/x86/configs")
-    run(make(tree, *BASE, FRAGMENT.name), output, log)
-    if lost := unmet(FRAGMENT.read_text(), (source / ".config").read_text()):
-        raise LabError(
-            f"the kernel's configuration contradicts {FRAGMENT.name} in {', '.join(lost)}: "
-            "add what each option depends on, or drop the line",
-            log,
-        )
-
-
-def compile_packages(tree: Path, output: IO[str], log: Path, progress: Progress) -> None:
+def build(builder: Builder, whole: Path) -> None:
+    builder.bootstrap(PACKAGES)
+    configure(builder)
     jobs = len(os.sched_getaffinity(0))
     settings = {
         "KDEB_COMPRESS": "none",  # installed once, on this machine
         "KBUILD_BUILD_USER": "lightiov",
         "KBUILD_BUILD_HOST": "lab",
     }
-    command = make(tree, f"-j{jobs}", "bindeb-pkg")
-    process = subprocess.Popen(
-        command, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert process.stdout
-    compiled = 0
-    try:
-        for line in process.stdout:
-            output.write(line)
-            compiled += line.startswith("  CC ")
-            if line.startswith("  CC ") and compiled % REPORT_EVERY == 0:
-                progress.say("kernel", f"{compiled} files compiled")
-    except BaseException:
-        process.terminate()
-        raise
-    if process.wait() != 0:
-        raise LabError("the debug kernel could not be built; the last lines say why", log, tail(log))
+    builder.compile([*MAKE, f"-j{jobs}", "bindeb-pkg"], compiled="  CC ", settings=settings)
+    kept = KernelPackages(whole)
+    for kind, deb in (("image", kept.image), ("headers", kept.headers)):
+        (built,) = builder.tree.glob(f"usr/src/linux-{kind}-*.deb")
+        shutil.copy(built, deb)
 
 
-def make(tree: Path, *arguments: str) -> list[str]:
-    return ["chroot", str(tree), "make", "-C", "/usr/src/linux", *arguments]
-
-
-def run(command: list[str], output: IO[str], log: Path) -> None:
-    output.flush()
-    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise LabError("the debug kernel could not be built; the last lines say why", log, tail(log))
+def configure(builder: Builder) -> None:
+    unpack = "mkdir /usr/src/linux && tar -xJf /usr/src/linux-source-*.tar.xz -C /usr/src/linux --strip-components=1"
+    builder.inside("sh", "-c", unpack)
+    source = builder.tree / "usr/src/linux"
+    # The kernel's makefiles merge fragments that lie in this directory.
+    shutil.copy(FRAGMENT, source / "arch/x86/configs")
+    builder.inside(*MAKE, *BASE, FRAGMENT.name)
+    if lost := unmet(FRAGMENT.read_text(), (source / ".config").read_text()):
+        raise LabError(
+            f"the kernel's configuration contradicts {FRAGMENT.name} in {', '.join(lost)}: "
+            "add what each option depends on, or drop the line",
+            builder.log,
+        )
 
 
 def options(config: str) -> dict[str, str]:

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""QEMU as the host image has it, made to run on this machine.
-
-Machines differ in the QEMU they have, if any. The image's own is new enough to do without Doorbell Buffer Config
-and to keep the MSI-X table off the doorbells' BAR, so a copy of it, with its libraries and its dynamic loader, is
-kept beside the image.
-"""
+"""The lab's QEMU, made to run on this machine: a copy with its libraries, its dynamic loader and its firmware."""
 
 from __future__ import annotations
 
@@ -37,20 +32,19 @@ class Emulator:
         subprocess.run([*self.command("qemu-img"), *options], check=True, capture_output=True, text=True)
 
 
-def extract(tree: Path, target: Path) -> Emulator:
-    """Copy the programs out of an image's tree."""
+def extract(tree: Path, programs: str, target: Path) -> None:
+    """Copy the programs, which are in that directory of a Debian tree, and what they need out of the tree."""
     (target / "bin").mkdir(parents=True)
     (target / "lib").mkdir()
     for program in PROGRAMS:
-        shutil.copy(tree / "usr/bin" / program, target / "bin")
+        shutil.copy(tree / programs / program, target / "bin")
         listing = subprocess.run(
-            ["chroot", str(tree), "ldd", f"/usr/bin/{program}"], check=True, capture_output=True, text=True
+            ["chroot", str(tree), "ldd", f"/{programs}/{program}"], check=True, capture_output=True, text=True
         ).stdout
         for library in libraries(listing):
             shutil.copy(tree / library.lstrip("/"), target / "lib")
     for data in DATA:
         shutil.copytree(tree / "usr/share" / data, target / "share" / data, symlinks=True)
-    return Emulator(target)
 
 
 def libraries(ldd_output: str) -> list[str]:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from . import kernel_log, ports, qemu, qmp
+from .emulator import Emulator
 from .errors import LabError, tail
 from .images import ImageSet, flavour
 from .process import Process
@@ -72,15 +73,15 @@ class Host(Remote):
 
     # Starting and stopping
 
-    def start(self, images: ImageSet, accel: str) -> None:
+    def start(self, emulator: Emulator, images: ImageSet, accel: str) -> None:
         """Start the machine; `ready` tells when it has booted."""
-        self.make_disks(images)
+        self.make_disks(emulator, images)
         port = ports.pick(self.machine.ssh_port if self.started_before else None)
         log = self.directory / "qemu.log"
         self.console_file.unlink(missing_ok=True)
         with log.open("w") as output:
             child = subprocess.Popen(
-                qemu.command(self.spec, images, port, accel),
+                qemu.command(self.spec, emulator, images, port, accel),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -89,11 +90,11 @@ class Host(Remote):
             )
         self.state.machines[self.name] = Machine(Process.of(child.pid), port, images.id)
 
-    def make_disks(self, images: ImageSet) -> None:
+    def make_disks(self, emulator: Emulator, images: ImageSet) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self.images():
             self.root_disk.unlink(missing_ok=True)
-            images.emulator.create_overlay(self.root_disk, images.host_disk)
+            emulator.create_overlay(self.root_disk, images.host_disk)
         for controller in self.spec.controllers:
             for nsid in range(1, controller.namespaces + 1):
                 with (self.directory / qemu.namespace_file(controller, nsid)).open("ab") as disk:

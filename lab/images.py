@@ -2,7 +2,7 @@
 """Builds the images of a lab, or finds them in the cache.
 
 An image set is a directory named by the hash of its recipes: the host's and the guest's disk, the host's kernel and
-initramfs, and the emulator. It is built in a scratch directory and renamed into place when whole, so the cache never
+initramfs. It is built in a scratch directory and renamed into place when whole, so the cache never
 holds half an image.
 """
 
@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import debug_kernel, disk, emulator
+from . import debug_kernel, disk
 from .errors import LabError, tail
 from .keys import public_key
 from .locks import exclusive
@@ -67,10 +67,6 @@ class ImageSet:
     @property
     def initrd(self) -> Path:
         return self.root / "initrd.img"
-
-    @property
-    def emulator(self) -> emulator.Emulator:
-        return emulator.Emulator(self.root / "emulator")
 
 
 def images_dir() -> Path:
@@ -242,7 +238,6 @@ def kernel_version(tree: Path) -> str:
 def finish_host(tree: Path, whole: Path) -> None:
     for name in ("vmlinuz", "initrd.img"):
         shutil.copy(tree / name, whole)
-    emulator.extract(tree, whole / "emulator")
     disk.make_ext4(tree, whole / "host.raw", HOST_DISK, "host-root")
 
 

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from . import images
+from . import images, patched_qemu
 from .errors import LabError, tail
 from .host import Host
 from .images import ImageSet
@@ -53,7 +53,7 @@ class Lab:
         with self.locked():
             started = [host for host in hosts if not host.running]
             for host in started:
-                host.start(self.images_for(host, flavour), accel)
+                host.start(patched_qemu.ensure(self.progress), self.images_for(host, flavour), accel)
                 self.state.save()
                 self.progress.say(host.name, "booting")
         self.wait(hosts, started)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+from .emulator import Emulator
 from .images import ImageSet
 from .spec import Controller, HostSpec
 
@@ -22,8 +23,8 @@ def namespace_file(controller: Controller, nsid: int) -> str:
     return f"{controller.serial}-{nsid}.raw"
 
 
-def command(spec: HostSpec, images: ImageSet, ssh_port: int, accel: str = "tcg") -> list[str]:
-    arguments = images.emulator.command("qemu-system-x86_64")
+def command(spec: HostSpec, emulator: Emulator, images: ImageSet, ssh_port: int, accel: str = "tcg") -> list[str]:
+    arguments = emulator.command("qemu-system-x86_64")
     arguments += machine(spec, accel)
     arguments += kernel(spec, images)
     arguments += disks(images)

@@ -10,9 +10,7 @@ from fleet import VM
 
 MIB = 1 << 20
 # Every block size with shallow and deep queues, with one job and with several: fio runs them one after the other.
-VERIFIED = [
-    (block, depth, jobs) for block in ("4k", "64k", "1m") for depth, jobs in ((1, 1), (64, 1), (16, 4))
-]
+VERIFIED = [(block, depth, jobs) for block in ("4k", "64k", "1m") for depth, jobs in ((1, 1), (64, 1), (16, 4))]
 
 
 def verify_all(vm: VM) -> None:

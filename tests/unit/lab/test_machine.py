@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import emulator, mirror, ports, qemu, qmp, ssh
+from lab.emulator import Emulator
 from lab.errors import LabError, tail
 from lab.images import ImageSet
 from lab.process import Process
@@ -31,7 +32,9 @@ def test_other_names_are_refused(name: str) -> None:
 
 
 def test_the_command_line() -> None:
-    command = qemu.command(host_spec("host1"), ImageSet(Path("/images/stock-1")), ssh_port=2222)
+    command = qemu.command(
+        host_spec("host1"), Emulator(Path("/emulator")), ImageSet(Path("/images/stock-1")), ssh_port=2222
+    )
     devices = [command[i + 1] for i, word in enumerate(command) if word == "-device"]
     controllers = [json.loads(device) for device in devices if '"nvme"' in device]
     namespaces = [json.loads(device) for device in devices if '"nvme-ns"' in device]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Debian of our own in which something is compiled, so that what comes out does not depend on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from .errors import LabError, tail
+from .mirror import debian_mirror
+from .progress import Progress
+from .recipe import SUITE
+
+REPORT_EVERY = 250  # compiled files
+
+
+@dataclass
+class Builder:
+    """`what` is built in `tree`, step by step; the output of all steps goes into one log."""
+
+    what: str
+    tree: Path
+    log: Path
+    output: IO[str]
+    progress: Progress
+
+    def bootstrap(self, packages: tuple[str, ...], source: str | None = None) -> None:
+        """Install packages; unpack the source of one more as /usr/src/NAME, with Debian's patches."""
+        self.progress.say(self.what, "fetching its source and what builds it")
+        mirror = debian_mirror()
+        fetch = [
+            f"--customize-hook=chroot \"$1\" sh -c 'cd /usr/src && apt-get source {source}'",
+            f"--customize-hook=mv \"$1\"/usr/src/{source}-*/ \"$1/usr/src/{source}\"",
+        ]  # fmt: skip
+        self.run(
+            [
+                "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+                f"--include={','.join(packages)}", *(fetch if source else []),
+                SUITE, str(self.tree), f"deb {mirror} {SUITE} main", f"deb-src {mirror} {SUITE} main",
+            ],
+        )  # fmt: skip
+
+    def run(self, command: list[str]) -> None:
+        """A step on this machine."""
+        self.output.flush()
+        done = subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT
+        )
+        self.check(done.returncode)
+
+    def inside(self, *command: str) -> None:
+        """A step in the tree."""
+        self.run(["chroot", str(self.tree), *command])
+
+    def compile(self, command: list[str], compiled: str, settings: dict[str, str] | None = None) -> None:
+        """The long step, in the tree. Lines that begin with `compiled` are counted, to show that it goes on."""
+        process = subprocess.Popen(
+            ["chroot", str(self.tree), *command], env=os.environ | (settings or {}), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert process.stdout
+        count = 0
+        try:
+            for line in process.stdout:
+                self.output.write(line)
+                count += line.startswith(compiled)
+                if line.startswith(compiled) and count % REPORT_EVERY == 0:
+                    self.progress.say(self.what, f"{count} files compiled")
+        except BaseException:
+            process.terminate()
+            raise
+        self.check(process.wait())
+
+    def check(self, status: int) -> None:
+        if status != 0:
+            self.output.flush()
+            raise LabError(f"{self.what} could not be built; the last lines say why", self.log, tail(self.log))
+
+
+@contextmanager
+def building(what: str, target: Path, progress: Progress) -> Iterator[tuple[Builder, Path]]:
+    """A builder, and a directory that becomes `target` when it is whole."""
+    log = target.parent / "build.log"
+    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
+    whole = scratch / "whole"
+    whole.mkdir()
+    try:
+        with log.open("w") as output:
+            yield Builder(what, scratch / "tree", log, output, progress), whole
+        whole.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress.say(what, f"ready in {target}")

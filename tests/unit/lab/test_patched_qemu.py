@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pure parts of the emulator's build: what names it in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import patched_qemu, qemu
+from lab.emulator import Emulator
+from lab.images import ImageSet
+from lab.spec import host_spec
+
+# QEMU's name of a device, and the switch that builds it.
+DEVICES = {
+    "intel-iommu": "VTD",
+    "nvme": "NVME_PCI",
+    "nvme-ns": "NVME_PCI",
+    "nvme-subsys": "NVME_PCI",
+    "pcie-root-port": "PCIE_PORT",
+    "virtio-blk-pci": "VIRTIO_BLK",
+    "virtio-net-pci": "VIRTIO_NET",
+}
+
+
+@pytest.mark.parametrize("input", ["PATCH", "DEVICES"])
+def test_another_input_is_another_emulator(input: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = patched_qemu.root()
+    assert patched_qemu.root() == before
+    changed = tmp_path / "changed"
+    changed.write_text(getattr(patched_qemu, input).read_text() + "\n")
+    monkeypatch.setattr(patched_qemu, input, changed)
+    assert patched_qemu.root() != before
+
+
+def test_the_emulator_has_the_devices_of_the_machine() -> None:
+    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+    devices = [after for word, after in zip(command, command[1:], strict=False) if word == "-device"]
+    names = {device.split('"')[3] if device.startswith("{") else device.split(",")[0] for device in devices}
+    built = patched_qemu.DEVICES.read_text().split()
+    assert {f"CONFIG_{DEVICES[name]}=y" for name in names} <= set(built)
