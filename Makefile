@@ -96,10 +96,15 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: test
-test: unit lint sanity native ## all tests that need no lab; what continuous integration runs
+test: unit lint sanity native host-module ## what continuous integration runs
 
 .PHONY: test-lab
-test-lab: molecule fleet down host-module ## the whole system in the lab
+test-lab: molecule fleet ## the whole system in the lab, VMs included
+
+.PHONY: test-debug
+test-debug: export LIGHTIOV_TEST_LAB := test-debug
+test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
+test-debug: host-module ## the host module's rules under KASAN, lockdep and kmemleak; builds that kernel first
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab of its own for what the host module promises: a host, the module and liov built from this source.
 
-LIGHTIOV_TEST_LAB names the lab (default "test"), LIGHTIOV_TEST_FLAVOUR its images (default "stock"), and
-LIGHTIOV_HOST_MODULE a lightiov_host.ko that is built already, as the debug flavour's kernel needs.
+LIGHTIOV_TEST_LAB names the lab (default "test"), LIGHTIOV_TEST_FLAVOUR its images (default "stock").
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 from passthrough import MODULE, Controller, load_module, unload_module
 
-from lab import Host, Lab
+from lab import Host, Lab, debug_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
@@ -40,13 +39,18 @@ def build_module(kernel: str) -> Path:
     import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
 
     tree = kernels.ensure_tree()
-    if kernel not in kernels.versions(tree):
+    headers = f"usr/src/linux-headers-{kernel}"
+    debug = debug_kernel.packages().headers
+    if not (tree / headers).exists() and debug.exists():
+        archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", debug], check=True, capture_output=True).stdout
+        subprocess.run(["tar", "-x", "-C", tree, "--wildcards", "./usr/src/*"], check=True, input=archive)
+    if not (tree / headers).exists():
         pytest.fail(f"no headers of the host's kernel {kernel} in {tree}: delete it, to have newer ones fetched")
     copy = tree / "tmp/lab-module"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(NATIVE, copy, ignore=BUILT)
     subprocess.run(
-        ["chroot", tree, "make", "-s", "-C", f"/lib/modules/{kernel}/build", "M=/tmp/lab-module",
+        ["chroot", tree, "make", "-s", "-C", f"/{headers}", "M=/tmp/lab-module",
          "LIGHTIOV_PART=host", "modules"],
         check=True,
     )  # fmt: skip
@@ -56,7 +60,7 @@ def build_module(kernel: str) -> Path:
 @pytest.fixture(scope="session")
 def host(lab_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The host with the module and liov on it."""
-    module = os.environ.get("LIGHTIOV_HOST_MODULE") or build_module(lab_host.run("uname -r").stdout.strip())
+    module = build_module(lab_host.run("uname -r").stdout.strip())
     unload_module(lab_host)
     lab_host.copy(module, MODULE)
     native = tmp_path_factory.mktemp("liov") / "native"
