@@ -112,9 +112,11 @@ class Ansible:
 
     def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
         """One module on one host; what it returned, whether it failed or not."""
-        done = self._run("ansible", host, "-m", f"lightiov.nvme.{module}", "-a", json.dumps(arguments), "-o", *options)
+        given = ["-a", json.dumps(arguments)] if arguments else []
+        done = self._run("ansible", host, "-m", f"lightiov.nvme.{module}", *given, "-o", *options)
         line = next(line for line in done.stdout.splitlines() if line.startswith(f"{host} | "))
-        return json.loads(line.split(" => ", 1)[1])
+        head, _, result = line.partition(" => ")
+        return {"failed": "FAILED" in head} | json.loads(result)
 
     def _run(self, *command: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
