@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from .errors import LabError, tail
+from .locks import exclusive
 from .mirror import debian_mirror
+from .paths import cache_dir
 from .progress import Progress
 from .recipe import SUITE
 
+SCRATCH = "building-"
 REPORT_EVERY = 250  # compiled files
 
 
@@ -34,16 +38,24 @@ class Builder:
     def bootstrap(self, packages: tuple[str, ...], source: str | None = None) -> None:
         """Install packages; unpack the source of one more as /usr/src/NAME, with Debian's patches."""
         self.progress.say(self.what, "fetching its source and what builds it")
-        mirror = debian_mirror()
-        fetch = [
-            f"--customize-hook=chroot \"$1\" sh -c 'cd /usr/src && apt-get source {source}'",
-            f"--customize-hook=mv \"$1\"/usr/src/{source}-*/ \"$1/usr/src/{source}\"",
-        ]  # fmt: skip
+        archive = f"{debian_mirror()} {SUITE} main"
+        sources, hooks = [f"deb {archive}"], []
+        if source:
+            sources.append(f"deb-src {archive}")
+            hooks = [
+                f"--customize-hook=chroot \"$1\" sh -c 'cd /usr/src && apt-get source {source}'",
+                f'--customize-hook=mv "$1"/usr/src/{source}-*/ "$1/usr/src/{source}"',
+            ]
+        self.bootstrap_tree(self.tree, SUITE, packages, sources, hooks)
+
+    def bootstrap_tree(
+        self, tree: Path, suite: str, packages: tuple[str, ...], sources: list[str], hooks: list[str]
+    ) -> None:
+        """A Debian with these packages, of these lines of sources.list."""
         self.run(
             [
                 "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-                f"--include={','.join(packages)}", *(fetch if source else []),
-                SUITE, str(self.tree), f"deb {mirror} {SUITE} main", f"deb-src {mirror} {SUITE} main",
+                f"--include={','.join(packages)}", *hooks, suite, str(tree), *sources,
             ],
         )  # fmt: skip
 
@@ -84,16 +96,31 @@ class Builder:
             raise LabError(f"{self.what} could not be built; the last lines say why", self.log, tail(self.log))
 
 
-@contextmanager
-def building(what: str, target: Path, progress: Progress) -> Iterator[tuple[Builder, Path]]:
-    """A builder, and a directory that becomes `target` when it is whole."""
+def cached(kind: str, inputs: dict[str, object]) -> Path:
+    """Where the cache keeps what is built from these inputs, which JSON can express."""
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return cache_dir() / kind / digest[:16]
+
+
+def ensure(what: str, target: Path, build: Callable[[Builder, Path], None], progress: Progress) -> Path:
+    """Have `target`: unless it is there, `build` fills a directory, which becomes `target` when it is whole."""
+    if not target.exists():
+        with exclusive(target.parent / "lock", lambda: progress.say(what, "somebody else is building; waiting")):
+            if not target.exists():
+                make(what, target, build, progress)
+    return target
+
+
+def make(what: str, target: Path, build: Callable[[Builder, Path], None], progress: Progress) -> None:
     log = target.parent / "build.log"
-    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
+    for leftover in target.parent.glob(SCRATCH + "*"):  # of a builder that was killed: we hold the lock
+        shutil.rmtree(leftover)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
     whole = scratch / "whole"
     whole.mkdir()
     try:
         with log.open("w") as output:
-            yield Builder(what, scratch / "tree", log, output, progress), whole
+            build(Builder(what, scratch / "tree", log, output, progress), whole)
         whole.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -8,18 +8,16 @@ cores, a quarter of that on idle ones.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from .builder import Builder, building
+from . import builder
+from .builder import Builder
 from .errors import LabError
-from .locks import exclusive
-from .paths import PACKAGE, cache_dir
+from .paths import PACKAGE
 from .progress import Progress
 from .recipe import SUITE
 
@@ -51,47 +49,42 @@ class KernelPackages:
 def packages() -> KernelPackages:
     """Where the packages are, once `ensure` has returned."""
     inputs = {"format": FORMAT, "suite": SUITE, "packages": PACKAGES, "base": BASE, "fragment": FRAGMENT.read_text()}
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    return KernelPackages(cache_dir() / "debug-kernel" / digest[:16])
+    return KernelPackages(builder.cached("debug-kernel", inputs))
 
 
 def ensure(progress: Progress) -> None:
     """Build the packages, unless the cache has them."""
-    target = packages().root
-    with exclusive(target.parent / "lock", lambda: progress.say("kernel", "somebody else is building; waiting")):
-        if not target.exists():
-            with building("kernel", target, progress) as (builder, whole):
-                build(builder, whole)
+    builder.ensure("kernel", packages().root, build, progress)
 
 
-def build(builder: Builder, whole: Path) -> None:
-    builder.bootstrap(PACKAGES)
-    configure(builder)
+def build(kernel: Builder, whole: Path) -> None:
+    kernel.bootstrap(PACKAGES)
+    configure(kernel)
     jobs = len(os.sched_getaffinity(0))
     settings = {
         "KDEB_COMPRESS": "none",  # installed once, on this machine
         "KBUILD_BUILD_USER": "lightiov",
         "KBUILD_BUILD_HOST": "lab",
     }
-    builder.compile([*MAKE, f"-j{jobs}", "bindeb-pkg"], compiled="  CC ", settings=settings)
+    kernel.compile([*MAKE, f"-j{jobs}", "bindeb-pkg"], compiled="  CC ", settings=settings)
     kept = KernelPackages(whole)
     for kind, deb in (("image", kept.image), ("headers", kept.headers)):
-        (built,) = builder.tree.glob(f"usr/src/linux-{kind}-*.deb")
+        (built,) = kernel.tree.glob(f"usr/src/linux-{kind}-*.deb")
         shutil.copy(built, deb)
 
 
-def configure(builder: Builder) -> None:
+def configure(kernel: Builder) -> None:
     unpack = "mkdir /usr/src/linux && tar -xJf /usr/src/linux-source-*.tar.xz -C /usr/src/linux --strip-components=1"
-    builder.inside("sh", "-c", unpack)
-    source = builder.tree / "usr/src/linux"
+    kernel.inside("sh", "-c", unpack)
+    source = kernel.tree / "usr/src/linux"
     # The kernel's makefiles merge fragments that lie in this directory.
     shutil.copy(FRAGMENT, source / "arch/x86/configs")
-    builder.inside(*MAKE, *BASE, FRAGMENT.name)
+    kernel.inside(*MAKE, *BASE, FRAGMENT.name)
     if lost := unmet(FRAGMENT.read_text(), (source / ".config").read_text()):
         raise LabError(
             f"the kernel's configuration contradicts {FRAGMENT.name} in {', '.join(lost)}: "
             "add what each option depends on, or drop the line",
-            builder.log,
+            kernel.log,
         )
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import debug_kernel, disk
+from .builder import SCRATCH
 from .errors import LabError, tail
 from .keys import public_key
 from .locks import exclusive
@@ -33,7 +34,6 @@ GIB = 1 << 30
 FLAVOURS = ("stock", "debug")
 HOST_DISK = 16 * GIB
 GUEST_DISK = 4 * GIB
-SCRATCH = "building-"
 
 
 def flavour(image_set_id: str) -> str:

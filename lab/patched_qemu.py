@@ -7,17 +7,14 @@ Once for all labs; two to three minutes on two cores.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 
-from . import emulator
-from .builder import Builder, building
+from . import builder, emulator
+from .builder import Builder
 from .emulator import Emulator
-from .locks import exclusive
-from .paths import PACKAGE, cache_dir
+from .paths import PACKAGE
 from .progress import Progress
 from .recipe import SUITE
 
@@ -45,27 +42,20 @@ def root() -> Path:
         "format": FORMAT, "suite": SUITE, "packages": PACKAGES, "configure": CONFIGURE,
         "patch": PATCH.read_text(), "devices": DEVICES.read_text(),
     }  # fmt: skip
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "emulator" / digest[:16]
+    return builder.cached("emulator", inputs)
 
 
 def ensure(progress: Progress) -> Emulator:
     """Build the emulator, unless the cache has it."""
-    target = root()
-    if not target.exists():
-        with exclusive(target.parent / "lock", lambda: progress.say("emulator", "somebody else is building; waiting")):
-            if not target.exists():
-                with building("emulator", target, progress) as (builder, whole):
-                    build(builder, whole)
-    return Emulator(target)
+    return Emulator(builder.ensure("emulator", root(), build, progress))
 
 
-def build(builder: Builder, whole: Path) -> None:
-    builder.bootstrap(PACKAGES, source="qemu")
-    source = builder.tree / SOURCE
+def build(qemu: Builder, whole: Path) -> None:
+    qemu.bootstrap(PACKAGES, source="qemu")
+    source = qemu.tree / SOURCE
     shutil.copy(DEVICES, source / "configs/devices/x86_64-softmmu/lab.mak")
-    builder.run(["patch", "--directory", str(source), "--strip=1", "--forward", "--input", str(PATCH)])
-    builder.inside("sh", "-c", f"mkdir /{OUTPUT} && cd /{OUTPUT} && ../configure {' '.join(CONFIGURE)}")
+    qemu.run(["patch", "--directory", str(source), "--strip=1", "--forward", "--input", str(PATCH)])
+    qemu.inside("sh", "-c", f"mkdir /{OUTPUT} && cd /{OUTPUT} && ../configure {' '.join(CONFIGURE)}")
     jobs = len(os.sched_getaffinity(0))
-    builder.compile(["ninja", f"-j{jobs}", "-C", f"/{OUTPUT}", *emulator.PROGRAMS], compiled="[")
-    emulator.extract(builder.tree, OUTPUT, whole)
+    qemu.compile(["ninja", f"-j{jobs}", "-C", f"/{OUTPUT}", *emulator.PROGRAMS], compiled="[")
+    emulator.extract(qemu.tree, OUTPUT, whole)

@@ -6,16 +6,13 @@ Kept in the lab's cache under the hash of this recipe; delete it there to get ne
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
-from lab.errors import LabError, tail
-from lab.locks import exclusive
+from lab import builder
+from lab.builder import Builder
 from lab.mirror import debian_mirror
-from lab.paths import cache_dir
+from lab.progress import Progress
+from lab.recipe import SUITE
 
 # The suites whose default kernel is supported: oldest stable, stable, newest backport.
 SUITES = ("bookworm", "trixie", "trixie-backports")
@@ -37,35 +34,16 @@ apt-get clean
 
 def ensure_tree() -> Path:
     """The tree; built now (a few minutes) if the cache does not hold it."""
-    recipe = repr((SUITES, PACKAGES, INSTALL)).encode()
-    target = cache_dir() / "kernels" / hashlib.sha256(recipe).hexdigest()[:16]
-    with exclusive(target.parent / "lock"):
-        if not target.exists():
-            build(target)
-    return target
+    target = builder.cached("kernels", {"suites": SUITES, "packages": PACKAGES, "install": INSTALL})
+    return builder.ensure("kernel headers", target, build, Progress())
 
 
-def build(target: Path) -> None:
+def build(headers: Builder, whole: Path) -> None:
     mirror = debian_mirror()
-    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=target.parent))
-    log = target.parent / "build.log"
-    install = scratch / "install.sh"
+    install = whole.parent / "install.sh"
     install.write_text(INSTALL)
-    command = [
-        "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-        f"--include={','.join(PACKAGES)}", f"--customize-hook=chroot \"$1\" sh -s <'{install}'",
-        "trixie", str(scratch / "tree"), *(f"deb {mirror} {suite} main" for suite in SUITES),
-    ]  # fmt: skip
-    try:
-        with log.open("w") as output:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
-            )
-        if done.returncode:
-            raise LabError("the tree of kernel headers could not be built; the last lines say why", log, tail(log))
-        (scratch / "tree").rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    sources = [f"deb {mirror} {suite} main" for suite in SUITES]
+    headers.bootstrap_tree(whole, SUITE, PACKAGES, sources, [f"--customize-hook=chroot \"$1\" sh -s <'{install}'"])
 
 
 def versions(tree: Path) -> list[str]:
