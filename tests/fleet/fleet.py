@@ -61,6 +61,12 @@ class VM:
         return [sum(map(int, fields[1 : 1 + cpus])) for fields in counts]
 
     @property
+    def completed(self) -> int:
+        """Requests that the VM's disk has completed so far: reads, writes, discards, flushes."""
+        fields = self.remote.run(f"cat /sys/block/{self.disk.removeprefix('/dev/')}/stat").stdout.split()
+        return sum(int(fields[i]) for i in (0, 4, 11, 15))
+
+    @property
     def statistics(self) -> dict[str, int]:
         """What the host module counted for this VM."""
         listing = self.host.run(f"grep -H . {self.mdev}/statistics/*").stdout

@@ -33,14 +33,14 @@ def whole_device(vm1: VM) -> Iterator[str]:
 
 
 def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
-    before = vm1.statistics
+    completed, before = vm1.completed, vm1.statistics
     [job] = vm1.fio(*RANDOM_READ)
     grown = {name: value - before[name] for name, value in vm1.statistics.items() if value != before[name]}
     done = job["read"]["total_ios"]
     assert done > 100
     assert set(grown) == {"interrupts"}, f"in {done} reads"
-    # fio, and udev when fio closes the disk, read a few blocks of their own.
-    assert grown["interrupts"] <= done + 16
+    # The disk completes more than fio's reads: udev, for one, looks at what fio has closed.
+    assert grown["interrupts"] <= vm1.completed - completed
 
 
 def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:

@@ -34,16 +34,24 @@ def lab_host() -> Iterator[Host]:
         lab.down()
 
 
+def headers_of(kernel: str, tree: Path) -> Path:
+    """The directory, below the tree, that modules for this kernel are built in. The debug flavour's is added here."""
+    headers = Path("usr/src") / f"linux-headers-{kernel}"
+    if (tree / headers).exists():
+        return headers
+    debug = debug_kernel.packages()
+    own = Path("opt") / debug.root.name  # another debug kernel has the same version
+    if debug.headers.exists():
+        subprocess.run(["dpkg-deb", "--extract", debug.headers, tree / own], check=True)
+    return own / headers
+
+
 def build_module(kernel: str) -> Path:
     sys.path.insert(0, str(ROOT / "tests/native"))
     import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
 
     tree = kernels.ensure_tree()
-    headers = f"usr/src/linux-headers-{kernel}"
-    debug = debug_kernel.packages().headers
-    if not (tree / headers).exists() and debug.exists():
-        archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", debug], check=True, capture_output=True).stdout
-        subprocess.run(["tar", "-x", "-C", tree, "--wildcards", "./usr/src/*"], check=True, input=archive)
+    headers = headers_of(kernel, tree)
     if not (tree / headers).exists():
         pytest.fail(f"no headers of the host's kernel {kernel} in {tree}: delete it, to have newer ones fetched")
     copy = tree / "tmp/lab-module"
