@@ -31,6 +31,7 @@ from .progress import Progress
 from .recipe import SUITE, Recipe, digest
 
 GIB = 1 << 30
+MODULES = "*/modules/*/kernel"
 FLAVOURS = ("stock", "debug")
 HOST_DISK = 16 * GIB
 GUEST_DISK = 4 * GIB
@@ -168,7 +169,8 @@ class Trees:
             "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
             # Before the other packages: the kernel's installation already makes an initramfs by our rules.
             f'--essential-hook=cp -dR "{staging}/." "$1/"',
-            *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excludes),
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in (*recipe.excludes, f"{MODULES}/*")),
+            *(f"--dpkgopt=path-include={MODULES}/{pattern}" for pattern in recipe.modules),
             f"--include={','.join(recipe.packages)}",
             *install_hooks(recipe.debs),
             SUITE, str(tree), f"deb {self.mirror} {SUITE} main",

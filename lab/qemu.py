@@ -9,11 +9,16 @@ from .emulator import Emulator
 from .images import ImageSet
 from .spec import Controller, HostSpec
 
+# Without what costs an emulated CPU much and no test needs: a fifth level of page tables, which accesses of a VM walk
+# twice; user memory that is unlocked for each access; and wide registers that are saved at every VM exit.
+CPU = "max,la57=off,smap=off,xsave=off"
 ROOT_DISK = "root.qcow2"
 CONSOLE = "console.log"
 QMP_SOCKET = "qmp.sock"
 KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.show_status=false intel_iommu=on "
+    # Dear under emulation; and nobody attacks the lab.
+    "mitigations=off init_on_alloc=0 kvm.halt_poll_ns=0 "
     # Cheap detectors of memory errors; and lock-up detectors that allow for an emulated CPU's pace.
     "slub_debug=FZP kfence.sample_interval=100 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
@@ -26,6 +31,9 @@ def namespace_file(controller: Controller, nsid: int) -> str:
 def command(spec: HostSpec, emulator: Emulator, images: ImageSet, ssh_port: int, accel: str = "tcg") -> list[str]:
     arguments = emulator.command("qemu-system-x86_64")
     arguments += machine(spec, accel)
+    if spec.iommu:
+        # Before every device that it translates for. 48 bits: windows lie above 2^39.
+        arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
     arguments += kernel(spec, images)
     arguments += disks(images)
     arguments += network(ssh_port)
@@ -42,10 +50,8 @@ def machine(spec: HostSpec, accel: str) -> list[str]:
         "-M", "q35", "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
         # Slots that the kernel drives itself, as servers have them, and that can lose a card without warning.
         "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
-        "-cpu", "max" if accel == "tcg" else "host",
+        "-cpu", CPU if accel == "tcg" else "host",
         "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
-        # Before every device that it translates for. 48 bits: windows lie above 2^39.
-        "-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48",
         "-chardev", f"file,id=console,path={CONSOLE}", "-serial", "chardev:console",
         "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off",
     ]  # fmt: skip

@@ -34,6 +34,8 @@ class Recipe:
     name: str
     packages: tuple[str, ...]
     excludes: tuple[str, ...]
+    # Patterns of paths below lib/modules/VERSION/kernel; other kernel modules are left out.
+    modules: tuple[str, ...]
     enabled: tuple[str, ...]
     masked: tuple[str, ...]
     files: dict[str, File]
@@ -50,7 +52,8 @@ class Recipe:
         files = {"root/.ssh/authorized_keys": File(authorized_key.encode())}
         for part in parts:
             files |= read_tree(part / "root")
-        return cls(name, merged("packages"), merged("excludes"), merged("enabled"), merged("masked"), files)
+        lists = {each: merged(each) for each in ("packages", "excludes", "modules", "enabled", "masked")}
+        return cls(name, **lists, files=files)
 
     def with_kernel(self, image: Path, headers: Path) -> Recipe:
         """The same image with a kernel of our own making, given as Debian packages."""
@@ -67,6 +70,7 @@ class Recipe:
             "name": self.name,
             "packages": self.packages + self.debs,
             "excludes": self.excludes,
+            "modules": self.modules,
             "enabled": self.enabled,
             "masked": self.masked,
             "files": {

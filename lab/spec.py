@@ -26,6 +26,7 @@ class HostSpec:
     memory_mib: int = 5120
     cpus: int = 2
     controllers: tuple[Controller, ...] = ()
+    iommu: bool = True
 
     def slot(self, controller_id: str) -> int:
         """The number of the slot that a controller is in: 1, 2, ..."""

@@ -40,7 +40,9 @@ def test_the_digest_is_stable(recipes: Path) -> None:
     assert key(recipes) == key(recipes)
 
 
-@pytest.mark.parametrize("path", ["host/packages", "common/packages", "host/root/etc/name", "host/masked"])
+@pytest.mark.parametrize(
+    "path", ["host/packages", "common/packages", "host/root/etc/name", "host/masked", "host/modules"]
+)
 def test_the_digest_changes_with_what_goes_in(recipes: Path, path: str) -> None:
     before = key(recipes)
     with (recipes / path).open("a") as file:
