@@ -80,8 +80,10 @@ native: $(READY) ## build the kernel modules for every supported kernel; compile
 
 # Molecule remembers that it has created the hosts, also after `make down`: so the lab is seen to here.
 .PHONY: molecule
-molecule: lab ## deploy onto the lab with Molecule: converge, again without a change, verify
+molecule: lab ## deploy onto the lab with Molecule, again without a change; reboot a host; tear down and deploy anew
 	$(BIN)/molecule test --scenario-name default --destroy never
+	$(BIN)/molecule test --scenario-name reboot --destroy never
+	$(BIN)/molecule test --scenario-name teardown --destroy never
 
 .PHONY: fleet
 fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
@@ -96,10 +98,10 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: test
-test: unit lint sanity native host-module ## what continuous integration runs
+test: unit lint sanity native host-module test-lab ## what continuous integration runs
 
 .PHONY: test-lab
-test-lab: molecule fleet ## the whole system in the lab, VMs included
+test-lab: molecule fleet down ## the whole system in the lab, VMs included
 
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug

@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         )
         if name == "up":
             sub.add_argument("--accel", choices=("tcg", "kvm"), default="tcg", help="kvm needs nested SVM or VMX")
+            sub.add_argument("--no-iommu", dest="iommu", action="store_false", help="hosts that have no IOMMU")
             sub.add_argument("hosts", nargs="*", default=list(DEFAULT_HOSTS), metavar="HOST")
 
     on_hosts: tuple[tuple[str, Action, str], ...]
@@ -92,7 +93,7 @@ def build(lab: Lab, options: argparse.Namespace) -> None:
 
 
 def up(lab: Lab, options: argparse.Namespace) -> None:
-    lab.up(tuple(options.hosts), options.flavour, options.accel)
+    lab.up(tuple(options.hosts), options.flavour, options.accel, options.iommu)
 
 
 def down(lab: Lab, options: argparse.Namespace) -> None:

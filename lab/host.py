@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from . import kernel_log, ports, qemu, qmp
@@ -73,7 +74,7 @@ class Host(Remote):
 
     # Starting and stopping
 
-    def start(self, emulator: Emulator, images: ImageSet, accel: str) -> None:
+    def start(self, emulator: Emulator, images: ImageSet, accel: str, iommu: bool) -> None:
         """Start the machine; `ready` tells when it has booted."""
         self.make_disks(emulator, images)
         port = ports.pick(self.machine.ssh_port if self.started_before else None)
@@ -81,7 +82,7 @@ class Host(Remote):
         self.console_file.unlink(missing_ok=True)
         with log.open("w") as output:
             child = subprocess.Popen(
-                qemu.command(self.spec, emulator, images, port, accel),
+                qemu.command(replace(self.spec, iommu=iommu), emulator, images, port, accel),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -47,13 +47,15 @@ class Lab:
             raise LabError(f"{name} of lab {self.name} is not up: start it with `lab up {name} --name {self.name}`")
         return host
 
-    def up(self, names: tuple[str, ...] = DEFAULT_HOSTS, flavour: str = "stock", accel: str = "tcg") -> None:
-        """Have these hosts up and answering. What runs already keeps running."""
+    def up(
+        self, names: tuple[str, ...] = DEFAULT_HOSTS, flavour: str = "stock", accel: str = "tcg", iommu: bool = True
+    ) -> None:
+        """Have these hosts up and answering. What runs already keeps running, as it is."""
         hosts = [Host(name, self.state) for name in names]
         with self.locked():
             started = [host for host in hosts if not host.running]
             for host in started:
-                host.start(patched_qemu.ensure(self.progress), self.images_for(host, flavour), accel)
+                host.start(patched_qemu.ensure(self.progress), self.images_for(host, flavour), accel, iommu)
                 self.state.save()
                 self.progress.say(host.name, "booting")
         self.wait(hosts, started)

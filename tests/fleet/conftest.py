@@ -29,12 +29,18 @@ def host2(lab: Lab) -> Host:
 
 @pytest.fixture(scope="session")
 def vm1(host1: Host) -> VM:
-    return VM(host1, "vm1")
+    return booted(VM(host1, "vm1"))
 
 
 @pytest.fixture(scope="session")
 def vm2(host1: Host) -> VM:
-    return VM(host1, "vm2")
+    return booted(VM(host1, "vm2"))
+
+
+def booted(vm: VM) -> VM:
+    """VMs start with their host, and some time after it answers."""
+    vm.remote.wait()
+    return vm
 
 
 @pytest.fixture(scope="session")

@@ -119,10 +119,10 @@ class Ansible:
     def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
         """One module on one host; what it returned, whether it failed or not."""
         given = ["-a", json.dumps(arguments)] if arguments else []
-        done = self._run("ansible", host, "-m", f"lightiov.nvme.{module}", *given, "-o", *options)
-        line = next(line for line in done.stdout.splitlines() if line.startswith(f"{host} | "))
-        head, _, result = line.partition(" => ")
-        return {"failed": "FAILED" in head} | json.loads(result)
+        done = self._run("ansible", host, "-m", f"lightiov.nvme.{module}", *given, *options)
+        # Warnings may come before it: HOST | SUCCESS => {...}
+        status, _, result = done.stdout[done.stdout.index(f"{host} | ") :].partition(" => ")
+        return {"failed": "FAILED" in status} | json.JSONDecoder().raw_decode(result)[0]
 
     def _run(self, *command: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

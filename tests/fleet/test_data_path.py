@@ -22,6 +22,8 @@ WHOLE_DEVICE = """
 @pytest.fixture
 def whole_device(vm1: VM) -> Iterator[str]:
     """A whole NVMe controller in the VM by VFIO, beside its LightIOV disk: its path in the VM."""
+    # A run that was interrupted has left it there.
+    vm1.host.run("virsh detach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300, check=False)
     vm1.host.run("virsh attach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
     wait_until(lambda: "nvme0n1" in vm1.remote.run("ls /sys/block").stdout, "the whole device in vm1")
     yield "/dev/nvme0n1"

@@ -13,7 +13,8 @@ from lab import Host
 
 OTHER = "LIOV1B"  # the controller that stays with the stock driver
 SNAPSHOT = """
-driverctl list-overrides; mdevctl list -d --dumpjson; ls -l /sys/bus/mdev/devices /sys/bus/pci/drivers/nvme
+driverctl list-overrides; mdevctl list -d --dumpjson
+ls -1 /sys/bus/mdev/devices /sys/bus/pci/drivers/nvme
 ls -lR /usr/src/lightiov-host-* /etc/modprobe.d /etc/modules-load.d; dkms status; lsmod | grep -o '^lightiov_host'
 for vm in vm1 vm2; do virsh dumpxml --inactive $vm; virsh dumpxml $vm; done
 """
@@ -92,11 +93,11 @@ def test_mdev_in_use_removed(ansible: Ansible, mdevs: list[dict[str, Any]], vm2:
 def test_headers_missing(ansible: Ansible, host1: Host) -> None:
     kernel = host1.run("uname -r").stdout.strip()
     build = f"/lib/modules/{kernel}/build"
-    source = host1.run("ls -d /usr/src/lightiov-host-*").stdout.split()[0]
+    changed = "/tmp/lightiov-changed"
+    host1.run(f"cp -aL /usr/src/lightiov-host-0.1.0 {changed} && echo >> {changed}/host/Kbuild")
     host1.run(f"mv {build} {build}.away")
     try:
-        arguments = {"name": "lightiov-other", "version": "0.1.0", "module": "lightiov_host", "src": source,
-                     "conf": "dkms/host.conf"}  # fmt: skip
+        arguments = {"name": "lightiov-host", "version": "0.1.0", "module": "lightiov_host", "src": changed}
         refused(ansible.module("host1", "dkms_module", arguments), f"linux-headers-{kernel}")
     finally:
-        host1.run(f"mv {build}.away {build}")
+        host1.run(f"mv {build}.away {build}; rm -r {changed}")

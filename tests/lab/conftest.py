@@ -23,15 +23,33 @@ NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
 BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
 
 
+FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
+
+
 @pytest.fixture(scope="session")
-def lab_host() -> Iterator[Host]:
+def lab() -> Lab:
+    return Lab.open(os.environ.get("LIGHTIOV_TEST_LAB", "test"))
+
+
+@pytest.fixture(scope="session")
+def lab_host(lab: Lab) -> Iterator[Host]:
     """A booted host; switched off again if it was off before."""
-    lab = Lab.open(os.environ.get("LIGHTIOV_TEST_LAB", "test"))
     was_up = any(host.running for host in lab.hosts)
-    lab.up(("host1",), flavour=os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock"))
+    lab.up(("host1",), FLAVOUR)
     yield lab.host("host1")
     if not was_up:
         lab.down()
+
+
+@pytest.fixture
+def host_without_iommu(lab: Lab, module: Path) -> Iterator[Host]:
+    lab.up(("host2",), FLAVOUR, iommu=False)
+    host = lab.host("host2")
+    host.copy(module, MODULE)
+    yield host
+    problems = host.kernel_problems()
+    lab.reset(("host2",))
+    assert not problems, "\n".join(problems)
 
 
 def headers_of(kernel: str, tree: Path) -> Path:
@@ -66,9 +84,14 @@ def build_module(kernel: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def host(lab_host: Host, tmp_path_factory: pytest.TempPathFactory) -> Host:
+def module(lab_host: Host) -> Path:
+    """The host module, built for the kernel that all hosts of the lab have."""
+    return build_module(lab_host.run("uname -r").stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def host(lab_host: Host, module: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The host with the module and liov on it."""
-    module = build_module(lab_host.run("uname -r").stdout.strip())
     unload_module(lab_host)
     lab_host.copy(module, MODULE)
     native = tmp_path_factory.mktemp("liov") / "native"
