@@ -3,8 +3,7 @@
 
 COLLECTION := collections/ansible_collections/lightiov/nvme
 CACHE      := $(or $(LIGHTIOV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/lightiov)
-# Outside of this folder: ansible-lint does not find the collection here if the collections of its own
-# installation lie below the same project.
+# In the cache, so that all clones share it, and no linter takes it for a part of the project.
 VENV       := $(CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-16)
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready

@@ -28,6 +28,6 @@ def test_domain_stays_without_the_device(disk: Disk, owner: Host) -> None:
 
 
 def test_data_stays(disk: Disk, owner: Host) -> None:
-    """teardown.yml wrote each VM's name to its disk; the host now reads it by the stock driver."""
+    """side_effect.yml wrote each VM's name to its disk; the host now reads it by the stock driver."""
     node = f"/dev/disk/by-id/nvme-*_{disk.controller}_{disk.namespace}"
     assert owner.check_output(f"dd if=$(readlink -f {node}) bs=512 skip=1M count=1 status=none").strip() == disk.vm
