@@ -31,6 +31,7 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
 @pytest.mark.slow
 def test_check_predicts_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
     inventory = PROJECT / ".lab" / tmp_path.name
+    shutil.rmtree(inventory, ignore_errors=True)  # of a run that was interrupted
     shutil.copytree(PROJECT / "inventories/lab", inventory)
     try:
         host_vars = inventory / "host_vars/host2.yml"
