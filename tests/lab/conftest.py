@@ -18,12 +18,10 @@ from passthrough import MODULE, Controller, load_module, unload_module
 
 from lab import Host, Lab, debug_kernel
 
+FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
 BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
-
-
-FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
 
 
 @pytest.fixture(scope="session")
