@@ -86,7 +86,6 @@ static const char *status_name(u32 status)
 		{ 0x002, "Invalid Field in Command" },
 		{ 0x004, "Data Transfer Error" },
 		{ 0x006, "Internal Error" },
-		{ 0x008, "Command Aborted due to SQ Deletion" },
 		{ 0x00b, "Invalid Namespace or Format" },
 		{ 0x013, "PRP Offset Invalid" },
 		{ 0x020, "Namespace is Write Protected" },
@@ -100,7 +99,7 @@ static const char *status_name(u32 status)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i].status == (status & 0x7ff))
+		if (names[i].status == (status & NVME_STATUS_MASK))
 			return names[i].name;
 	}
 	return "see the NVMe specification";
@@ -200,6 +199,9 @@ static void complete(struct worker *worker, const struct nvme_cqe *cqe)
 			     worker->s->dev.uuid, worker->queue->index, cid);
 		return;
 	}
+	/* Why the queue was deleted, the device's status says in a moment. */
+	if ((status & NVME_STATUS_MASK) == NVME_SQ_DELETED)
+		return;
 	rq = &worker->requests[cid];
 	rq->next = worker->idle;
 	worker->idle = rq;

@@ -76,6 +76,10 @@ static_assert(sizeof(struct nvme_cqe) == 16, "section 4.6");
 /* Status field: Status Code in bits 7:0, Status Code Type in bits 10:8. */
 #define NVME_STATUS_CODE(status)	((status) & 0xff)
 #define NVME_STATUS_TYPE(status)	(((status) >> 8) & 0x7)
+#define NVME_STATUS_MASK		0x7ffu
+
+/* Generic Command Status 08h: Command Aborted due to SQ Deletion. */
+#define NVME_SQ_DELETED			0x008u
 
 /* Number of Logical Blocks is a 0's based 16-bit field. */
 #define NVME_MAX_BLOCKS		0x10000u
