@@ -3,25 +3,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from . import cache
 from .errors import LabError, tail
-from .locks import exclusive
 from .mirror import debian_mirror
-from .paths import cache_dir
 from .progress import Progress
 from .recipe import SUITE
 
-SCRATCH = "building-"
 REPORT_EVERY = 250  # compiled files
 
 
@@ -96,32 +90,13 @@ class Builder:
             raise LabError(f"{self.what} could not be built; the last lines say why", self.log, tail(self.log))
 
 
-def cached(kind: str, inputs: dict[str, object]) -> Path:
-    """Where the cache keeps what is built from these inputs, which JSON can express."""
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / kind / digest[:16]
-
-
 def ensure(what: str, target: Path, build: Callable[[Builder, Path], None], progress: Progress) -> Path:
-    """Have `target`: unless it is there, `build` fills a directory, which becomes `target` when it is whole."""
-    if not target.exists():
-        with exclusive(target.parent / "lock", lambda: progress.say(what, "somebody else is building; waiting")):
-            if not target.exists():
-                make(what, target, build, progress)
-    return target
+    """Have `target` in the cache; `build` fills the directory that becomes it."""
 
-
-def make(what: str, target: Path, build: Callable[[Builder, Path], None], progress: Progress) -> None:
-    log = target.parent / "build.log"
-    for leftover in target.parent.glob(SCRATCH + "*"):  # of a builder that was killed: we hold the lock
-        shutil.rmtree(leftover)
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
-    whole = scratch / "whole"
-    whole.mkdir()
-    try:
+    def build_logged(scratch: Path, whole: Path) -> None:
+        log = target.parent / "build.log"
         with log.open("w") as output:
             build(Builder(what, scratch / "tree", log, output, progress), whole)
-        whole.rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    progress.say(what, f"ready in {target}")
+
+    cache.ensure(what, target, build_logged, progress)
+    return target

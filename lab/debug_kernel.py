@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import builder
+from . import builder, cache
 from .builder import Builder
 from .errors import LabError
 from .paths import PACKAGE
@@ -49,7 +49,7 @@ class KernelPackages:
 def packages() -> KernelPackages:
     """Where the packages are, once `ensure` has returned."""
     inputs = {"format": FORMAT, "suite": SUITE, "packages": PACKAGES, "base": BASE, "fragment": FRAGMENT.read_text()}
-    return KernelPackages(builder.cached("debug-kernel", inputs))
+    return KernelPackages(cache.place("debug-kernel", inputs))
 
 
 def ensure(progress: Progress) -> None:

@@ -2,8 +2,7 @@
 """Builds the images of a lab, or finds them in the cache.
 
 An image set is a directory named by the hash of its recipes: the host's and the guest's disk, the host's kernel and
-initramfs. It is built in a scratch directory and renamed into place when whole, so the cache never
-holds half an image.
+initramfs.
 """
 
 from __future__ import annotations
@@ -14,22 +13,21 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import debug_kernel, disk
-from .builder import SCRATCH
+from . import cache, debug_kernel, disk
 from .errors import LabError, tail
 from .keys import public_key
-from .locks import exclusive
 from .mirror import debian_mirror
 from .paths import cache_dir
 from .progress import Progress
-from .recipe import SUITE, Recipe, digest
+from .recipe import SUITE, Recipe
 
+# Raise when the steps below change what comes out of an unchanged recipe.
+FORMAT = 2
 GIB = 1 << 30
 MODULES = "*/modules/*/kernel"
 FLAVOURS = ("stock", "debug")
@@ -83,47 +81,40 @@ def ensure(flavour: str, progress: Progress) -> ImageSet:
     if flavour == "debug":
         kernel = debug_kernel.packages()
         recipes = [recipe.with_kernel(kernel.image, kernel.headers) for recipe in recipes]
-    target = images_dir() / f"{flavour}-{digest(recipes, flavour)[:16]}"
-    if target.exists():
-        return ImageSet(target)
-    with exclusive(images_dir() / "lock", lambda: progress.say("images", "somebody else is building; waiting")):
-        if not target.exists():
-            if flavour == "debug":
-                debug_kernel.ensure(progress)
-            build(target, recipes, progress)
+    target = place(flavour, recipes)
+
+    def build_set(scratch: Path, whole: Path) -> None:
+        if flavour == "debug":
+            debug_kernel.ensure(progress)
+        build(scratch, whole, recipes, progress)
+
+    cache.ensure("images", target, build_set, progress)
     return ImageSet(target)
 
 
-def build(target: Path, recipes: list[Recipe], progress: Progress) -> None:
+def place(flavour: str, recipes: list[Recipe]) -> Path:
+    """Where images are that are built, and used, together."""
+    inputs = {"format": FORMAT, "suite": SUITE, "recipes": [recipe.as_json() for recipe in recipes]}
+    return cache.place("images", inputs, prefix=f"{flavour}-")
+
+
+def build(scratch: Path, whole: Path, recipes: list[Recipe], progress: Progress) -> None:
     require_tools()
-    mirror = debian_mirror()
-    for leftover in target.parent.glob(SCRATCH + "*"):  # of a builder that was killed: we hold the lock
-        shutil.rmtree(leftover)
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=target.parent))
-    scratch.chmod(0o755)
-    whole = scratch / "set"
-    whole.mkdir()
-    trees = Trees(scratch, mirror, progress)
-    try:
-        with ThreadPoolExecutor() as pool:
-            steps = {"host": finish_host, "guest": finish_guest}
-            jobs = [pool.submit(trees.make, recipe, steps[recipe.name], whole) for recipe in recipes]
-            try:
-                kernels = {job.result() for job in jobs}
-            except BaseException:
-                trees.stop()
-                raise
-        if len(kernels) != 1:
-            raise LabError(
-                f"the mirror changed while images were built (kernels {', '.join(sorted(kernels))}): build again"
-            )
-        manifest = {"kernel": kernels.pop(), "recipes": [recipe.as_json() for recipe in recipes]}
-        (whole / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        whole.rename(target)
-    finally:
-        keep_logs(scratch, target.parent)
-        shutil.rmtree(scratch, ignore_errors=True)
-    progress.say("images", f"ready in {target}")
+    trees = Trees(scratch, debian_mirror(), progress)
+    with ThreadPoolExecutor() as pool:
+        steps = {"host": finish_host, "guest": finish_guest}
+        jobs = [pool.submit(trees.make, recipe, steps[recipe.name], whole) for recipe in recipes]
+        try:
+            kernels = {job.result() for job in jobs}
+        except BaseException:
+            trees.stop()
+            raise
+    if len(kernels) != 1:
+        raise LabError(
+            f"the mirror changed while images were built (kernels {', '.join(sorted(kernels))}): build again"
+        )
+    manifest = {"kernel": kernels.pop(), "recipes": [recipe.as_json() for recipe in recipes]}
+    (whole / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def require_tools() -> None:
@@ -133,11 +124,6 @@ def require_tools() -> None:
     missing = [packages[tool] for tool in packages if not shutil.which(tool)]
     if missing:
         raise LabError(f"this machine lacks tools that build images: apt-get install {' '.join(missing)}")
-
-
-def keep_logs(scratch: Path, images: Path) -> None:
-    for log in scratch.glob("*.log"):
-        shutil.copy(log, images)
 
 
 class Trees:
@@ -164,7 +150,7 @@ class Trees:
     def bootstrap(self, recipe: Recipe, tree: Path, subject: str) -> None:
         staging = self.scratch / f"{recipe.name}-files"
         stage(recipe, staging)
-        log = self.scratch / f"{recipe.name}.log"
+        log = images_dir() / f"{recipe.name}.log"
         command = [
             "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
             # Before the other packages: the kernel's installation already makes an initramfs by our rules.
@@ -189,7 +175,7 @@ class Trees:
         if process.wait() != 0:
             raise LabError(
                 f"{subject}: mmdebstrap failed; its last lines say why",
-                self.scratch.parent / log.name,
+                log,
                 tail(log),
             )
 

@@ -7,8 +7,10 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from . import images, patched_qemu
+from .emulator import Emulator
 from .errors import LabError, tail
 from .host import Host
 from .images import ImageSet
@@ -54,11 +56,19 @@ class Lab:
         hosts = [Host(name, self.state) for name in names]
         with self.locked():
             started = [host for host in hosts if not host.running]
-            for host in started:
-                host.start(patched_qemu.ensure(self.progress), self.images_for(host, flavour), accel, iommu)
+            emulator, image_sets = self.build(started, flavour)
+            for host, image_set in zip(started, image_sets, strict=True):
+                host.start(emulator, image_set, accel, iommu)
                 self.state.save()
                 self.progress.say(host.name, "booting")
         self.wait(hosts, started)
+
+    def build(self, hosts: list[Host], flavour: str) -> tuple[Emulator, list[ImageSet]]:
+        """What these hosts run on and from. The one is compiled while the other is downloaded."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            emulator = pool.submit(patched_qemu.ensure, self.progress)
+            image_sets = [self.images_for(host, flavour) for host in hosts]
+            return emulator.result(), image_sets
 
     def images_for(self, host: Host, flavour: str) -> ImageSet:
         """A host stays with the images its disk was made from, for as long as it has that disk."""

@@ -11,7 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
-from . import builder, emulator
+from . import builder, cache, emulator
 from .builder import Builder
 from .emulator import Emulator
 from .paths import PACKAGE
@@ -44,7 +44,7 @@ def root() -> Path:
         "format": FORMAT, "suite": SUITE, "packages": PACKAGES, "configure": CONFIGURE,
         "patch": PATCH.read_text(), "devices": DEVICES.read_text(),
     }  # fmt: skip
-    return builder.cached("emulator", inputs)
+    return cache.place("emulator", inputs)
 
 
 def ensure(progress: Progress) -> Emulator:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 from .paths import RECIPES
 
 SUITE = "trixie"
-# Raise when the steps in images.py change what comes out of an unchanged recipe.
-FORMAT = 2
 # Debian's kernel packages do this themselves; those of the kernel's own `make bindeb-pkg` leave it to others.
 UPDATE_SYMLINKS = b"""\
 #!/bin/sh
@@ -77,12 +74,6 @@ class Recipe:
                 path: [hashlib.sha256(file.content).hexdigest(), file.executable] for path, file in self.files.items()
             },
         }
-
-
-def digest(recipes: list[Recipe], flavour: str) -> str:
-    """The cache key of images that are built, and used, together."""
-    whole = {"format": FORMAT, "suite": SUITE, "flavour": flavour, "recipes": [recipe.as_json() for recipe in recipes]}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def read_list(path: Path) -> list[str]:

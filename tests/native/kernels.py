@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import builder
+from lab import builder, cache
 from lab.builder import Builder
 from lab.mirror import debian_mirror
 from lab.progress import Progress
@@ -34,7 +34,7 @@ apt-get clean
 
 def ensure_tree() -> Path:
     """The tree; built now (a few minutes) if the cache does not hold it."""
-    target = builder.cached("kernels", {"suites": SUITES, "packages": PACKAGES, "install": INSTALL})
+    target = cache.place("kernels", {"suites": SUITES, "packages": PACKAGES, "install": INSTALL})
     return builder.ensure("kernel headers", target, build, Progress())
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.recipe import Recipe, digest
+from lab import images
+from lab.recipe import Recipe
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def recipes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def key(root: Path, authorized: str = "ssh-ed25519 A", flavour: str = "stock") -> str:
-    return digest([Recipe.load("host", authorized, root)], flavour)
+def key(root: Path, authorized: str = "ssh-ed25519 A", flavour: str = "stock") -> Path:
+    return images.place(flavour, [Recipe.load("host", authorized, root)])
 
 
 def test_a_recipe_adds_to_the_common_one(recipes: Path) -> None:
