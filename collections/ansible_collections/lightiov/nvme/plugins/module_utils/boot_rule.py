@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, read, write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
@@ -21,20 +22,28 @@ ACTION=="change", SUBSYSTEM=="pci", ENV{{MDEV_STATE}}=="registered", TEST=="/etc
 """
 
 
-def plan(host: Host, result: Plan) -> None:
-    """Add a rule of our own where mdevctl's own one calls a program that is not there (Debian 13 does)."""
+def plan(host: Host, wanted: bool, result: Plan) -> None:
+    """Have a rule of our own where mdevctl's own one calls a program that is not there (Debian 13 does)."""
+    path = host.path(RULE)
+
+    def write(text: str) -> None:
+        write_atomically(path, text)
+        host.runner.run(["udevadm", "control", "--reload"])
+
+    def remove() -> None:
+        path.unlink()
+        host.runner.run(["udevadm", "control", "--reload"])
+
+    text = _text(host) if wanted else None
+    if text is None and path.exists():
+        result.add("boot_rule", RULE, remove)
+    elif text is not None and read(path) != text.strip():
+        result.add("boot_rule", RULE, partial(write, text))
+
+
+def _text(host: Host) -> str | None:
     stock = next((text for text in map(host.read, STOCK_RULES) if text is not None), None)
     program = host.runner.find("mdevctl")
-    if stock is None or program is None:
-        return
-    if all(host.path(path).exists() for path in PROGRAM.findall(stock)):
-        return
-    path = host.path(RULE)
-    text = TEXT.format(program=program)
-    if read(path) != text.strip():
-
-        def write() -> None:
-            write_atomically(path, text)
-            host.runner.run(["udevadm", "control", "--reload"])
-
-        result.add("boot_rule", RULE, write)
+    if stock is None or program is None or all(host.path(path).exists() for path in PROGRAM.findall(stock)):
+        return None
+    return TEXT.format(program=program)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import boot_rule
+from ansible_collections.lightiov.nvme.plugins.module_utils import boot_order, boot_rule
 from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
@@ -184,8 +184,8 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
         result.add("stop", active_mdev.uuid, partial(_stop, host, active_mdev, timeout), address=active_mdev.address)
     for one in undefining:
         result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
-    if placed:
-        boot_rule.plan(host, result)
+    boot_rule.plan(host, bool(placed), result)
+    boot_order.plan(host, list(placed), result)
     for uuid, mdev in placed.items():
         if uuid not in kept_defined:
             address = mdev.controller.address

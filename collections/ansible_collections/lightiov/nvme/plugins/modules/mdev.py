@@ -12,6 +12,7 @@ description:
   - Makes the LightIOV mediated devices (mdevs) of the host exactly those listed, now and at every boot.
     Listed ones are defined, started and set up; unlisted ones are stopped and undefined.
   - Mdevs of other drivers are never touched.
+  - On a host with systemd, libvirt waits at boot until the listed mdevs are there, 90 seconds at most.
   - An mdev whose attributes differ is stopped, defined anew and started, which needs that no VM has it open.
   - The whole list is checked against itself and against the controllers before the first change, so an error leaves
     the host as it was.
@@ -109,11 +110,11 @@ actions:
   elements: dict
   contains:
     action:
-      description: C(stop), C(undefine), C(define), C(start) or C(boot_rule).
+      description: C(stop), C(undefine), C(define), C(start), C(boot_rule) or C(boot_order).
       type: str
       sample: start
     object:
-      description: UUID of the mdev, or path of the udev rule.
+      description: UUID of the mdev, or path of the udev rule or systemd unit.
       type: str
       sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
     address:

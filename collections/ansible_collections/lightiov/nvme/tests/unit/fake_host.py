@@ -346,6 +346,18 @@ class FakeHost:
     def udevadm(self, *_arguments: str) -> None:
         """The host has no udev to wait for."""
 
+    def systemctl(self, command: str, unit: str = "") -> None:
+        if command == "daemon-reload":
+            return
+        units = "/etc/systemd/system"
+        lines = self.read(f"{units}/{unit}").splitlines()
+        for service in next(line for line in lines if line.startswith("WantedBy=")).partition("=")[2].split():
+            link = f"{units}/{service}.wants/{unit}"
+            if command == "enable":
+                self.link(link, f"{units}/{unit}")
+            else:
+                self.path(link).unlink()
+
 
 def main() -> int:
     root, tool, *arguments = sys.argv[1:]

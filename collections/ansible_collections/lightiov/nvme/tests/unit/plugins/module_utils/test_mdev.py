@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils import mdev
+from ansible_collections.lightiov.nvme.plugins.module_utils.boot_order import RULE as ORDER_RULE
+from ansible_collections.lightiov.nvme.plugins.module_utils.boot_order import UNIT, UNITS
 from ansible_collections.lightiov.nvme.plugins.module_utils.boot_rule import RULE
 from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
@@ -238,8 +240,47 @@ class TestBootRule:
         assert act(host, one())[0] == ("boot_rule", RULE)
         assert f"{two.bin}/mdevctl start-parent-mdevs $kernel" in two.read(RULE)
         assert act(host, one()) == []
+        assert ("boot_rule", RULE) in act(host)
+        assert not two.path(RULE).exists()
 
     def test_not_written_where_the_stock_rule_works(self, host: Host, two: FakeHost) -> None:
         two.write(self.STOCK, self.TEXT)
         two.write("/usr/sbin/mdevctl", "")
         assert ("boot_rule", RULE) not in act(host, one())
+
+
+class TestBootOrder:
+    LINK = f"{UNITS}/libvirtd.service.wants/lightiov-mdevs.target"
+
+    @pytest.fixture(autouse=True)
+    def systemd(self, two: FakeHost) -> None:
+        two.install("systemctl")
+
+    def test_libvirt_waits_for_the_mdevs_of_the_list(self, host: Host, two: FakeHost) -> None:
+        # Before they start: what starts later is known to systemd from its first event on.
+        assert act(host, one(U1), one(U2, namespaces=[2]))[0] == ("boot_order", UNIT)
+        names = ["sys-bus-mdev-devices-" + uuid.replace("-", r"\x2d") + ".device" for uuid in (U1, U2)]
+        wants = [line.partition("=")[2] for line in two.read(UNIT).splitlines() if line.startswith("Wants=")]
+        assert wants == names
+        assert two.path(self.LINK).is_symlink()
+        assert 'TAG+="systemd"' in two.read(ORDER_RULE)
+        assert act(host, one(U2, namespaces=[2]), one(U1)) == []
+
+    def test_follows_the_list(self, host: Host, two: FakeHost) -> None:
+        act(host, one(U1), one(U2, namespaces=[2]))
+        assert ("boot_order", UNIT) in act(host, one(U2, namespaces=[2]))
+        assert U1.replace("-", r"\x2d") not in two.read(UNIT)
+
+    def test_waits_for_nothing_that_will_never_come(self, host: Host, two: FakeHost) -> None:
+        before = two.snapshot()
+        act(host, one())
+        assert ("boot_order", UNIT) in act(host)
+        assert not two.path(self.LINK).is_symlink()
+        assert two.snapshot() == before
+        assert act(host) == []
+
+    def test_half_done_is_done_again(self, host: Host, two: FakeHost) -> None:
+        act(host, one())
+        two.path(self.LINK).unlink()
+        assert act(host, one()) == [("boot_order", UNIT)]
+        assert two.path(self.LINK).is_symlink()
