@@ -12,6 +12,7 @@ from fleet import VM, wait_until
 SECONDS = 10
 PAIRS = 3  # 30 s on each device
 RANDOM_READ = ("--name=read", "--rw=randread", "--bs=4k", "--iodepth=1", "--time_based", f"--runtime={SECONDS}")
+WHOLE_ADDRESS = "0000:02:00.0"
 WHOLE_DEVICE = """
 <hostdev mode='subsystem' type='pci' managed='yes'>
   <source><address domain='0x0000' bus='0x02' slot='0x00' function='0x0'/></source>
@@ -22,16 +23,17 @@ WHOLE_DEVICE = """
 @pytest.fixture
 def whole_device(vm1: VM) -> Iterator[str]:
     """A whole NVMe controller in the VM by VFIO, beside its LightIOV disk: its path in the VM."""
-    # A run that was interrupted has left it there.
-    vm1.host.run("virsh detach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300, check=False)
-    vm1.host.run("virsh attach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
+    give_back(vm1, check=False)  # what a run that was interrupted has left there
+    vm1.host.run(f"virsh attach-device {vm1.name} /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
     wait_until(lambda: "nvme0n1" in vm1.remote.run("ls /sys/block").stdout, "the whole device in vm1")
     yield "/dev/nvme0n1"
-    vm1.host.run("virsh detach-device vm1 /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300)
-    wait_until(
-        lambda: vm1.host.run("ls /sys/bus/pci/drivers/nvme").stdout.count("0000:02:00.0") == 1,
-        "the whole device back with the host's driver",
-    )
+    give_back(vm1)
+
+
+def give_back(vm: VM, check: bool = True) -> None:
+    """Have the whole device with the host's driver."""
+    vm.host.run(f"virsh detach-device {vm.name} /dev/stdin --live", stdin=WHOLE_DEVICE, timeout=300, check=check)
+    wait_until(lambda: WHOLE_ADDRESS in vm.host.run("ls /sys/bus/pci/drivers/nvme").stdout, "the whole device back")
 
 
 def test_no_host_code_but_the_interrupt(vm1: VM) -> None:

@@ -36,5 +36,5 @@ def test_no_iommu(ansible: Ansible, host3: Host, tmp_path: Path) -> None:
         "-e", json.dumps(variables),
     )  # fmt: skip
     assert run.returncode != 0
-    assert "host3 has no active IOMMU: enable it in the firmware" in run.stdout, run.stdout
+    assert "host3 has no active IOMMU: enable it (VT-d, AMD-Vi) in the firmware" in run.stdout, run.stdout
     assert host3.run(SNAPSHOT).stdout == before

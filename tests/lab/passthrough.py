@@ -155,11 +155,15 @@ class Controller:
 
     def bind(self, driver: str) -> None:
         """To the named driver, or with "" to the stock one."""
-        if self.driver() == (driver or "nvme"):
-            return
-        self.unbind()
-        self.host.run(f"echo '{driver}' > {self.sysfs}/driver_override; echo {self.address} > {PCI}/drivers_probe")
+        if self.driver() != (driver or "nvme"):
+            self.offer(driver)
         assert self.driver() == (driver or "nvme")
+
+    def offer(self, driver: str) -> None:
+        """Unbind it and let the named driver, or with "" the stock one, take it or refuse it."""
+        self.unbind()
+        self.host.run(f"echo '{driver}' > {self.sysfs}/driver_override")
+        self.host.run(f"echo {self.address} > {PCI}/drivers_probe", check=False)
 
     def block_device(self, nsid: int) -> str:
         """A namespace as the stock driver shows it."""

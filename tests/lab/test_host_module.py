@@ -55,9 +55,7 @@ class TestOwnership:
     def test_takes_no_controller_without_an_iommu(self, host_without_iommu: Host) -> None:
         load_module(host_without_iommu)
         controller = Controller.find(host_without_iommu, "LIOV2A")
-        controller.unbind()
-        controller.host.run(f"echo lightiov > {controller.sysfs}/driver_override")
-        controller.host.run(f"echo {controller.address} > {PCI}/drivers_probe", check=False)
+        controller.offer("lightiov")
         assert not controller.driver()
         assert "boot with intel_iommu=on" in controller.host.run("dmesg").stdout
         controller.bind("")

@@ -36,6 +36,12 @@ def key_enrolled():
     return "already enrolled" in test.stdout
 
 
+def announced_iommu():
+    """Whose IOMMU the firmware announces to the kernel, whether or not that uses it; empty for none."""
+    tables = {"DMAR": "intel", "IVRS": "amd"}
+    return next((maker for name, maker in tables.items() if Path("/sys/firmware/acpi/tables", name).exists()), "")
+
+
 def interrupt_remapping():
     """Remapped interrupts belong to a chip named IR-..., on Intel and on AMD."""
     return re.search(r"\bIR-", Path("/proc/interrupts").read_text()) is not None
@@ -51,10 +57,9 @@ def libvirt_error(uri):
 
 def main():
     uri, *packages = sys.argv[1:]
-    intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
     json.dump(
         {
-            "intel": intel,
+            "iommu_announced": announced_iommu(),
             "iommu": any(Path("/sys/kernel/iommu_groups").iterdir()),
             "interrupt_remapping": interrupt_remapping(),
             "kernel": platform.release(),
