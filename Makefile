@@ -94,7 +94,7 @@ fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed
 
 .PHONY: host-module
 host-module: $(READY) ## the host module's rules, on a lab of their own with `liov` in the place of VMs
-	$(BIN)/pytest -q --durations=5 tests/lab
+	$(BIN)/pytest -q --durations=5 -m "not debug" tests/lab
 
 .PHONY: test
 test: unit lint sanity native host-module test-lab ## what continuous integration runs
@@ -105,7 +105,8 @@ test-lab: molecule fleet down ## the whole system in the lab, VMs included
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
-test-debug: host-module ## the host module's rules under KASAN, lockdep and kmemleak; builds that kernel first
+test-debug: $(READY) ## the same under KASAN, lockdep and kmemleak, and with failing allocations; builds that kernel first
+	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -4,12 +4,17 @@
 # It wants a git repository whose path ends in ansible_collections/NAMESPACE/NAME.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
+source=$project/collections/ansible_collections/lightiov/nvme
 work=$project/build/sanity
 collection=$work/ansible_collections/lightiov/nvme
 rm -rf "$work"
 mkdir -p "$collection"
-ansible-galaxy collection build --output-path "$work" "$project/collections/ansible_collections/lightiov/nvme" >/dev/null
+ansible-galaxy collection build --output-path "$work" "$source" >/dev/null
 tar -xzf "$work"/lightiov-nvme-*.tar.gz -C "$collection"
+if built=$(cd "$collection" && find . -type f | git -C "$source" check-ignore --stdin); then
+    printf 'The collection would ship what was built in the source tree: add it to build_ignore in galaxy.yml.\n%s\n' "$built" >&2
+    exit 1
+fi
 git -C "$work" init -q
 git -C "$work" add ansible_collections
 
