@@ -4,6 +4,8 @@
 from .errors import LabError
 from .host import Host
 from .labs import Lab
+from .program import Program
 from .ssh import Remote
+from .waiting import wait_until
 
-__all__ = ["Host", "Lab", "LabError", "Remote"]
+__all__ = ["Host", "Lab", "LabError", "Program", "Remote", "wait_until"]

@@ -5,25 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from xml.etree import ElementTree
 
-from lab import Host, Remote
+from lab import Host, Program, Remote, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
-# One namespace of a host has several users at most, so a wait that takes longer means that something hangs.
-PATIENCE = 120
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.3)
 
 
 @dataclass(frozen=True)
@@ -37,17 +30,24 @@ class VM:
     def remote(self) -> Remote:
         return self.host.vm(self.name)
 
+    @property
+    def hostdev(self) -> str:
+        """The VM's mediated device as its domain has it, in XML."""
+        domain = ElementTree.fromstring(self.host.run(f"virsh dumpxml --inactive {self.name}").stdout)
+        [hostdev] = domain.findall("devices/hostdev[@type='mdev']")
+        return ElementTree.tostring(hostdev, encoding="unicode")
+
     @cached_property
     def uuid(self) -> str:
         """The VM's mediated device."""
-        xml = self.host.run(f"virsh dumpxml --inactive {self.name}").stdout
-        return xml.split("type='mdev'")[1].split("address uuid='")[1].split("'")[0]
+        [address] = ElementTree.fromstring(self.hostdev).findall("source/address")
+        return address.attrib["uuid"]
 
     @property
     def mdev(self) -> str:
         return f"/sys/bus/mdev/devices/{self.uuid}"
 
-    @cached_property
+    @property
     def disk(self) -> str:
         return self.remote.run("readlink -f /dev/disk/by-id/lightiov-*-ns[0-9]").stdout.split()[0]
 
@@ -90,18 +90,46 @@ class VM:
         """VM exits so far, of all vCPUs."""
         return int(self.host.run(f"cat /sys/kernel/debug/kvm/{self.pid}-*/exits").stdout)
 
+    def fio_command(self, *options: str) -> str:
+        """fio on the VM's disk, unless a --filename says otherwise."""
+        return shlex.join(["fio", "--ioengine=libaio", "--direct=1", f"--filename={self.disk}", *options])
+
     def fio(self, *options: str, timeout: float = 300) -> list[dict]:
-        """Run fio on the VM's disk, unless a --filename says otherwise; its jobs' results. Raises on any error."""
-        quoted = [f"'{option}'" for option in options]
-        command = f"fio --output-format=json --ioengine=libaio --direct=1 --filename={self.disk} {' '.join(quoted)}"
-        result = self.remote.run(command, timeout=timeout)
+        """Run fio; its jobs' results. Raises on any error."""
+        result = self.remote.run(self.fio_command("--output-format=json", *options), timeout=timeout)
         jobs = json.loads(result.stdout[result.stdout.index("{") :])["jobs"]
         assert all(job["error"] == 0 for job in jobs), jobs
         return jobs
 
+    def under_load(self, load: Program) -> Program:
+        """Wait until this program does I/O on the VM's disk."""
+        enough = self.completed + 100
+        wait_until(lambda: self.completed > enough or not load.running(), f"load in {self.name}")
+        assert load.running(), load.output()
+        return load
+
+    @contextmanager
+    def verified_load(self) -> Iterator[None]:
+        """fio writes and verifies over and over while the block runs; an error that it met is raised at the end."""
+        stop = "/run/stop"
+        fio = self.fio_command("--name=verified", "--rw=randwrite", "--bs=8k", "--iodepth=16", "--size=8m",
+                               "--verify=crc32c", "--verify_fatal=1")  # fmt: skip
+        self.remote.run(f"rm -f {stop}")
+        load = self.under_load(
+            Program(self.remote, shlex.join(["sh", "-c", f"until [ -e {stop} ]; do {fio} || exit; done"]))
+        )
+        try:
+            yield
+        finally:
+            self.remote.run(f"touch {stop}")
+        assert load.wait() == 0, load.output()
+
     def start(self) -> None:
         self.host.run(f"virsh start {self.name}")
         self.remote.wait()
+        self.wait_for_disk()
+
+    def wait_for_disk(self) -> None:
         wait_until(
             lambda: self.remote.run("ls /dev/disk/by-id/lightiov-*", check=False).returncode == 0,
             f"{self.name}: its LightIOV disk",

@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
-from fleet import VM, wait_until
+from fleet import VM
+
+from lab import wait_until
 
 SECONDS = 10
 PAIRS = 3  # 30 s on each device

@@ -5,61 +5,19 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import PurePosixPath
 from subprocess import CompletedProcess
 
-from lab import Host
+from lab import Host, Program
 
 LIOV = "/usr/local/sbin/liov"
 MODULE = "/root/lightiov_host.ko"
 PCI = PurePosixPath("/sys/bus/pci")
 MDEVS = PurePosixPath("/sys/bus/mdev/devices")
-
-
-def wait_until(condition, timeout: float = 30) -> None:
-    """Wait for what the host does by itself."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {timeout:.0f} s: {condition}"
-        time.sleep(0.2)
-
-
-class Program:
-    """A program that runs on the host while the test does something else."""
-
-    numbers = count()
-
-    def __init__(self, host: Host, command: str) -> None:
-        self.host = host
-        self.command = command
-        self.base = f"/run/program-{next(self.numbers)}"
-        # exec: the process of which the number is noted is the program itself, for signals.
-        inner = f"echo $$ > {self.base}.pid; exec {command} > {self.base}.out 2>&1"
-        outer = f"rm -f {self.base}.*; (sh -c {shlex.quote(inner)}; echo $? > {self.base}.status) > /dev/null 2>&1 &"
-        host.run(outer)
-
-    def running(self) -> bool:
-        return self.host.run(f"test -e {self.base}.status", check=False).returncode != 0
-
-    def output(self) -> str:
-        return self.host.run(f"cat {self.base}.out").stdout
-
-    def wait_for_output(self, text: str) -> None:
-        wait_until(lambda: text in self.output())
-
-    def signal(self, name: str) -> None:
-        self.host.run(f"kill -s {name} $(cat {self.base}.pid)")
-
-    def wait(self, timeout: float = 120) -> int:
-        """The program's exit status; more than 128 if a signal has ended it."""
-        wait_until(lambda: not self.running(), timeout)
-        return int(self.host.run(f"cat {self.base}.status").stdout)
 
 
 @dataclass

@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from passthrough import PCI, Controller, Mdev, Program, load_module, unload_module
+from passthrough import PCI, Controller, Mdev, load_module, unload_module
 
-from lab import Host
+from lab import Host, Program, wait_until
 
 STOCK_CONTROLLER = "LIOV1B"
 HARMFUL = (
@@ -32,12 +32,10 @@ def verified(mdev: Mdev, seed: int, options: str = "--count 4096") -> None:
 
 def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program:
     """Writes as fast as it can; returns once it does."""
-    before = mdev.statistic("interrupts")
+    enough = mdev.statistic("interrupts") + 50
     load = mdev.start("bench", f"{LOAD} {options}")
-    deadline = time.monotonic() + 30
-    while mdev.statistic("interrupts") < before + 50:
-        assert load.running(), load.output()
-        assert time.monotonic() < deadline
+    wait_until(lambda: mdev.statistic("interrupts") > enough or not load.running(), "load")
+    assert load.running(), load.output()
     return load
 
 
@@ -376,6 +374,18 @@ class TestComingAndGoing:
         assert controller.driver() == "nvme"
         controller.bind("lightiov")
         verified(controller.mdev("1", 2), 15)
+
+    def test_pulled_out_under_load(self, controller: Controller) -> None:
+        host, sysfs = controller.host, controller.sysfs
+        load = under_load(controller.mdev("1", 2))
+        host.unplug("nvme0")
+        assert load.wait() == 1
+        assert "controller is gone" in load.output()
+        wait_until(lambda: host.run(f"test -e {sysfs}", check=False).returncode, "the end of the controller in sysfs")
+        host.plug("nvme0")
+        wait_until(lambda: host.run(f"test -e {sysfs}/driver", check=False).returncode == 0, "a driver")
+        controller.bind("lightiov")
+        verified(controller.mdev("1", 2), 16)
 
     def test_unbind_waits_for_the_user(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)

@@ -27,7 +27,10 @@ def test_domain_stays_without_the_device(disk: Disk, owner: Host) -> None:
         assert disk.uuid not in owner.check_output(xml, disk.vm)
 
 
-def test_data_stays(disk: Disk, owner: Host) -> None:
-    """side_effect.yml wrote each VM's name to its disk; the host now reads it by the stock driver."""
-    node = f"/dev/disk/by-id/nvme-*_{disk.controller}_{disk.namespace}"
-    assert owner.check_output(f"dd if=$(readlink -f {node}) bs=512 skip=1M count=1 status=none").strip() == disk.vm
+def test_data_stays_where_it_belongs(disk: Disk, owner: Host) -> None:
+    """side_effect.yml wrote each VM's name to its disk; the host now reads all namespaces by the stock driver."""
+    found = owner.check_output(
+        f"for node in /dev/disk/by-id/nvme-*_{disk.controller}_*; do"
+        " echo ${node##*_} $(dd if=$node bs=512 skip=1M count=1 status=none | tr -d '\\0'); done"
+    )
+    assert [line for line in found.splitlines() if disk.vm in line] == [f"{disk.namespace} {disk.vm}"]

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What befalls a VM's disk under load: what can be done is done, what cannot be fails, and nothing hangs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fleet import VM
+
+from lab import Program, wait_until
+
+ENDLESS = ("--name=load", "--rw=randwrite", "--bs=4k", "--iodepth=16", "--numjobs=2", "--size=32m", "--time_based",
+           "--runtime=600")  # fmt: skip
+VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+
+
+def endless_load(vm: VM) -> Program:
+    return vm.under_load(Program(vm.remote, vm.fio_command(*ENDLESS)))
+
+
+def failed(load: Program) -> bool:
+    return load.wait() != 0 and re.search(r"Input/output error|No such device", load.output()) is not None
+
+
+def test_controller_reset(vm1: VM, vm2: VM) -> None:
+    reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
+    with vm1.verified_load(), vm2.verified_load():
+        for _ in range(3):
+            vm1.host.run(reset)
+            for vm in (vm1, vm2):
+                enough = vm.completed + 100
+                wait_until(lambda vm=vm, enough=enough: vm.completed > enough, f"I/O in {vm.name} after a reset")
+
+
+def test_quarantine(vm1: VM, vm2: VM) -> None:
+    read = f"dd if={vm2.disk} of=/dev/null bs=4k count=1 iflag=direct"
+    load = endless_load(vm2)
+    with vm1.verified_load():
+        vm2.host.run(f"echo 1 > {vm2.mdev}/quarantine")
+        assert failed(load), load.output()
+        assert "Input/output error" in vm2.remote.run(read, check=False).stderr
+        vm2.host.run(f"echo 0 > {vm2.mdev}/quarantine")
+        wait_until(lambda: vm2.remote.run(read, check=False).returncode == 0, "the end of the quarantine")
+    vm2.fio(*VERIFIED)
+
+
+def test_driver_unbound(vm2: VM) -> None:
+    driver = "/sys/bus/pci/drivers/lightiov_guest"
+    address = vm2.remote.run(f"cd {driver} && ls -d *:*").stdout.strip()
+    load = endless_load(vm2)
+    vm2.remote.run(f"echo {address} > {driver}/unbind")
+    assert failed(load), load.output()
+    assert vm2.state != "ready", "a queue pair outlived the driver"
+    vm2.remote.run(f"echo {address} > {driver}/bind")
+    vm2.wait_for_disk()
+    vm2.fio(*VERIFIED)
+
+
+def test_unplugged(vm2: VM) -> None:
+    device = vm2.hostdev
+    load = endless_load(vm2)
+    vm2.host.run(f"virsh detach-device {vm2.name} /dev/stdin --live", stdin=device)
+    assert failed(load), load.output()
+    wait_until(lambda: vm2.state == "closed", "the end of the VM's use of its mediated device")
+    vm2.host.run(f"virsh attach-device {vm2.name} /dev/stdin --live", stdin=device)
+    vm2.wait_for_disk()
+    vm2.fio(*VERIFIED)
+
+
+@pytest.mark.slow
+def test_commands_without_answer(vm1: VM, vm2: VM) -> None:
+    """The controller is kept from the bus until the driver's patience has ended, 30 seconds."""
+    address = vm2.host.run(f"basename $(readlink -f {vm2.mdev}/..)").stdout.strip()
+    unanswered = "dmesg | grep -c 'got no answer'"
+    before = vm2.remote.run(unanswered, check=False).stdout
+    with vm1.verified_load(), vm2.verified_load():
+        vm2.host.run(f"setpci -s {address} COMMAND=0:4")
+        try:
+            wait_until(lambda: vm2.remote.run(unanswered, check=False).stdout != before, "a time-out in vm2")
+        finally:
+            vm2.host.run(f"setpci -s {address} COMMAND=4:4")
+        enough = vm2.completed + 100
+        wait_until(lambda: vm2.completed > enough, "I/O in vm2 after a time-out")
