@@ -83,6 +83,7 @@ molecule: lab ## deploy onto the lab with Molecule, again without a change; rebo
 	$(BIN)/molecule test --scenario-name default --destroy never
 	$(BIN)/molecule test --scenario-name reboot --destroy never
 	$(BIN)/molecule test --scenario-name teardown --destroy never
+	./lab/lab check-logs
 
 .PHONY: fleet
 fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
