@@ -85,10 +85,9 @@ class VM:
     def pid(self) -> int:
         return int(self.host.run(f"cat /run/libvirt/qemu/{self.name}.pid").stdout)
 
-    @property
-    def exits(self) -> int:
-        """VM exits so far, of all vCPUs."""
-        return int(self.host.run(f"cat /sys/kernel/debug/kvm/{self.pid}-*/exits").stdout)
+    def kvm(self, counter: str) -> int:
+        """What KVM counted so far for this VM, in all vCPUs: exits, mmio_exits, ..."""
+        return int(self.host.run(f"cat /sys/kernel/debug/kvm/{self.pid}-*/{counter}").stdout)
 
     def fio_command(self, *options: str) -> str:
         """fio on the VM's disk, unless a --filename says otherwise."""

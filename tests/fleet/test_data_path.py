@@ -50,13 +50,18 @@ def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
 
 
 def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:
-    exits: dict[str, list[float]] = {vm1.disk: [], whole_device: []}
+    report: dict[str, dict[str, list[float]]] = {
+        counter: {vm1.disk: [], whole_device: []} for counter in ("exits", "mmio_exits")
+    }
     for _ in range(PAIRS):
-        for device, per_io in exits.items():
-            before = vm1.exits
+        for device in (vm1.disk, whole_device):
+            before = {counter: vm1.kvm(counter) for counter in report}
             [job] = vm1.fio(*RANDOM_READ, f"--filename={device}")
-            per_io.append((vm1.exits - before) / job["read"]["total_ios"])
-    report = {device: [round(value, 2) for value in values] for device, values in exits.items()}
-    print("VM exits per 4 KiB read:", report)
-    record_property("exits_per_read", report)
-    assert statistics.median(exits[vm1.disk]) <= statistics.median(exits[whole_device]), report
+            for counter, per_read in report.items():
+                per_read[device].append(round((vm1.kvm(counter) - before[counter]) / job["read"]["total_ios"], 2))
+    print("Per 4 KiB read:", report)
+    record_property("per_read", report)
+    for per_read in report.values():
+        ours, theirs = (statistics.median(per_read[device]) for device in (vm1.disk, whole_device))
+        # One trapped access would add 1. The timer's exits, which go by time and not by reads, add a tenth or two.
+        assert ours <= theirs + 0.25, report
