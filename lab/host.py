@@ -7,6 +7,7 @@ import contextlib
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,21 +170,29 @@ class Host(Remote):
     def unplug(self, controller_id: str) -> None:
         """Pull a controller out without warning: the kernel is told when its registers are gone already.
 
-        Behind the kernel's back, power and indicator off make the emulated slot let go of its card at once. Hot-plug
-        interrupts are off meanwhile: the kernel shall find a slot that has power, and no card.
+        Behind the kernel's back, power and indicator off make the emulated slot let go of its card at once.
         `qmp("device_del", id=...)` is the orderly way: the kernel is asked first.
         """
-        slot_control = "CAP_EXP+18.w"
-        self.run(
-            f"slot=$(lspci -D -d 1b36:000c | sed -n {self.spec.slot(controller_id)}p | cut -d' ' -f1);"
-            f"before=$(setpci -s $slot {slot_control});"
-            f"setpci -s $slot {slot_control}=0700:0720; setpci -s $slot {slot_control}=$before"
-        )
+        with self.slot_unwatched(controller_id) as slot:
+            self.run(f"setpci -s {slot} CAP_EXP+18.w=0700:0700")
 
     def plug(self, controller_id: str) -> None:
         """Put a controller back, with the namespaces it had."""
-        slot = self.spec.slot(controller_id)
-        self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[slot - 1], slot))
+        number = self.spec.slot(controller_id)
+        with self.slot_unwatched(controller_id) as slot:
+            self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number))
+            # With the card, QEMU presses the slot's button, which to a kernel that has found the card means: out.
+            self.run(f"setpci -s {slot} CAP_EXP+1a.w=0001")
+
+    @contextlib.contextmanager
+    def slot_unwatched(self, controller_id: str) -> Iterator[str]:
+        """The slot's PCI address. Its interrupt is off meanwhile, so that the kernel sees only what has come of it."""
+        bridges = "lspci -D -d 1b36:000c"
+        slot = self.run(f"{bridges} | sed -n {self.spec.slot(controller_id)}p").stdout.split()[0]
+        before = self.run(f"setpci -s {slot} CAP_EXP+18.w").stdout.strip()
+        self.run(f"setpci -s {slot} CAP_EXP+18.w=0000:0020")
+        yield slot
+        self.run(f"setpci -s {slot} CAP_EXP+18.w={before}")
 
     def console(self) -> str:
         """All that the host has printed since QEMU started, over all its boots."""

