@@ -106,7 +106,7 @@ test-lab: molecule fleet down ## the whole system in the lab, VMs included
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
-test-debug: $(READY) ## the same under KASAN, lockdep and kmemleak, and with failing allocations; builds that kernel first
+test-debug: $(READY) ## the same under KASAN, lockdep and kmemleak; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: clean

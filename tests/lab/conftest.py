@@ -111,11 +111,11 @@ def controller(host: Host) -> Iterator[Controller]:
 
 @pytest.fixture
 def lockdep_looks_away(host: Host) -> Iterator[None]:
-    """For memory that is unmapped while pinned, where VFIO type 1 takes its own two locks in both orders.
+    """For what the kernel around us locks in both orders; lockdep would report it and watch nothing from then on.
 
-    Opening a device takes iommu->lock and in it device_list_lock; telling drivers of the unmapping holds the second,
-    and unpinning, which a driver has to do there and then, takes the first. lockdep would report that, whatever driver
-    it meets, and watch nothing from then on.
+    VFIO type 1, when pinned memory is unmapped: opening a device takes iommu->lock and in it device_list_lock; telling
+    drivers of the unmapping holds the second, and unpinning, which a driver has to do there and then, takes the first.
+    pciehp, when a card is pulled out: its reset_lock and pci_rescan_remove_lock.
     """
     switch = "/proc/sys/kernel/prove_locking"
     turn = f"[ ! -e {switch} ] || echo {{}} > {switch}"

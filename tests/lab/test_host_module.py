@@ -379,6 +379,7 @@ class TestComingAndGoing:
         controller.bind("lightiov")
         verified(controller.mdev("1", 2), 15)
 
+    @pytest.mark.usefixtures("lockdep_looks_away")
     def test_pulled_out_under_load(self, controller: Controller) -> None:
         host, sysfs = controller.host, controller.sysfs
         load = under_load(controller.mdev("1", 2))
