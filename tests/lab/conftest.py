@@ -50,26 +50,30 @@ def host_without_iommu(lab: Lab, module: Path) -> Iterator[Host]:
     assert not problems, "\n".join(problems)
 
 
-def headers_of(kernel: str, tree: Path) -> Path:
-    """The directory, below the tree, that modules for this kernel are built in. The debug flavour's is added here."""
+def headers_of(kernel: str, tree: Path, host: Host) -> Path:
+    """The directory, below the tree, that modules for the host's kernel are built in; added unless it is there."""
     headers = Path("usr/src") / f"linux-headers-{kernel}"
     if (tree / headers).exists():
         return headers
     debug = debug_kernel.packages()
-    own = Path("opt") / debug.root.name  # another debug kernel has the same version
-    if debug.headers.exists():
+    if FLAVOUR == "debug":
+        own = Path("opt") / debug.root.name  # another debug kernel has the same version
         subprocess.run(["dpkg-deb", "--extract", debug.headers, tree / own], check=True)
-    return own / headers
+        return own / headers
+    # The tree and the host's image were made on different days, and the mirror has the kernel of only one of them.
+    pack = "tar --create --gzip --directory / usr/src $(cd / && ls -d usr/lib/linux-kbuild-*)"
+    with subprocess.Popen([*host.ssh_command(), "--", pack], stdout=subprocess.PIPE) as packing:
+        subprocess.run(["tar", "--extract", "--gzip", "--directory", tree], stdin=packing.stdout, check=True)
+    assert (tree / headers).exists(), f"{host.name} has no headers of its kernel {kernel}"
+    return headers
 
 
-def build_module(kernel: str) -> Path:
+def build_module(host: Host) -> Path:
     sys.path.insert(0, str(ROOT / "tests/native"))
     import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
 
     tree = kernels.ensure_tree()
-    headers = headers_of(kernel, tree)
-    if not (tree / headers).exists():
-        pytest.fail(f"no headers of the host's kernel {kernel} in {tree}: delete it, to have newer ones fetched")
+    headers = headers_of(host.run("uname -r").stdout.strip(), tree, host)
     copy = tree / "tmp/lab-module"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(NATIVE, copy, ignore=BUILT)
@@ -84,7 +88,7 @@ def build_module(kernel: str) -> Path:
 @pytest.fixture(scope="session")
 def module(lab_host: Host) -> Path:
     """The host module, built for the kernel that all hosts of the lab have."""
-    return build_module(lab_host.run("uname -r").stdout.strip())
+    return build_module(lab_host)
 
 
 @pytest.fixture(scope="session")
