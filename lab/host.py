@@ -191,8 +191,10 @@ class Host(Remote):
         slot = self.run(f"{bridges} | sed -n {self.spec.slot(controller_id)}p").stdout.split()[0]
         before = self.run(f"setpci -s {slot} CAP_EXP+18.w").stdout.strip()
         self.run(f"setpci -s {slot} CAP_EXP+18.w=0000:0020")
-        yield slot
-        self.run(f"setpci -s {slot} CAP_EXP+18.w={before}")
+        try:
+            yield slot
+        finally:
+            self.run(f"setpci -s {slot} CAP_EXP+18.w={before}")
 
     def console(self) -> str:
         """All that the host has printed since QEMU started, over all its boots."""

@@ -56,12 +56,16 @@ class Lab:
         hosts = [Host(name, self.state) for name in names]
         with self.locked():
             started = [host for host in hosts if not host.running]
-            emulator, image_sets = self.build(started, flavour)
-            for host, image_set in zip(started, image_sets, strict=True):
-                host.start(emulator, image_set, accel, iommu)
-                self.state.save()
-                self.progress.say(host.name, "booting")
+            if started:
+                self.start(started, flavour, accel, iommu)
         self.wait(hosts, started)
+
+    def start(self, hosts: list[Host], flavour: str, accel: str, iommu: bool) -> None:
+        emulator, image_sets = self.build(hosts, flavour)
+        for host, image_set in zip(hosts, image_sets, strict=True):
+            host.start(emulator, image_set, accel, iommu)
+            self.state.save()
+            self.progress.say(host.name, "booting")
 
     def build(self, hosts: list[Host], flavour: str) -> tuple[Emulator, list[ImageSet]]:
         """What these hosts run on and from. The one is compiled while the other is downloaded."""

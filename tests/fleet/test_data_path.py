@@ -50,11 +50,12 @@ def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
 
 
 def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:
+    devices = (vm1.disk, whole_device)
     report: dict[str, dict[str, list[float]]] = {
-        counter: {vm1.disk: [], whole_device: []} for counter in ("exits", "mmio_exits")
+        counter: {device: [] for device in devices} for counter in ("exits", "mmio_exits")
     }
     for _ in range(PAIRS):
-        for device in (vm1.disk, whole_device):
+        for device in devices:
             before = {counter: vm1.kvm(counter) for counter in report}
             [job] = vm1.fio(*RANDOM_READ, f"--filename={device}")
             for counter, per_read in report.items():
@@ -62,6 +63,6 @@ def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_prop
     print("Per 4 KiB read:", report)
     record_property("per_read", report)
     for per_read in report.values():
-        ours, theirs = (statistics.median(per_read[device]) for device in (vm1.disk, whole_device))
+        ours, theirs = (statistics.median(per_read[device]) for device in devices)
         # One trapped access would add 1. The timer's exits, which go by time and not by reads, add a tenth or two.
         assert ours <= theirs + 0.25, report

@@ -55,8 +55,8 @@ def headers_of(kernel: str, tree: Path, host: Host) -> Path:
     headers = Path("usr/src") / f"linux-headers-{kernel}"
     if (tree / headers).exists():
         return headers
-    debug = debug_kernel.packages()
     if FLAVOUR == "debug":
+        debug = debug_kernel.packages()
         own = Path("opt") / debug.root.name  # another debug kernel has the same version
         subprocess.run(["dpkg-deb", "--extract", debug.headers, tree / own], check=True)
         return own / headers

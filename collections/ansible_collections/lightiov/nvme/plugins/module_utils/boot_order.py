@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, read, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
 
 RULE = "/etc/udev/rules.d/61-lightiov-mdevs.rules"
@@ -47,14 +47,13 @@ def plan(host: Host, uuids: Sequence[str], result: Plan) -> None:
     """Order libvirt after exactly these mdevs."""
     if host.runner.find("systemctl") is None:
         return
-    rule, unit = host.path(RULE), host.path(UNIT)
+    unit = host.path(UNIT)
     wants = "\n".join(f"Wants={device_unit(uuid)}" for uuid in sorted(uuids))
     text = UNIT_TEXT.format(libvirt=" ".join(LIBVIRT), wants=wants)
     links = [host.path(f"{UNITS}/{service}.wants/{TARGET}") for service in LIBVIRT]
 
     def order() -> None:
-        write_atomically(rule, RULE_TEXT)
-        host.runner.run(["udevadm", "control", "--reload"])
+        host.put_udev_rule(RULE, RULE_TEXT)
         # Those that are there already become known to systemd as well: it would wait for them in vain.
         host.runner.run(["udevadm", "trigger", "--subsystem-match=mdev", "--action=change"])
         write_atomically(unit, text)
@@ -64,14 +63,13 @@ def plan(host: Host, uuids: Sequence[str], result: Plan) -> None:
     def forget() -> None:
         host.runner.run(["systemctl", "disable", TARGET])
         unit.unlink()
-        rule.unlink(missing_ok=True)
         host.runner.run(["systemctl", "daemon-reload"])
-        host.runner.run(["udevadm", "control", "--reload"])
+        host.put_udev_rule(RULE, None)
 
     if not uuids:
         if unit.exists():
             result.add("boot_order", UNIT, forget)
         return
-    written = read(rule) == RULE_TEXT.strip() and read(unit) == text.strip()
+    written = host.read(RULE) == RULE_TEXT.strip() and host.read(UNIT) == text.strip()
     if not written or not all(link.is_symlink() for link in links):
         result.add("boot_order", UNIT, order)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, read, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
 
 STOCK_RULES = ("/usr/lib/udev/rules.d/60-mdevctl.rules", "/lib/udev/rules.d/60-mdevctl.rules")
@@ -24,21 +24,9 @@ ACTION=="change", SUBSYSTEM=="pci", ENV{{MDEV_STATE}}=="registered", TEST=="/etc
 
 def plan(host: Host, wanted: bool, result: Plan) -> None:
     """Have a rule of our own where mdevctl's own one calls a program that is not there (Debian 13 does)."""
-    path = host.path(RULE)
-
-    def write(text: str) -> None:
-        write_atomically(path, text)
-        host.runner.run(["udevadm", "control", "--reload"])
-
-    def remove() -> None:
-        path.unlink()
-        host.runner.run(["udevadm", "control", "--reload"])
-
     text = _text(host) if wanted else None
-    if text is None and path.exists():
-        result.add("boot_rule", RULE, remove)
-    elif text is not None and read(path) != text.strip():
-        result.add("boot_rule", RULE, partial(write, text))
+    if host.read(RULE) != (text and text.strip()):
+        result.add("boot_rule", RULE, partial(host.put_udev_rule, RULE, text))
 
 
 def _text(host: Host) -> str | None:

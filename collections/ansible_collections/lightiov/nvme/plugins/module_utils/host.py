@@ -35,6 +35,15 @@ class Host:
         with contextlib.suppress(CommandError):
             self.runner.run(["udevadm", "settle", "--timeout=120"])
 
+    def put_udev_rule(self, absolute: str, text: str | None) -> None:
+        """Have this file of rules with this text, or with None not at all."""
+        path = self.path(absolute)
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_atomically(path, text)
+        self.runner.run(["udevadm", "control", "--reload"])
+
 
 def read(path: Path) -> str | None:
     """Stripped text of a file, None if it is not there or not readable (sysfs attributes may answer with an error)."""
