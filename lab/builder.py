@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from . import cache
+from .bootstrap import bootstrap_command
 from .errors import LabError, tail
 from .mirror import debian_mirror
 from .progress import Progress
@@ -46,12 +47,7 @@ class Builder:
         self, tree: Path, suite: str, packages: tuple[str, ...], sources: list[str], hooks: list[str]
     ) -> None:
         """A Debian with these packages, of these lines of sources.list."""
-        self.run(
-            [
-                "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
-                f"--include={','.join(packages)}", *hooks, suite, str(tree), *sources,
-            ],
-        )  # fmt: skip
+        self.run(bootstrap_command(tree, suite, packages, sources, hooks))
 
     def run(self, command: list[str]) -> None:
         """A step on this machine."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import cache, debug_kernel, disk
+from .bootstrap import bootstrap_command
 from .errors import LabError, tail
 from .keys import public_key
 from .mirror import debian_mirror
@@ -151,16 +152,14 @@ class Trees:
         staging = self.scratch / f"{recipe.name}-files"
         stage(recipe, staging)
         log = images_dir() / f"{recipe.name}.log"
-        command = [
-            "mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory",
+        options = [
             # Before the other packages: the kernel's installation already makes an initramfs by our rules.
             f'--essential-hook=cp -dR "{staging}/." "$1/"',
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in (*recipe.excludes, f"{MODULES}/*")),
             *(f"--dpkgopt=path-include={MODULES}/{pattern}" for pattern in recipe.modules),
-            f"--include={','.join(recipe.packages)}",
             *install_hooks(recipe.debs),
-            SUITE, str(tree), f"deb {self.mirror} {SUITE} main",
-        ]  # fmt: skip
+        ]
+        command = bootstrap_command(tree, SUITE, recipe.packages, [f"deb {self.mirror} {SUITE} main"], options)
         with log.open("w") as output:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
