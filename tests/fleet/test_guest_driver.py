@@ -67,6 +67,21 @@ def test_unplugged(vm2: VM) -> None:
     vm2.fio(*VERIFIED)
 
 
+def test_asked_back(vm2: VM) -> None:
+    """Whoever removes an mdev that a VM uses waits; the VM's disk goes, the VM stays."""
+    device = vm2.hostdev
+    load = endless_load(vm2)
+    removal = Program(vm2.host, f"mdevctl stop --uuid {vm2.uuid}")
+    assert failed(load), load.output()
+    assert removal.wait() == 0, removal.output()
+    assert "asks for the device back" in vm2.remote.run("dmesg").stdout
+    wait_until(lambda: vm2.uuid not in vm2.host.run(f"virsh dumpxml {vm2.name}").stdout, "libvirt to notice")
+    vm2.host.run(f"mdevctl start --uuid {vm2.uuid}")
+    vm2.host.run(f"virsh attach-device {vm2.name} /dev/stdin --live", stdin=device)
+    vm2.wait_for_disk()
+    vm2.fio(*VERIFIED)
+
+
 @pytest.mark.slow
 def test_commands_without_answer(vm1: VM, vm2: VM) -> None:
     """The controller is kept off the bus until a driver has lost its patience, which takes 30 seconds."""

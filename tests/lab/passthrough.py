@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from subprocess import CompletedProcess
 
-from lab import Host, Program
+from lab import Host, Program, wait_until
 
 LIOV = "/usr/local/sbin/liov"
 MODULE = "/root/lightiov_host.ko"
 PCI = PurePosixPath("/sys/bus/pci")
 MDEVS = PurePosixPath("/sys/bus/mdev/devices")
+LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
 
 
 @dataclass
@@ -158,3 +159,12 @@ def load_module(host: Host, max_vectors: int = 0) -> None:
 
 def unload_module(host: Host) -> None:
     host.run("! grep -q '^lightiov_host ' /proc/modules || rmmod lightiov_host")
+
+
+def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program:
+    """Writes as fast as it can; returns once it does."""
+    enough = mdev.statistic("interrupts") + 50
+    load = mdev.start("bench", f"{LOAD} {options}")
+    wait_until(lambda: mdev.statistic("interrupts") > enough or not load.running(), "load")
+    assert load.running(), load.output()
+    return load

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from passthrough import PCI, Controller, Mdev, load_module, unload_module
+from passthrough import PCI, Controller, Mdev, load_module, under_load, unload_module
 
 from lab import Host, Program, wait_until
 
@@ -23,20 +23,10 @@ HARMFUL = (
     "--opcode=0x7c",  # Doorbell Buffer Config
     "--opcode=0xc0",  # vendor specific
 )
-LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
 
 
 def verified(mdev: Mdev, seed: int, options: str = "--count 4096") -> None:
     mdev.liov("verify", f"--seed {seed} {options} --yes-destroy-data")
-
-
-def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program:
-    """Writes as fast as it can; returns once it does."""
-    enough = mdev.statistic("interrupts") + 50
-    load = mdev.start("bench", f"{LOAD} {options}")
-    wait_until(lambda: mdev.statistic("interrupts") > enough or not load.running(), "load")
-    assert load.running(), load.output()
-    return load
 
 
 def ended_well(load: Program) -> None:
