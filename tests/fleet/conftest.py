@@ -37,6 +37,11 @@ def vm2(host1: Host) -> VM:
     return booted(VM(host1, "vm2"))
 
 
+@pytest.fixture(scope="session")
+def vm3(host2: Host) -> VM:
+    return booted(VM(host2, "vm3"))
+
+
 def booted(vm: VM) -> VM:
     """VMs start with their host, and some time after it answers."""
     vm.remote.wait()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guest driver built in a VM by DKMS, for VMs that follow their own distribution's kernels."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from fleet import VM, Ansible, changed
+
+TOOLS = "dkms gcc libc6-dev make linux-headers-$(uname -r)"
+ROOT_DISK = "/var/lib/libvirt/images"
+
+
+def install_tools(vm: VM) -> None:
+    """What users' VMs get from a mirror, which the lab's cannot reach, this one gets from its hypervisor."""
+    depends = "apt-cache depends --recurse --installed --no-suggests --no-recommends --no-conflicts --no-breaks"
+    packages = vm.host.run(f"{depends} --no-replaces --no-enhances {TOOLS} | grep '^[a-z]'").stdout.split()
+    missing = set(packages) - set(vm.remote.run("dpkg-query --show --showformat '${Package}\\n'").stdout.split())
+    pack = f"dpkg -L {' '.join(sorted(missing))} | sort -u | tar cz --no-recursion --ignore-failed-read --files-from -"
+    with subprocess.Popen(
+        [*vm.host.ssh_command(), "--", pack], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as packing:
+        subprocess.run([*vm.remote.ssh_command(), "--", "tar xz -C /"], stdin=packing.stdout, check=True)
+
+
+@pytest.mark.slow
+def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
+    only_here = ("--limit", f"{vm3.host.name},{vm3.name}")
+    by_dkms = ("playbooks/deploy.yml", *only_here, "-e", "lightiov_guest_install=dkms")
+    install_tools(vm3)
+    vm3.remote.run("rmmod lightiov_guest && dpkg --purge lightiov-guest-$(uname -r)", timeout=600)
+    assert vm3.remote.run("ls /dev/disk/by-id/lightiov-*", check=False).returncode
+
+    run = ansible.playbook(*by_dkms)
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert "dkms" in vm3.remote.run("modinfo -n lightiov_guest").stdout
+    vm3.fio("--name=built", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+    assert "lightiov_guest.ko" in vm3.remote.run("lsinitramfs /boot/initrd.img-$(uname -r)").stdout
+
+    vm3.host.run(f"virsh destroy {vm3.name}")
+    vm3.start()
+    again = ansible.playbook(*by_dkms)
+    assert set(changed(again).values()) == {0}, again.stdout[-4000:]
+
+    # A VM as others have it, for the tests after this one.
+    vm3.host.run(f"virsh destroy {vm3.name}; virsh undefine {vm3.name}; rm {ROOT_DISK}/{vm3.name}*")
+    run = ansible.playbook("playbooks/deploy.yml", *only_here)
+    assert run.returncode == 0, run.stdout[-4000:]
