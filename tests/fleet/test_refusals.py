@@ -90,6 +90,12 @@ def test_mdev_in_use_removed(ansible: Ansible, mdevs: list[dict[str, Any]], vm2:
     refused(ansible.module("host1", "mdev", {"mdevs": rest}), vm2.uuid)
 
 
+def test_running_vms_torn_down(ansible: Ansible) -> None:
+    run = ansible.playbook("playbooks/teardown.yml", "--limit", "host1", "-e", "lightiov_detach_allowed=false")
+    assert run.returncode != 0
+    assert "vm1, vm2 on host1 would lose LightIOV disks" in run.stdout
+
+
 def test_headers_missing(ansible: Ansible, host1: Host) -> None:
     kernel = host1.run("uname -r").stdout.strip()
     build = f"/lib/modules/{kernel}/build"
