@@ -66,6 +66,7 @@ def main():
             "headers": Path("/lib/modules", platform.release(), "build", "Makefile").exists(),
             "kvm": Path("/dev/kvm").exists(),
             "modules_load": not secure_boot() or key_enrolled(),
+            "apt": shutil.which("apt-get") is not None,
             "missing": missing(packages),
             "libvirt": libvirt_error(uri),
         },
