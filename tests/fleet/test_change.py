@@ -29,13 +29,13 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.slow
-def test_check_predicts_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
+def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
     inventory = PROJECT / ".lab" / tmp_path.name
     shutil.rmtree(inventory, ignore_errors=True)  # of a run that was interrupted
     shutil.copytree(PROJECT / "inventories/lab", inventory)
     try:
         host_vars = inventory / "host_vars/host2.yml"
-        host_vars.write_text(host_vars.read_text() + MORE.lstrip("\n"))
+        host_vars.write_text(host_vars.read_text().replace("queue_pairs: 2", "queue_pairs: 3") + MORE.lstrip("\n"))
         arguments = ("-i", str(inventory), "--limit", "host2,vm3", "--diff")
 
         predicted = ansible.playbook("playbooks/deploy.yml", *arguments, "--check")
@@ -43,6 +43,7 @@ def test_check_predicts_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
         assert "queue_pairs" in predicted.stdout, "the diff does not show the new device"
         done = ansible.playbook("playbooks/deploy.yml", *arguments)
         assert done.returncode == 0, done.stdout[-4000:]
+        assert "2 vCPUs use 2 of 3 queue pairs" in done.stdout
         assert changed_tasks(predicted.stdout) == changed_tasks(done.stdout) != []
     finally:
         shutil.rmtree(inventory)

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 MIB = 1 << 20
 MARKER = b"LightIOV verification in progress\n".ljust(4096, b"\0")
@@ -81,6 +82,12 @@ def read_check(path):
     return f"{length} MiB read"
 
 
+def possible_cpus():
+    """As the kernel lists them: 0-7, or 0,2-3."""
+    ranges = (part.split("-") for part in Path("/sys/devices/system/cpu/possible").read_text().split(","))
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
+
+
 def main():
     path, jobs = os.path.realpath(sys.argv[1]), int(sys.argv[2])
     mib = int(sys.argv[3]) if len(sys.argv) > 3 else 0
@@ -88,7 +95,10 @@ def main():
         finding = write_check(path, jobs, mib) if mib and may_write(path, mib) else read_check(path)
     except OSError as error:
         sys.exit(f"{path}: {error}")
-    json.dump({"device": path, "finding": finding}, sys.stdout)
+    cpus = possible_cpus()
+    if cpus < jobs:
+        finding += f", {cpus} vCPUs use {cpus} of {jobs} queue pairs"
+    json.dump({"device": path, "finding": finding, "queue_pairs_used": min(cpus, jobs)}, sys.stdout)
 
 
 if __name__ == "__main__":
