@@ -149,7 +149,7 @@ def _domains(uri: str, result: Plan) -> dict[str, Domain]:
         return {}
 
 
-def _check_list(wanted: Sequence[Wanted]) -> None:
+def _check_list(wanted: Sequence[Wanted], absent: Sequence[str]) -> None:
     names: set[str] = set()
     users: dict[str, str] = {}
     for one in wanted:
@@ -161,7 +161,18 @@ def _check_list(wanted: Sequence[Wanted]) -> None:
                 raise LightiovError(
                     f"mdev {uuid} is given to domain {users[uuid]} and again to domain {one.name}: give each mdev once"
                 )
+            if uuid in absent:
+                raise LightiovError(
+                    f"mdev {uuid} is given to domain {one.name} and listed as absent: list it in one place"
+                )
             users[uuid] = one.name
+
+
+def _check_ours(uuids: Sequence[str], known: Mdevs, where: str) -> None:
+    for uuid in uuids:
+        mdev_type = known.types.get(uuid)
+        if mdev_type is not None and not is_ours(mdev_type):
+            raise LightiovError(f"mdev {uuid} is not one of LightIOV, its type is {mdev_type}: do not list it {where}")
 
 
 def _check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, Domain], result: Plan) -> None:
@@ -175,51 +186,55 @@ def _check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, D
     }
     for one in wanted:
         domain = present.get(one.name)
+        _check_ours(one.mdevs, known, f"for domain {one.name}")
         for uuid in one.mdevs:
-            mdev_type = known.types.get(uuid)
-            if mdev_type is not None and not is_ours(mdev_type):
-                raise LightiovError(
-                    f"mdev {uuid} is not one of LightIOV, its type is {mdev_type}: do not list it for domain {one.name}"
-                )
             if uuid in elsewhere:
                 raise LightiovError(
                     f"mdev {uuid} cannot go to domain {one.name}, because domain {elsewhere[uuid]} has it: "
                     f"list {elsewhere[uuid]} as well, without the mdev"
                 )
-            if mdev_type is None or (domain and domain.active and uuid not in known.active):
+            if uuid not in known.types or (domain and domain.active and uuid not in known.active):
                 result.refuse(
                     f"mdev {uuid} cannot go to domain {one.name}, because it does not exist on this host: "
                     "make it with lightiov.nvme.mdev"
                 )
 
 
-def plan(host: Host, uri: str, wanted: Sequence[Wanted], timeout: int, predict: bool) -> Plan:
-    """What makes the LightIOV mdevs of each listed domain exactly those wanted."""
+def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str], timeout: int, predict: bool) -> Plan:
+    """What makes the mdevs of each listed domain exactly those wanted, and takes the absent from all others."""
     result = Plan(predict=predict)
-    _check_list(wanted)
+    _check_list(wanted, absent)
     present = _domains(uri, result)
     known = Mdevs.of(host)
     with _connection_errors(uri):
+        _check_ours(absent, known, "as absent")
         _check_mdevs(wanted, known, present, result)
         attaching: list[tuple[Domain, str, str]] = []
         before, after = [], []
         for one in wanted:
-            domain = present.get(one.name)
+            domain = present.pop(one.name, None)
             if domain is None:
                 result.refuse(f"Domain {one.name} does not exist: define it first, or correct its name")
                 for uuid in one.mdevs:
                     result.add("attach", uuid, _never, domain=one.name, scope="config")
                 after.append(_show(one.name, False, one.mdevs))
                 continue
-            for scope in domain.scopes:
-                has = domain.mdevs(scope)
-                for uuid in [uuid for uuid, alias in has.items() if known.owns(uuid, alias) and uuid not in one.mdevs]:
-                    detach = partial(domain.detach, uuid, scope, timeout)
-                    result.add("detach", uuid, detach, domain=one.name, scope=scope)
-                attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in has]
             has_now = known.owned(domain.xml(domain.scopes[-1]))
+            for scope in domain.scopes:
+                has = known.owned(domain.xml(scope))
+                _plan_detach(domain, scope, [uuid for uuid in has if uuid not in one.mdevs], timeout, result)
+                attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in domain.mdevs(scope)]
             before.append(_show(one.name, domain.active, has_now))
             after.append(_show(one.name, domain.active, one.mdevs))
+        for domain in present.values():
+            has_now = known.owned(domain.xml(domain.scopes[-1]))
+            taken = [
+                _plan_detach(domain, scope, [uuid for uuid in domain.mdevs(scope) if uuid in absent], timeout, result)
+                for scope in domain.scopes
+            ]
+            if any(taken):
+                before.append(_show(domain.name, domain.active, has_now))
+                after.append(_show(domain.name, domain.active, [uuid for uuid in has_now if uuid not in absent]))
     # An mdev may go from one listed domain to another, so all are detached first.
     for domain, uuid, scope in attaching:
         result.add("attach", uuid, partial(domain.attach, uuid, scope), domain=domain.name, scope=scope)
@@ -227,6 +242,13 @@ def plan(host: Host, uri: str, wanted: Sequence[Wanted], timeout: int, predict: 
     result.after = {"domains": after}
     result.returned = result.after
     return result
+
+
+def _plan_detach(domain: Domain, scope: str, uuids: Sequence[str], timeout: int, result: Plan) -> bool:
+    for uuid in uuids:
+        detach = partial(domain.detach, uuid, scope, timeout)
+        result.add("detach", uuid, detach, domain=domain.name, scope=scope)
+    return bool(uuids)
 
 
 def _never() -> None:

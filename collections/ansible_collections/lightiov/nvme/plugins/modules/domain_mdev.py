@@ -15,7 +15,7 @@ description:
     All other elements of a domain, mdevs of other drivers and PCI host devices included, are left alone.
     A host device is LightIOV's when its alias starts with C(ua-lightiov-), which the module gives to each that it
     adds, or when mdevctl or sysfs says that its type starts with C(lightiov-).
-  - Domains that are not listed are not changed.
+  - Domains that are not listed are not changed, but for the mdevs in O(absent).
   - A live domain must have a free hot-plug port (C(pcie-root-port) on the C(q35) machine) for each mdev that it gets.
   - All domains are checked before the first is changed.
 requirements:
@@ -30,7 +30,7 @@ options:
       - The domains to look after.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description:
@@ -43,6 +43,12 @@ options:
         type: list
         elements: str
         required: true
+  absent:
+    description:
+      - UUIDs of LightIOV mdevs that no domain of the host may have, listed or not.
+    type: list
+    elements: str
+    default: []
   uri:
     description:
       - Connection to libvirt.
@@ -68,6 +74,11 @@ EXAMPLES = r"""
           - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
       - name: vm2
         mdevs: []
+
+- name: Take a disk away from whichever domain has it
+  lightiov.nvme.domain_mdev:
+    absent:
+      - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm3', 'data') }}"
 """
 
 RETURN = r"""
@@ -94,7 +105,7 @@ actions:
       type: str
       sample: config
 domains:
-  description: The listed domains after the run, or as they would be after it in check mode.
+  description: The listed domains, and others that lose an mdev, after the run or, in check mode, as they would be.
   returned: always
   type: list
   elements: dict
@@ -118,6 +129,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import domain
 from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
 
 
 def main() -> None:
@@ -126,12 +138,13 @@ def main() -> None:
             "domains": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
                     "mdevs": {"type": "list", "elements": "str", "required": True},
                 },
             },
+            "absent": {"type": "list", "elements": "str", "default": []},
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 30},
         },
@@ -143,6 +156,7 @@ def main() -> None:
             Host(),
             uri=module.params["uri"],
             wanted=[domain.Wanted.parse(options) for options in module.params["domains"]],
+            absent=[canonical(uuid) for uuid in module.params["absent"]],
             timeout=module.params["timeout"],
             predict=module.check_mode,
         ),

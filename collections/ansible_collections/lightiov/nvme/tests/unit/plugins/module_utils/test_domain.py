@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,9 +117,9 @@ def mdevs(fake: FakeHost) -> FakeHost:
     return fake
 
 
-def make(host: Host, predict: bool = False, timeout: int = 1, **wanted: list[str]) -> Plan:
+def make(host: Host, predict: bool = False, timeout: int = 1, absent: Sequence[str] = (), **wanted: list[str]) -> Plan:
     parsed = [domain.Wanted.parse({"name": name, "mdevs": uuids}) for name, uuids in wanted.items()]
-    return domain.plan(host, "qemu:///system", parsed, timeout, predict)
+    return domain.plan(host, uri="qemu:///system", wanted=parsed, absent=absent, timeout=timeout, predict=predict)
 
 
 def act(host: Host, **wanted: Any) -> list[tuple[str, str, str, str]]:
@@ -181,6 +182,33 @@ def test_an_unlisted_domain_keeps_its_mdev(host: Host, mdevs: FakeHost, libvirt:
     assert act(host, vm1=[U2]) == [("attach", U2, "vm1", "config")]
     with pytest.raises(LightiovError, match="because domain vm2 has it"):
         make(host, vm1=[U1])
+
+
+class TestAbsent:
+    """What no domain may have, whether it is listed or not."""
+
+    def test_goes_from_the_domain_that_has_it(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
+        libvirt += [FakeDomain("vm1"), FakeDomain("vm2", U1, U2, active=True)]
+        plan = make(host, absent=[U1], predict=True)
+        assert plan.before == {"domains": [{"name": "vm2", "active": True, "mdevs": [U1, U2]}]}
+        assert plan.after == {"domains": [{"name": "vm2", "active": True, "mdevs": [U2]}]}
+        assert act(host, absent=[U1]) == [("detach", U1, "vm2", "live"), ("detach", U1, "vm2", "config")]
+        assert (libvirt[1].has(LIVE), libvirt[1].has(CONFIG)) == ([U2], [U2])
+        assert act(host, absent=[U1]) == []
+
+    def test_goes_once_from_a_listed_domain(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
+        libvirt.append(FakeDomain("vm1", U1))
+        assert act(host, absent=[U1], vm1=[U2]) == [("detach", U1, "vm1", "config"), ("attach", U2, "vm1", "config")]
+
+    def test_not_given_to_a_domain_as_well(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
+        libvirt.append(FakeDomain("vm1"))
+        with pytest.raises(LightiovError, match=f"mdev {U1} is given to domain vm1 and listed as absent"):
+            make(host, absent=[U1], vm1=[U1])
+
+    def test_not_one_of_others(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
+        libvirt.append(FakeDomain("vm1", VGPU))
+        with pytest.raises(LightiovError, match="its type is nvidia-35: do not list it as absent"):
+            make(host, absent=[VGPU])
 
 
 class TestWhoseDevice:
@@ -248,7 +276,7 @@ def test_lists_that_cannot_be(
 def test_a_domain_listed_twice(host: Host, libvirt: list[FakeDomain]) -> None:
     twice = 2 * [domain.Wanted("vm1", ())]
     with pytest.raises(LightiovError, match="listed twice"):
-        domain.plan(host, "qemu:///system", twice, 1, False)
+        domain.plan(host, uri="qemu:///system", wanted=twice, absent=(), timeout=1, predict=False)
 
 
 def test_libvirt_that_does_not_answer(host: Host, libvirt: list[FakeDomain], monkeypatch: pytest.MonkeyPatch) -> None:
