@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`--check --diff` says exactly what a run then changes."""
+"""An inventory that was edited: `--check --diff` says exactly what a run then changes, and what is gone goes."""
 
 from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import PROJECT, Ansible, changed
+from fleet import PROJECT, VM, Ansible, changed
 
+ONLY_HOST2 = ("--limit", "host2,vm3")
 MORE = """
       - name: more
         controller: LIOV2A
@@ -28,26 +30,38 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-@pytest.mark.slow
-def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, tmp_path: Path) -> None:
+@pytest.fixture
+def host2_vars(ansible: Ansible, tmp_path: Path) -> Iterator[Path]:
+    """What the inventory says of host2, for a test to change; at the end host2 is as before."""
     inventory = PROJECT / ".lab" / tmp_path.name
     shutil.rmtree(inventory, ignore_errors=True)  # of a run that was interrupted
     shutil.copytree(PROJECT / "inventories/lab", inventory)
-    try:
-        host_vars = inventory / "host_vars/host2.yml"
-        host_vars.write_text(host_vars.read_text().replace("queue_pairs: 2", "queue_pairs: 3") + MORE.lstrip("\n"))
-        arguments = ("-i", str(inventory), "--limit", "host2,vm3", "--diff")
-
-        predicted = ansible.playbook("playbooks/deploy.yml", *arguments, "--check")
-        assert predicted.returncode == 0, predicted.stdout[-4000:]
-        assert "queue_pairs" in predicted.stdout, "the diff does not show the new device"
-        done = ansible.playbook("playbooks/deploy.yml", *arguments)
-        assert done.returncode == 0, done.stdout[-4000:]
-        assert "2 vCPUs use 2 of 3 queue pairs" in done.stdout
-        assert changed_tasks(predicted.stdout) == changed_tasks(done.stdout) != []
-    finally:
-        shutil.rmtree(inventory)
-
-    back = ansible.playbook("playbooks/deploy.yml", "--limit", "host2,vm3")
+    yield inventory / "host_vars/host2.yml"
+    shutil.rmtree(inventory)
+    back = ansible.playbook("playbooks/deploy.yml", *ONLY_HOST2)
     assert back.returncode == 0, back.stdout[-4000:]
     assert changed(back)["host2"] > 0
+
+
+@pytest.mark.slow
+def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, host2_vars: Path) -> None:
+    host2_vars.write_text(host2_vars.read_text().replace("queue_pairs: 2", "queue_pairs: 3") + MORE.lstrip("\n"))
+    deploy = ("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *ONLY_HOST2, "--diff")
+
+    predicted = ansible.playbook(*deploy, "--check")
+    assert predicted.returncode == 0, predicted.stdout[-4000:]
+    assert "queue_pairs" in predicted.stdout, "the diff does not show the new device"
+    done = ansible.playbook(*deploy)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "2 vCPUs use 2 of 3 queue pairs" in done.stdout
+    assert changed_tasks(predicted.stdout) == changed_tasks(done.stdout) != []
+
+
+@pytest.mark.slow
+def test_a_vm_that_left_the_list_gives_its_disks_back(ansible: Ansible, host2_vars: Path, vm3: VM) -> None:
+    uuid = vm3.uuid
+    host2_vars.write_text("lightiov_controllers: [{serial: LIOV2A}]\nlightiov_vms: []\n")
+    run = ansible.playbook("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *ONLY_HOST2)
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert uuid not in vm3.host.run("mdevctl list --defined; mdevctl list; virsh dumpxml vm3").stdout
+    assert vm3.remote.run("lsblk --noheadings /dev/liov0n1", check=False).returncode, "the VM still has it"
