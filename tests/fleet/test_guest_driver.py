@@ -67,6 +67,19 @@ def test_unplugged(vm2: VM) -> None:
     vm2.fio(*VERIFIED)
 
 
+@pytest.mark.slow
+def test_suspended(vm2: VM) -> None:
+    with vm2.verified_load():
+        vm2.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
+        wait_until(lambda: "pmsuspended" in vm2.host.run(f"virsh domstate {vm2.name}").stdout, "the VM to sleep")
+        assert vm2.state != "ready", "a queue pair writes to a sleeping VM"
+        vm2.host.run(f"virsh dompmwakeup {vm2.name}")
+        wait_until(lambda: vm2.state == "ready", "the queues")
+    # A VM that has slept was seen not to answer hot unplug: not for the tests after this one.
+    vm2.host.run(f"virsh destroy {vm2.name}")
+    vm2.start()
+
+
 def test_asked_back(vm2: VM) -> None:
     """Whoever removes an mdev that a VM uses waits; the VM's disk goes, the VM stays."""
     device = vm2.hostdev

@@ -77,7 +77,7 @@ struct liov_dev;
  * @ldev: device
  * @index: queue pair number of the device, hardware context of blk-mq
  * @hw_qid: the controller's queue ID, for messages
- * @irq: Linux interrupt number; enabled only while the device is live
+ * @irq: Linux interrupt number
  * @name: of the interrupt
  * @sq_dma: DMA address of the submission ring
  * @cq_dma: DMA address of the completion ring
@@ -86,7 +86,9 @@ struct liov_dev;
  * @sq_doorbell: tail doorbell, the controller's own
  * @sq_tail: next free slot
  * @sq_rung: tail that the controller was told last
- * @cq: completion ring, read by the interrupt handler or with @irq disabled
+ * @live: the interrupt handler reads completions
+ * @cq: completion ring; read by the handler, or by others with @irq disabled or
+ *	@live unset
  * @cq_doorbell: head doorbell, the controller's own
  * @cq_head: next entry to look at
  * @cq_phase: phase tag that entry has once it is written
@@ -106,7 +108,8 @@ struct liov_queue {
 	u16 sq_tail;
 	u16 sq_rung;
 
-	struct nvme_completion *cq ____cacheline_aligned_in_smp;
+	bool live ____cacheline_aligned_in_smp;
+	struct nvme_completion *cq;
 	u32 __iomem *cq_doorbell;
 	u16 cq_head;
 	u8 cq_phase;
@@ -232,8 +235,8 @@ void liov_queues_exit(struct liov_dev *ldev);
 int liov_rings_alloc(struct liov_dev *ldev);
 void liov_rings_free(struct liov_dev *ldev);
 int liov_queues_create(struct liov_dev *ldev);
-void liov_queues_enable_irqs(struct liov_dev *ldev);
-void liov_queues_disable_irqs(struct liov_dev *ldev);
+void liov_queues_go_live(struct liov_dev *ldev);
+void liov_queues_go_quiet(struct liov_dev *ldev);
 void liov_queue_submit(struct liov_queue *q, const struct nvme_command *cmd,
 		       bool ring);
 void liov_queue_commit(struct liov_queue *q);

@@ -98,6 +98,9 @@ static irqreturn_t liov_queue_irq(int irq, void *data)
 	struct liov_queue *q = data;
 	DEFINE_IO_COMP_BATCH(iob);
 
+	/* Pairs with liov_queues_go_live(). */
+	if (!smp_load_acquire(&q->live))
+		return IRQ_HANDLED;
 	if (liov_queue_reap(q, &iob))
 		writel(q->cq_head, q->cq_doorbell);
 	if (iob.complete)
@@ -219,21 +222,31 @@ int liov_queues_create(struct liov_dev *ldev)
 	return 0;
 }
 
-void liov_queues_enable_irqs(struct liov_dev *ldev)
+/*
+ * From here on completions are the interrupt handler's to read.  Not by
+ * enable_irq(): a managed interrupt, as these are, can forget that it is
+ * disabled when its last CPU goes offline and comes back, as all but one do for
+ * suspend (seen with Linux 6.12).
+ */
+void liov_queues_go_live(struct liov_dev *ldev)
 {
 	unsigned int i;
 
-	for (i = 0; i < ldev->nr_queues; i++)
-		enable_irq(ldev->queues[i].irq);
+	for (i = 0; i < ldev->nr_queues; i++) {
+		/* Pairs with liov_queue_irq(): the ring is set up. */
+		smp_store_release(&ldev->queues[i].live, true);
+	}
 }
 
-/* Afterwards no handler runs, and completions are the caller's to read. */
-void liov_queues_disable_irqs(struct liov_dev *ldev)
+/* Afterwards no handler reads completions; they are the caller's to read. */
+void liov_queues_go_quiet(struct liov_dev *ldev)
 {
 	unsigned int i;
 
 	for (i = 0; i < ldev->nr_queues; i++)
-		disable_irq(ldev->queues[i].irq);
+		WRITE_ONCE(ldev->queues[i].live, false);
+	for (i = 0; i < ldev->nr_queues; i++)
+		synchronize_irq(ldev->queues[i].irq);
 }
 
 static bool liov_doorbell_valid(struct liov_dev *ldev, u32 offset)
@@ -270,7 +283,7 @@ static int liov_queue_init(struct liov_dev *ldev, unsigned int index)
 
 	q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(index));
 	snprintf(q->name, sizeof(q->name), "liov%dq%u", ldev->instance, index);
-	return request_irq(q->irq, liov_queue_irq, IRQF_NO_AUTOEN, q->name, q);
+	return request_irq(q->irq, liov_queue_irq, 0, q->name, q);
 }
 
 /**

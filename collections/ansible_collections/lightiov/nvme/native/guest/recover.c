@@ -88,7 +88,7 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 		if (drain)
 			liov_drain(ldev);
 		liov_reset(ldev);
-		liov_queues_disable_irqs(ldev);
+		liov_queues_go_quiet(ldev);
 
 		/* What completed before the reset has its true status. */
 		for (i = 0; i < ldev->nr_queues; i++)
@@ -147,7 +147,7 @@ static int liov_start(struct liov_dev *ldev)
 	if (err)
 		return err;
 
-	liov_queues_enable_irqs(ldev);
+	liov_queues_go_live(ldev);
 	WRITE_ONCE(ldev->state, LIOV_LIVE);
 	return 0;
 }
