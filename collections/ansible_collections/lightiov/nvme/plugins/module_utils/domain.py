@@ -219,22 +219,23 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
                     result.add("attach", uuid, _never, domain=one.name, scope="config")
                 after.append(_show(one.name, False, one.mdevs))
                 continue
-            has_now = known.owned(domain.xml(domain.scopes[-1]))
             for scope in domain.scopes:
-                has = known.owned(domain.xml(scope))
-                _plan_detach(domain, scope, [uuid for uuid in has if uuid not in one.mdevs], timeout, result)
-                attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in domain.mdevs(scope)]
+                has = domain.mdevs(scope)
+                extra = [uuid for uuid, alias in has.items() if known.owns(uuid, alias) and uuid not in one.mdevs]
+                _plan_detach(domain, scope, extra, timeout, result)
+                attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in has]
+            has_now = known.owned(domain.xml(domain.scopes[-1]))
             before.append(_show(one.name, domain.active, has_now))
             after.append(_show(one.name, domain.active, one.mdevs))
         for domain in present.values():
+            taken = {scope: [uuid for uuid in domain.mdevs(scope) if uuid in absent] for scope in domain.scopes}
+            if not any(taken.values()):
+                continue
+            for scope, uuids in taken.items():
+                _plan_detach(domain, scope, uuids, timeout, result)
             has_now = known.owned(domain.xml(domain.scopes[-1]))
-            taken = [
-                _plan_detach(domain, scope, [uuid for uuid in domain.mdevs(scope) if uuid in absent], timeout, result)
-                for scope in domain.scopes
-            ]
-            if any(taken):
-                before.append(_show(domain.name, domain.active, has_now))
-                after.append(_show(domain.name, domain.active, [uuid for uuid in has_now if uuid not in absent]))
+            before.append(_show(domain.name, domain.active, has_now))
+            after.append(_show(domain.name, domain.active, [uuid for uuid in has_now if uuid not in absent]))
     # An mdev may go from one listed domain to another, so all are detached first.
     for domain, uuid, scope in attaching:
         result.add("attach", uuid, partial(domain.attach, uuid, scope), domain=domain.name, scope=scope)
@@ -244,11 +245,10 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
     return result
 
 
-def _plan_detach(domain: Domain, scope: str, uuids: Sequence[str], timeout: int, result: Plan) -> bool:
+def _plan_detach(domain: Domain, scope: str, uuids: Sequence[str], timeout: int, result: Plan) -> None:
     for uuid in uuids:
         detach = partial(domain.detach, uuid, scope, timeout)
         result.add("detach", uuid, detach, domain=domain.name, scope=scope)
-    return bool(uuids)
 
 
 def _never() -> None:
