@@ -19,6 +19,7 @@ from .process import Process
 from .spec import host_spec
 from .ssh import Remote
 from .state import Machine, State
+from .waiting import wait_until
 
 # An instrumented kernel boots seven times slower.
 BOOT_SECONDS = {"stock": 600, "debug": 1800}
@@ -54,6 +55,11 @@ class Host(Remote):
         return self.directory / qemu.CONSOLE
 
     @property
+    def log_file(self) -> Path:
+        """What QEMU itself has printed."""
+        return self.directory / "qemu.log"
+
+    @property
     def boot_seconds(self) -> float:
         """How long a boot may take."""
         return BOOT_SECONDS[flavour(self.machine.images)]
@@ -79,9 +85,8 @@ class Host(Remote):
         """Start the machine; `ready` tells when it has booted."""
         self.make_disks(emulator, images)
         port = ports.pick(self.machine.ssh_port if self.started_before else None)
-        log = self.directory / "qemu.log"
         self.console_file.unlink(missing_ok=True)
-        with log.open("w") as output:
+        with self.log_file.open("w") as output:
             child = subprocess.Popen(
                 qemu.command(replace(self.spec, iommu=iommu), emulator, images, port, accel),
                 cwd=self.directory,
@@ -105,11 +110,7 @@ class Host(Remote):
     def ready(self) -> bool:
         """Has the host booted? Raises LabError if it never will."""
         if not self.running:
-            raise LabError(
-                f"{self.name}: QEMU ended before the host had booted; its last words follow",
-                self.directory / "qemu.log",
-                tail(self.directory / "qemu.log"),
-            )
+            raise self.gone()
         if fatal := kernel_log.FATAL.search(self.console()):
             raise LabError(f"{self.name} did not boot: {fatal[0]}", self.console_file, tail(self.console_file))
         return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable() and self.settled()
@@ -161,7 +162,24 @@ class Host(Remote):
         self.disconnect()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def gone(self) -> LabError:
+        return LabError(
+            f"{self.name} is not running: the lab was stopped, or its QEMU died; QEMU's last words follow",
+            self.log_file,
+            tail(self.log_file),
+        )
+
     # Looking inside
+
+    def run(
+        self, command: str, *, check: bool = True, timeout: float = 120, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        try:
+            return super().run(command, check=check, timeout=timeout, stdin=stdin)
+        except LabError as error:
+            if self.started_before and not self.running:
+                raise self.gone() from error
+            raise
 
     def qmp(self, command: str, **arguments: object) -> object:
         """A command to QEMU, by the QEMU Machine Protocol: qmp("device_del", id="nvme0")."""
@@ -179,6 +197,8 @@ class Host(Remote):
     def plug(self, controller_id: str) -> None:
         """Put a controller back, with the namespaces it had."""
         number = self.spec.slot(controller_id)
+        # Presence that changes within a second of switching the slot off is taken for the switching's own effect.
+        wait_until(lambda: self.slot_switched_off(controller_id), f"{self.name}'s slot {number} off")
         with self.slot_unwatched(controller_id) as slot:
             self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number))
             # With the card, QEMU presses the slot's button, which to a kernel that has found the card means: out.
@@ -187,14 +207,22 @@ class Host(Remote):
     @contextlib.contextmanager
     def slot_unwatched(self, controller_id: str) -> Iterator[str]:
         """The slot's PCI address. Its interrupt is off meanwhile, so that the kernel sees only what has come of it."""
-        bridges = "lspci -D -d 1b36:000c"
-        slot = self.run(f"{bridges} | sed -n {self.spec.slot(controller_id)}p").stdout.split()[0]
+        slot = self.slot_address(controller_id)
         before = self.run(f"setpci -s {slot} CAP_EXP+18.w").stdout.strip()
         self.run(f"setpci -s {slot} CAP_EXP+18.w=0000:0020")
         try:
             yield slot
         finally:
             self.run(f"setpci -s {slot} CAP_EXP+18.w={before}")
+
+    def slot_switched_off(self, controller_id: str) -> bool:
+        """Power off, and then the indicator, with which the kernel ends what it does about a card that has gone."""
+        control = self.run(f"setpci -s {self.slot_address(controller_id)} CAP_EXP+18.w").stdout
+        return int(control, 16) & 0x0700 == 0x0700
+
+    def slot_address(self, controller_id: str) -> str:
+        bridges = "lspci -D -d 1b36:000c"
+        return self.run(f"{bridges} | sed -n {self.spec.slot(controller_id)}p").stdout.split()[0]
 
     def console(self) -> str:
         """All that the host has printed since QEMU started, over all its boots."""
