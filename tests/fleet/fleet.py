@@ -123,6 +123,16 @@ class VM:
             self.remote.run(f"touch {stop}")
         assert load.wait() == 0, load.output()
 
+    @property
+    def only(self) -> tuple[str, str]:
+        """The option that restricts ansible-playbook to the VM and its hypervisor."""
+        return "--limit", f"{self.host.name},{self.name}"
+
+    def restart(self) -> None:
+        """Off and on, as by its power switch."""
+        self.host.run(f"virsh destroy {self.name}")
+        self.start()
+
     def start(self) -> None:
         self.host.run(f"virsh start {self.name}")
         self.remote.wait()

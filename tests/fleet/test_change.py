@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from fleet import PROJECT, VM, Ansible, changed
 
-ONLY_HOST2 = ("--limit", "host2,vm3")
 MORE = """
       - name: more
         controller: LIOV2A
@@ -31,22 +30,22 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def host2_vars(ansible: Ansible, tmp_path: Path) -> Iterator[Path]:
+def host2_vars(ansible: Ansible, vm3: VM, tmp_path: Path) -> Iterator[Path]:
     """What the inventory says of host2, for a test to change; at the end host2 is as before."""
     inventory = PROJECT / ".lab" / tmp_path.name
     shutil.rmtree(inventory, ignore_errors=True)  # of a run that was interrupted
     shutil.copytree(PROJECT / "inventories/lab", inventory)
     yield inventory / "host_vars/host2.yml"
     shutil.rmtree(inventory)
-    back = ansible.playbook("playbooks/deploy.yml", *ONLY_HOST2)
+    back = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert back.returncode == 0, back.stdout[-4000:]
     assert changed(back)["host2"] > 0
 
 
 @pytest.mark.slow
-def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, host2_vars: Path) -> None:
+def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, vm3: VM, host2_vars: Path) -> None:
     host2_vars.write_text(host2_vars.read_text().replace("queue_pairs: 2", "queue_pairs: 3") + MORE.lstrip("\n"))
-    deploy = ("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *ONLY_HOST2, "--diff")
+    deploy = ("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *vm3.only, "--diff")
 
     predicted = ansible.playbook(*deploy, "--check")
     assert predicted.returncode == 0, predicted.stdout[-4000:]
@@ -61,7 +60,7 @@ def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, host2_vars:
 def test_a_vm_that_left_the_list_gives_its_disks_back(ansible: Ansible, host2_vars: Path, vm3: VM) -> None:
     uuid = vm3.uuid
     host2_vars.write_text("lightiov_controllers: [{serial: LIOV2A}]\nlightiov_vms: []\n")
-    run = ansible.playbook("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *ONLY_HOST2)
+    run = ansible.playbook("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *vm3.only)
     assert run.returncode == 0, run.stdout[-4000:]
     assert uuid not in vm3.host.run("mdevctl list --defined; mdevctl list; virsh dumpxml vm3").stdout
     assert vm3.remote.run("lsblk --noheadings /dev/liov0n1", check=False).returncode, "the VM still has it"

@@ -27,8 +27,7 @@ def install_tools(vm: VM) -> None:
 
 @pytest.mark.slow
 def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
-    only_here = ("--limit", f"{vm3.host.name},{vm3.name}")
-    by_dkms = ("playbooks/deploy.yml", *only_here, "-e", "lightiov_guest_install=dkms")
+    by_dkms = ("playbooks/deploy.yml", *vm3.only, "-e", "lightiov_guest_install=dkms")
     install_tools(vm3)
     vm3.remote.run("rmmod lightiov_guest && dpkg --purge lightiov-guest-$(uname -r)", timeout=600)
     assert vm3.remote.run("ls /dev/disk/by-id/lightiov-*", check=False).returncode
@@ -41,8 +40,7 @@ def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
     # Only the initramfs has what it takes to mount this.
     vm3.remote.run(f"mkfs.ext4 -qF {DISK} && mount {DISK} /mnt && cp -ax / /mnt && umount /mnt", timeout=300)
     vm3.remote.run(f"sed -i s,root=[^\\ ]*,root={DISK}, /boot/grub/grub.cfg && sync")
-    vm3.host.run(f"virsh destroy {vm3.name}")
-    vm3.start()
+    vm3.restart()
     assert vm3.remote.run("findmnt --noheadings --output SOURCE /").stdout.strip() == DISK
     again = ansible.playbook(*by_dkms)
     assert set(changed(again).values()) == {0}, again.stdout[-4000:]
@@ -52,6 +50,6 @@ def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
     assert gone.returncode == 0, gone.stdout[-4000:]
     assert vm3.name not in vm3.host.run("virsh list --all --name").stdout.split()
     vm3.host.run(f"rm {ROOT_DISK}")
-    run = ansible.playbook("playbooks/deploy.yml", *only_here)
-    vm3.remote.run(f"blkdiscard {DISK}")
+    run = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert run.returncode == 0, run.stdout[-4000:]
+    vm3.remote.run(f"blkdiscard {DISK}")

@@ -76,8 +76,7 @@ def test_suspended(vm2: VM) -> None:
         vm2.host.run(f"virsh dompmwakeup {vm2.name}")
         wait_until(lambda: vm2.state == "ready", "the queues")
     # A VM that has slept was seen not to answer hot unplug: not for the tests after this one.
-    vm2.host.run(f"virsh destroy {vm2.name}")
-    vm2.start()
+    vm2.restart()
 
 
 def test_asked_back(vm2: VM) -> None:
