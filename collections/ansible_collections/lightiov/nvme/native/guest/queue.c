@@ -116,6 +116,7 @@ static irqreturn_t liov_queue_irq(int irq, void *data)
 /* Look for completions whose interrupt got lost; the device is live. */
 void liov_queue_poll(struct liov_queue *q)
 {
+	/* Held back, not ignored: what interrupts meanwhile is seen after this. */
 	disable_irq(q->irq);
 	if (liov_queue_reap(q, NULL))
 		writel(q->cq_head, q->cq_doorbell);
