@@ -49,11 +49,11 @@ class Mdevs:
         defined = {one.uuid: one.type for one in definitions(host)}
         return cls({**defined, **active}, frozenset(active))
 
-    def owns(self, uuid: str, alias: str) -> bool:
-        return domain_xml.is_marked(alias) or is_ours(self.types.get(uuid, ""))
-
-    def owned(self, xml: str) -> list[str]:
-        return [uuid for uuid, alias in domain_xml.mdevs(xml).items() if self.owns(uuid, alias)]
+    def owned(self, attached: Mapping[str, str]) -> list[str]:
+        """Those of LightIOV, of a domain's mdevs and their aliases."""
+        return [
+            uuid for uuid, alias in attached.items() if domain_xml.is_marked(alias) or is_ours(self.types.get(uuid, ""))
+        ]
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,13 @@ class Domain:
         """Where a change must be made; the running domain first, because only it can refuse."""
         return ["live"] * self.active + ["config"] * self.persistent
 
-    def xml(self, scope: str) -> str:
-        return str(self.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if scope == "config" else 0))
-
     def mdevs(self, scope: str) -> dict[str, str]:
-        return domain_xml.mdevs(self.xml(scope))
+        """UUIDs and aliases."""
+        return domain_xml.mdevs(self.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE if scope == "config" else 0))
+
+    def attached(self) -> dict[str, dict[str, str]]:
+        """The mdevs in each scope."""
+        return {scope: self.mdevs(scope) for scope in self.scopes}
 
     def attach(self, uuid: str, scope: str) -> None:
         try:
@@ -175,14 +177,16 @@ def _check_ours(uuids: Sequence[str], known: Mdevs, where: str) -> None:
             raise LightiovError(f"mdev {uuid} is not one of LightIOV, its type is {mdev_type}: do not list it {where}")
 
 
-def _check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, Domain], result: Plan) -> None:
+def _check_mdevs(
+    wanted: Sequence[Wanted],
+    known: Mdevs,
+    present: Mapping[str, Domain],
+    attached: Mapping[str, Mapping[str, Mapping[str, str]]],
+    result: Plan,
+) -> None:
     listed = {one.name for one in wanted}
     elsewhere = {
-        uuid: domain.name
-        for domain in present.values()
-        if domain.name not in listed
-        for scope in domain.scopes
-        for uuid in domain.mdevs(scope)
+        uuid: name for name, scopes in attached.items() if name not in listed for has in scopes.values() for uuid in has
     }
     for one in wanted:
         domain = present.get(one.name)
@@ -208,7 +212,8 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
     known = Mdevs.of(host)
     with _connection_errors(uri):
         _check_ours(absent, known, "as absent")
-        _check_mdevs(wanted, known, present, result)
+        attached = {name: domain.attached() for name, domain in present.items()}
+        _check_mdevs(wanted, known, present, attached, result)
         attaching: list[tuple[Domain, str, str]] = []
         before, after = [], []
         for one in wanted:
@@ -219,21 +224,21 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
                     result.add("attach", uuid, _never, domain=one.name, scope="config")
                 after.append(_show(one.name, False, one.mdevs))
                 continue
-            for scope in domain.scopes:
-                has = domain.mdevs(scope)
-                extra = [uuid for uuid, alias in has.items() if known.owns(uuid, alias) and uuid not in one.mdevs]
-                _plan_detach(domain, scope, extra, timeout, result)
+            has_now: list[str] = []  # shown is the last scope's, which the domain starts with next
+            for scope, has in attached[one.name].items():
+                has_now = known.owned(has)
+                _plan_detach(domain, scope, [uuid for uuid in has_now if uuid not in one.mdevs], timeout, result)
                 attaching += [(domain, uuid, scope) for uuid in one.mdevs if uuid not in has]
-            has_now = known.owned(domain.xml(domain.scopes[-1]))
             before.append(_show(one.name, domain.active, has_now))
             after.append(_show(one.name, domain.active, one.mdevs))
         for domain in present.values():
-            taken = {scope: [uuid for uuid in domain.mdevs(scope) if uuid in absent] for scope in domain.scopes}
-            if not any(taken.values()):
+            scopes = attached[domain.name]
+            if not any(uuid in absent for has in scopes.values() for uuid in has):
                 continue
-            for scope, uuids in taken.items():
-                _plan_detach(domain, scope, uuids, timeout, result)
-            has_now = known.owned(domain.xml(domain.scopes[-1]))
+            has_now = []
+            for scope, has in scopes.items():
+                has_now = known.owned(has)
+                _plan_detach(domain, scope, [uuid for uuid in has if uuid in absent], timeout, result)
             before.append(_show(domain.name, domain.active, has_now))
             after.append(_show(domain.name, domain.active, [uuid for uuid in has_now if uuid not in absent]))
     # An mdev may go from one listed domain to another, so all are detached first.
