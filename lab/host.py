@@ -162,6 +162,9 @@ class Host(Remote):
         self.disconnect()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def failed(self, sentence: str, details: str = "") -> LabError:
+        return self.gone() if self.started_before and not self.running else super().failed(sentence, details)
+
     def gone(self) -> LabError:
         return LabError(
             f"{self.name} is not running: the lab was stopped, or its QEMU died; QEMU's last words follow",
@@ -170,16 +173,6 @@ class Host(Remote):
         )
 
     # Looking inside
-
-    def run(
-        self, command: str, *, check: bool = True, timeout: float = 120, stdin: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        try:
-            return super().run(command, check=check, timeout=timeout, stdin=stdin)
-        except LabError as error:
-            if self.started_before and not self.running:
-                raise self.gone() from error
-            raise
 
     def qmp(self, command: str, **arguments: object) -> object:
         """A command to QEMU, by the QEMU Machine Protocol: qmp("device_del", id="nvme0")."""
@@ -191,36 +184,40 @@ class Host(Remote):
         Behind the kernel's back, power and indicator off make the emulated slot let go of its card at once.
         `qmp("device_del", id=...)` is the orderly way: the kernel is asked first.
         """
-        with self.slot_unwatched(controller_id) as slot:
+        slot = self.slot_address(controller_id)
+        with self.slot_unwatched(slot):
             self.run(f"setpci -s {slot} CAP_EXP+18.w=0700:0700")
 
     def plug(self, controller_id: str) -> None:
         """Put a controller back, with the namespaces it had."""
-        number = self.spec.slot(controller_id)
+        number, slot = self.spec.slot(controller_id), self.slot_address(controller_id)
         # Presence that changes within a second of switching the slot off is taken for the switching's own effect.
-        wait_until(lambda: self.slot_switched_off(controller_id), f"{self.name}'s slot {number} off")
-        with self.slot_unwatched(controller_id) as slot:
+        wait_until(lambda: self.slot_switched_off(slot), f"{self.name}'s slot {number} off")
+        with self.slot_unwatched(slot):
             self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number))
             # With the card, QEMU presses the slot's button, which to a kernel that has found the card means: out.
             self.run(f"setpci -s {slot} CAP_EXP+1a.w=0001")
 
     @contextlib.contextmanager
-    def slot_unwatched(self, controller_id: str) -> Iterator[str]:
-        """The slot's PCI address. Its interrupt is off meanwhile, so that the kernel sees only what has come of it."""
-        slot = self.slot_address(controller_id)
-        before = self.run(f"setpci -s {slot} CAP_EXP+18.w").stdout.strip()
+    def slot_unwatched(self, slot: str) -> Iterator[None]:
+        """The slot's interrupt is off meanwhile, so that the kernel sees only what has come of it."""
+        before = self.slot_control(slot)
         self.run(f"setpci -s {slot} CAP_EXP+18.w=0000:0020")
         try:
-            yield slot
+            yield
         finally:
-            self.run(f"setpci -s {slot} CAP_EXP+18.w={before}")
+            self.run(f"setpci -s {slot} CAP_EXP+18.w={before:04x}")
 
-    def slot_switched_off(self, controller_id: str) -> bool:
+    def slot_switched_off(self, slot: str) -> bool:
         """Power off, and then the indicator, with which the kernel ends what it does about a card that has gone."""
-        control = self.run(f"setpci -s {self.slot_address(controller_id)} CAP_EXP+18.w").stdout
-        return int(control, 16) & 0x0700 == 0x0700
+        return self.slot_control(slot) & 0x0700 == 0x0700
+
+    def slot_control(self, slot: str) -> int:
+        """The Slot Control register (PCI Express Base Specification 5.0, 7.5.3.10)."""
+        return int(self.run(f"setpci -s {slot} CAP_EXP+18.w").stdout, 16)
 
     def slot_address(self, controller_id: str) -> str:
+        """The PCI address of the controller's slot, whether the controller is in it or not."""
         bridges = "lspci -D -d 1b36:000c"
         return self.run(f"{bridges} | sed -n {self.spec.slot(controller_id)}p").stdout.split()[0]
 

@@ -72,12 +72,16 @@ class Remote:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{self.name}: `{command}` did not end within {timeout:.0f} s") from error
+            raise self.failed(f"{self.name}: `{command}` did not end within {timeout:.0f} s") from error
         if check and result.returncode != 0:
-            raise LabError(
-                f"{self.name}: `{command}` exited with {result.returncode}", details=result.stdout + result.stderr
+            raise self.failed(
+                f"{self.name}: `{command}` exited with {result.returncode}", result.stdout + result.stderr
             )
         return result
+
+    def failed(self, sentence: str, details: str = "") -> LabError:
+        """What to raise when something did not work here."""
+        return LabError(sentence, details=details)
 
     def copy(self, source: Path | str, target: str, timeout: float = 300) -> None:
         """Copy a file, or a directory, to the machine."""
@@ -93,7 +97,7 @@ class Remote:
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
         if result.returncode != 0:
-            raise LabError(f"{self.name}: copying {source} to {target} failed", details=result.stderr)
+            raise self.failed(f"{self.name}: copying {source} to {target} failed", result.stderr)
 
     def disconnect(self) -> None:
         """Forget the shared connection: the machine at its other end is about to go, or has gone."""

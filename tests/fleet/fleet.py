@@ -31,6 +31,11 @@ class VM:
         return self.host.vm(self.name)
 
     @property
+    def only(self) -> tuple[str, str]:
+        """The option that restricts ansible-playbook to the VM and its hypervisor."""
+        return "--limit", f"{self.host.name},{self.name}"
+
+    @property
     def hostdev(self) -> str:
         """The VM's mediated device as its domain has it, in XML."""
         domain = ElementTree.fromstring(self.host.run(f"virsh dumpxml --inactive {self.name}").stdout)
@@ -122,11 +127,6 @@ class VM:
         finally:
             self.remote.run(f"touch {stop}")
         assert load.wait() == 0, load.output()
-
-    @property
-    def only(self) -> tuple[str, str]:
-        """The option that restricts ansible-playbook to the VM and its hypervisor."""
-        return "--limit", f"{self.host.name},{self.name}"
 
     def restart(self) -> None:
         """Off and on, as by its power switch."""

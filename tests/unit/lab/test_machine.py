@@ -15,9 +15,11 @@ import pytest
 from lab import emulator, mirror, ports, qemu, qmp, ssh
 from lab.emulator import Emulator
 from lab.errors import LabError, tail
+from lab.host import Host
 from lab.images import ImageSet
 from lab.process import Process
 from lab.spec import host_spec
+from lab.state import Machine, State
 
 
 def test_hosts_differ_in_serial_numbers() -> None:
@@ -91,6 +93,22 @@ def test_ssh_config_knows_hosts_and_their_vms(tmp_path: Path) -> None:
     assert option("host2", "port") == "2202"
     assert option("host2", "user") == "root"
     assert option("vm1.host2", "proxycommand").endswith('-W "$(basename %n .host2)":22 host2')
+
+
+def test_a_host_whose_qemu_died_says_so(tmp_path: Path) -> None:
+    child = subprocess.Popen(["true"])
+    machine = Machine(Process.of(child.pid), ports.pick(None), "stock-1")
+    child.wait()
+    state = State(str(tmp_path), {"host1": machine})  # an absolute name: the lab's directory
+    state.ssh_config.write_text(ssh.config(state.ssh_config, Path("/key"), {"host1": machine.ssh_port}))
+    host = Host("host1", state)
+    host.directory.mkdir()
+    host.log_file.write_text("corrupted double-linked list\n")
+    for act in (lambda: host.run("true"), lambda: host.copy("/dev/null", "/x")):
+        with pytest.raises(LabError, match="host1 is not running") as caught:
+            act()
+        assert str(host.log_file) in str(caught.value)
+        assert "corrupted double-linked list" in str(caught.value)
 
 
 def test_ldd_output() -> None:
