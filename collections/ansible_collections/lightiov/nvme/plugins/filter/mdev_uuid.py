@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import mdev_uuid as make_uuid
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid as make_uuid
 
 DOCUMENTATION = r"""
 name: mdev_uuid

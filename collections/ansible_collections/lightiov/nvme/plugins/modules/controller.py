@@ -116,9 +116,9 @@ controllers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import controller
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+from ansible_collections.lightiov.nvme.plugins.module_utils import _controller as controller
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 
 
 def main() -> None:

@@ -130,9 +130,9 @@ controllers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import controllers
-from ansible_collections.lightiov.nvme.plugins.module_utils.usage import in_use
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use
 
 
 def main() -> None:

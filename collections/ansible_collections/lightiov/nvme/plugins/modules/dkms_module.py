@@ -141,9 +141,9 @@ reload_needed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import dkms
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+from ansible_collections.lightiov.nvme.plugins.module_utils import _dkms as dkms
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 
 
 def main() -> None:

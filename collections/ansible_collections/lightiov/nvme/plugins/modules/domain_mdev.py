@@ -126,10 +126,10 @@ domains:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import domain
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
-from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain as domain
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
 
 
 def main() -> None:

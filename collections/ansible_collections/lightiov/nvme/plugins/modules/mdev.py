@@ -159,9 +159,9 @@ mdevs:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import mdev
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import execute
+from ansible_collections.lightiov.nvme.plugins.module_utils import _mdev as mdev
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 
 
 def main() -> None:

@@ -133,9 +133,9 @@ mdevs:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
 
 
 def main() -> None:

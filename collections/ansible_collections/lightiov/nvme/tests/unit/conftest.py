@@ -14,8 +14,8 @@ UNIT = Path(__file__).resolve().parent
 sys.path.insert(0, str(UNIT.parents[4]))
 sys.path.insert(0, str(UNIT))
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host  # noqa: E402
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import Runner  # noqa: E402
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  # noqa: E402
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import controller
-from ansible_collections.lightiov.nvme.plugins.module_utils.controller import Selector
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils import _controller as controller
+from ansible_collections.lightiov.nvme.plugins.module_utils._controller import Selector
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import FakeHost
 
 A, B = "0000:01:00.0", "0000:02:00.0"

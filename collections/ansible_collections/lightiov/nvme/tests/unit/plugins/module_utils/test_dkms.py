@@ -7,10 +7,10 @@ import shutil
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import dkms
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils import _dkms as dkms
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import KERNEL, FakeHost
 
 NEXT = "6.12.107+deb13-amd64"

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import domain, domain_xml
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain as domain
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain_xml as domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import FakeHost
 
 A = "0000:01:00.0"

@@ -7,8 +7,8 @@ import uuid
 import xml.etree.ElementTree as ET
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import domain_xml
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain_xml as domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import mdev
-from ansible_collections.lightiov.nvme.plugins.module_utils.boot_order import RULE as ORDER_RULE
-from ansible_collections.lightiov.nvme.plugins.module_utils.boot_order import UNIT, UNITS
-from ansible_collections.lightiov.nvme.plugins.module_utils.boot_rule import RULE
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.mdev_state import mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils import _mdev as mdev
+from ansible_collections.lightiov.nvme.plugins.module_utils._boot_order import RULE as ORDER_RULE
+from ansible_collections.lightiov.nvme.plugins.module_utils._boot_order import UNIT, UNITS
+from ansible_collections.lightiov.nvme.plugins.module_utils._boot_rule import RULE
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import FakeHost
 
 A, B = "0000:01:00.0", "0000:02:00.0"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError, Runner
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
 
 
 def test_output_is_returned() -> None:

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import source_tree
+from ansible_collections.lightiov.nvme.plugins.module_utils import _source_tree as source_tree
 from hypothesis import given
 from hypothesis import strategies as st
 

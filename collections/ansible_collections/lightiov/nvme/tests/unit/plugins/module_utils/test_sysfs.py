@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import Namespace, controllers, parse_namespaces
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Namespace, controllers, parse_namespaces
 from fake_host import FakeHost
 
 UUID = "8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55"

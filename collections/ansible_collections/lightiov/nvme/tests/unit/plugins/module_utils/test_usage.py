@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import controllers
-from ansible_collections.lightiov.nvme.plugins.module_utils.usage import in_use, members
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use, members
 from fake_host import FakeHost
 
 ADDRESS = "0000:01:00.0"

@@ -6,8 +6,8 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical, mdev_uuid
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical, mdev_uuid
 from hypothesis import given
 from hypothesis import strategies as st
 

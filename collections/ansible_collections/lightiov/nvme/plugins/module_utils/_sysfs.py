@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, link_name, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, link_name, read, read_int
 
 DRIVER = "lightiov"
 STOCK_DRIVER = "nvme"

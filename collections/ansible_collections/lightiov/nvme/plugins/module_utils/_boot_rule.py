@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 STOCK_RULES = ("/usr/lib/udev/rules.d/60-mdevctl.rules", "/lib/udev/rules.d/60-mdevctl.rules")
 RULE = "/etc/udev/rules.d/61-lightiov-mdevctl.rules"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 
 @dataclass(frozen=True)

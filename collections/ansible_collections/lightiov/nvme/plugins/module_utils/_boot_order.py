@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, write_atomically
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 RULE = "/etc/udev/rules.d/61-lightiov-mdevs.rules"
 UNITS = "/etc/systemd/system"

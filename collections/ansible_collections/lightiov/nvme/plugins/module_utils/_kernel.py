@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, read, read_int
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import ADDRESS
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import ADDRESS
 
 
 def running_kernel(host: Host) -> str:

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, read, read_int
-from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
     Active,
     Attributes,
@@ -19,7 +19,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
     definitions,
     is_ours,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import controllers
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError, Runner
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
 
 
 @dataclass(frozen=True)

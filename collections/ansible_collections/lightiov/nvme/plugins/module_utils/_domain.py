@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import domain_xml
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, wait_until
-from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import active_mdevs, definitions, is_ours
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain_xml as domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import active_mdevs, definitions, is_ours
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
 
 try:
     import libvirt

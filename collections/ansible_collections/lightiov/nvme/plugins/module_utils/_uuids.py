@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
 

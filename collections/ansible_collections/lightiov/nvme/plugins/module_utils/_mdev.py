@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import boot_order, boot_rule
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
+from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_order as boot_order
+from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_rule as boot_rule
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
     Active,
     Attributes,
@@ -25,11 +26,11 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import (
     definitions,
     is_ours,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import DRIVER, STOCK_DRIVER, Controller, controllers
-from ansible_collections.lightiov.nvme.plugins.module_utils.usage import mdev_is_open
-from ansible_collections.lightiov.nvme.plugins.module_utils.uuids import canonical
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller, controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
 
 # Limits of the device ABI (native/abi/lightiov_abi.h).
 MAX_QUEUE_PAIRS = 128

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, entries, link_name, read
-from ansible_collections.lightiov.nvme.plugins.module_utils.mediated import MDEV_DEVICES
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import DRIVER, Controller
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, link_name, read
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV_DEVICES
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, Controller
 
 # udev opens every block device for a moment whenever it changes.
 PASSING = {"systemd-udevd", "(udev-worker)"}

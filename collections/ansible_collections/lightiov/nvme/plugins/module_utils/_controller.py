@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, read, wait_until, write_atomically
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError
-from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import (
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, read, wait_until, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import (
     ADDRESS,
     DRIVER,
     PCI_DEVICES,
@@ -24,7 +24,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils.sysfs import (
     controllers,
     override_file,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils.usage import in_use, members, open_mdevs
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use, members, open_mdevs
 
 # A controller may take CAP.TO, at most 127.5 s, to become ready for the stock driver.
 STOCK_READY_SECONDS = 130

@@ -9,7 +9,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # Non-interactive sessions may lack the sbin directories, where most of these tools are.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")

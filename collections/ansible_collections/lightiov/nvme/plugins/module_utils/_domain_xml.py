@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # libvirt keeps an alias of its user only when it starts with "ua-".
 ALIAS_PREFIX = "ua-lightiov-"

@@ -13,18 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import source_tree
-from ansible_collections.lightiov.nvme.plugins.module_utils.errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils.host import Host, read, write_atomically
-from ansible_collections.lightiov.nvme.plugins.module_utils.kernel import (
+from ansible_collections.lightiov.nvme.plugins.module_utils import _source_tree as source_tree
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, read, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils._kernel import (
     KernelModule,
     has_headers,
     headers_package,
     newest_kernel,
     running_kernel,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils.plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils.runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MODULE = re.compile(r"[A-Za-z0-9_]+")
