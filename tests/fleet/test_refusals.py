@@ -91,7 +91,7 @@ def test_mdev_in_use_removed(ansible: Ansible, mdevs: list[dict[str, Any]], vm2:
 
 
 def test_running_vms_torn_down(ansible: Ansible) -> None:
-    run = ansible.playbook("playbooks/teardown.yml", "--limit", "host1", "-e", "lightiov_detach_allowed=false")
+    run = ansible.playbook("playbooks/teardown.yml", "--limit", "host1", "-e", "{lightiov_allow: [remove, reload]}")
     assert run.returncode != 0
     assert "vm1, vm2 on host1 would lose LightIOV disks" in run.stdout
 
