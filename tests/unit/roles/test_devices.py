@@ -26,9 +26,11 @@ SHOW = """
           domains: "{{ __lightiov_domains | map(attribute='name') }}"
           guest: "{{ __lightiov_guest_disks | map(attribute='path') }}"
 """
+# Should it go on after all, then without changing the machine that runs the test.
 PREFLIGHT = """
 - hosts: all
   gather_facts: false
+  check_mode: true
   roles: [lightiov.nvme.preflight]
 """
 DISK = {"name": "data", "controller": "{{ 'S' ~ 1 }}", "namespace": 1}
