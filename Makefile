@@ -73,6 +73,10 @@ lint: $(READY) ## Python and Ansible style
 sanity: $(READY) ## ansible-test sanity on the collection as it ships
 	tests/sanity.sh
 
+.PHONY: docs
+docs: $(READY) ## write the tables of variables in the roles' READMEs
+	$(BIN)/python tests/role_readmes.py
+
 .PHONY: native
 native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
 	$(BIN)/pytest -q tests/native
