@@ -65,7 +65,7 @@ unit: $(READY) ## unit tests
 .PHONY: lint
 lint: $(READY) ## Python and Ansible style
 	$(BIN)/ruff check .
-	$(BIN)/mypy lab
+	$(BIN)/mypy
 	$(BIN)/yamllint -s .
 	$(BIN)/ansible-lint --offline
 
