@@ -18,7 +18,7 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[1] / "collections/ansible_collections/lightiov/nvme/roles"
 BEGIN = "<!-- From here to the end: `make docs` writes it, from meta/argument_specs.yml. -->\n"
-MARKUP = re.compile(r"\b[CIBVOPM]\(([^)]*)\)")
+MARKUP = re.compile(r"\b[CIBVOPM]\(([^)#]*)(?:#\w+)?\)")
 
 
 def main(arguments: list[str]) -> int:
