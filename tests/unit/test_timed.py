@@ -26,7 +26,8 @@ inner:
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("LIGHTIOV_TIMES", raising=False)  # `make test` runs these tests
     (tmp_path / "Makefile").write_text(MAKEFILE)
     return tmp_path
 
