@@ -169,7 +169,8 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
         if controller.driver != DRIVER:
             result.refuse(
                 f"Controller {controller} cannot have mdevs, because it is bound to {controller.driver or 'nothing'}: "
-                "list it in lightiov.nvme.controller first"
+                "list it in lightiov.nvme.controller first",
+                until="controller",
             )
     stopping = [mdev for uuid, mdev in active.items() if uuid not in placed or not placed[uuid].is_active_as(mdev)]
     undefining = [one for one in defined if one.uuid not in placed or one != placed[one.uuid].definition]
@@ -180,7 +181,8 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
         if not force and mdev_is_open(host, active_mdev.uuid):
             result.refuse(
                 f"mdev {active_mdev.uuid} has to be stopped, but a VM has it open: "
-                "detach it with lightiov.nvme.domain_mdev, stop the VM, or set force"
+                "detach it with lightiov.nvme.domain_mdev, stop the VM, or set force",
+                until="domain_mdev",
             )
         result.add("stop", active_mdev.uuid, partial(_stop, host, active_mdev, timeout), address=active_mdev.address)
     for one in undefining:
@@ -195,7 +197,10 @@ def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predic
         if uuid not in kept_active:
             result.add("start", uuid, partial(_start, host, mdev), address=mdev.controller.address)
     if result.steps and host.runner.find("mdevctl") is None:
-        result.refuse("mdevs cannot be changed, because mdevctl is not installed: install the package of that name")
+        result.refuse(
+            "mdevs cannot be changed, because mdevctl is not installed: install the package of that name",
+            until="packages",
+        )
 
     serials = {one.address: one.serial for one in present}
     result.before = {"mdevs": _show_existing(active, defined, serials)}
