@@ -171,8 +171,17 @@ def _place(present: Sequence[Controller], mdev: Wanted, known: Sequence[Attribut
     return Placed(mdev, controller, tuple(_claim(mdev, text, controller, noted) for text in mdev.namespaces))
 
 
+def waits_for_identity(present: Sequence[Controller], mdev: Wanted) -> bool:
+    """Whether its controller may be one that no driver has told the serial number of yet."""
+    return any(not one.serial for one in present) and not any(_is_parent(one, mdev) for one in present)
+
+
+def _is_parent(controller: Controller, mdev: Wanted) -> bool:
+    return mdev.parent == controller.serial or mdev.parent.lower() == controller.address
+
+
 def _parent(present: Sequence[Controller], mdev: Wanted) -> Controller:
-    matching = [one for one in present if mdev.parent == one.serial or mdev.parent.lower() == one.address]
+    matching = [one for one in present if _is_parent(one, mdev)]
     if len(matching) == 1:
         return matching[0]
     if matching:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
 from ansible_collections.lightiov.nvme.plugins.module_utils import _tenants as tenants
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed, Wanted, place
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed, Wanted, place, waits_for_identity
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, Attributes, Claim, Definition
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
 from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
@@ -110,17 +110,21 @@ class Difference:
     present: dict[str, Controller]
     # Those that something else has made: they are left alone.
     strangers: frozenset[str]
+    # Those whose controller is not known before a driver has it.
+    pending: frozenset[str]
     record: tenants.Tenants
 
     @classmethod
-    def find(cls, host: Host, request: Request, before: State, record: tenants.Tenants) -> Difference:
+    def find(cls, host: Host, request: Request, before: State, record: tenants.Tenants, predict: bool) -> Difference:
         present = controllers(host)
+        pending = [mdev for mdev in request.wanted if predict and waits_for_identity(present, mdev)]
         named = {mdev.uuid for mdev in request.wanted} | request.absent
         known = before.attributes()
         strangers = {
             uuid for uuid, found in known.items() if uuid not in named and not any(one.is_marked for one in found)
         }
-        placed = place(present, request.wanted, known, _by_address(before, strangers))
+        wanted = [mdev for mdev in request.wanted if mdev not in pending]
+        placed = place(present, wanted, known, _by_address(before, strangers))
         return cls(
             host=host,
             request=request,
@@ -128,6 +132,7 @@ class Difference:
             placed={mdev.uuid: mdev for mdev in placed},
             present={one.address: one for one in present},
             strangers=frozenset(strangers),
+            pending=frozenset(mdev.uuid for mdev in pending),
             record=record,
         )
 
@@ -138,7 +143,7 @@ class Difference:
             {uuid: mdev for uuid, mdev in self.before.active.items() if not shrinking.stops(mdev)},
             {path: one for path, one in self.before.defined.items() if not shrinking.undefines(one)},
         )
-        return self.find(self.host, self.request, before, self.left)
+        return self.find(self.host, self.request, before, self.left, predict=True)
 
     @property
     def left(self) -> tenants.Tenants:
@@ -183,8 +188,11 @@ class Difference:
     def grows(self) -> bool:
         return self.request.phase != "shrink"
 
+    def _is_left_alone(self, uuid: str) -> bool:
+        return uuid in self.strangers or uuid in self.pending
+
     def stops(self, mdev: Active) -> bool:
-        if mdev.uuid in self.strangers:
+        if self._is_left_alone(mdev.uuid):
             return False
         placed = self.placed.get(mdev.uuid)
         if placed is None or not self._stays(mdev.address, mdev.attributes, placed):
@@ -197,7 +205,7 @@ class Difference:
         return self.grows
 
     def undefines(self, one: Definition) -> bool:
-        if one.uuid in self.strangers:
+        if self._is_left_alone(one.uuid):
             return False
         placed = self.placed.get(one.uuid)
         if placed is None:
@@ -214,7 +222,7 @@ class Difference:
     def is_removed(self, uuid: str, attributes: Sequence[Attributes]) -> bool:
         return (
             uuid not in self.placed
-            and uuid not in self.strangers
+            and not self._is_left_alone(uuid)
             and any(one.label != blank.LABEL for one in attributes)
         )
 

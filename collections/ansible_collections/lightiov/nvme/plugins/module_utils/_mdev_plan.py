@@ -49,15 +49,24 @@ def plan(host: Host, request: Request, predict: bool) -> Plan:
         [mdev for mdev in all_active if is_ours(mdev.type)],
         [one for one in all_defined if is_ours(one.type) or one.is_spoilt],
     )
-    difference = Difference.find(host, request, before, tenants.recorded(host))
+    difference = Difference.find(host, request, before, tenants.recorded(host), predict)
     if predict and request.phase == "grow":
         difference = difference.shrunk()
     result = Plan(predict=predict)
+    for uuid in sorted(difference.pending):
+        result.refuse(
+            f"mdev {uuid} names a parent that may be one of this host's controllers without a driver: "
+            "correct its serial number if none of them has it",
+            until="controller",
+        )
     _check_removals(difference)
     _warn(difference, result)
     _plan_steps(difference, result)
     if result.steps and host.runner.find("mdevctl") is None:
-        result.refuse("mdevs cannot be changed, because mdevctl is not installed: install the package of that name")
+        result.refuse(
+            "mdevs cannot be changed, because mdevctl is not installed: install the package of that name",
+            until="packages",
+        )
     return result
 
 
@@ -143,8 +152,9 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
         result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
-        files.update(boot_rule.plan(host, bool(placed), result))
-        files.update(boot_order.plan(host, list(placed), result))
+        uuids = [*placed, *difference.pending]
+        files.update(boot_rule.plan(host, bool(uuids), result))
+        files.update(boot_order.plan(host, uuids, result))
         if difference.request.erase:
             for namespace in passing:
                 _add_for(namespace.mdev, result, "erase", str(namespace.claim), partial(blank.erase, host, namespace))
@@ -173,14 +183,16 @@ def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], res
         if controller.driver != DRIVER:
             result.refuse(
                 f"Controller {controller} cannot have mdevs, because it is bound to {controller.driver or 'nothing'}: "
-                "list it in lightiov_controllers (module lightiov.nvme.controller) first"
+                "list it in lightiov_controllers (module lightiov.nvme.controller) first",
+                until="controller",
             )
     for controller in {mdev.controller.address: mdev.controller for mdev in starting}.values():
         if controller.driver == DRIVER and not checks_identity(controller):
             result.refuse(
                 f"Controller {controller} cannot have new mdevs, because the host module that is loaded is an older "
                 "one, which does not check whose they are: shut the VMs down and add reload to "
-                "lightiov_allow, or reboot"
+                "lightiov_allow, or reboot",
+                until="dkms_module",
             )
 
 
@@ -200,7 +212,8 @@ def _plan_stop(difference: Difference, mdev: Active, result: Plan) -> None:
     if not request.force and mdev_is_open(difference.host, mdev.uuid):
         result.refuse(
             f"mdev {mdev.uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to lightiov_allow "
-            "(option force) to have it taken away"
+            "(option force) to have it taken away",
+            until="domain_mdev",
         )
     run = partial(_stop, difference.host, mdev, request.timeout)
     result.add("stop", mdev.uuid, run, address=mdev.address)

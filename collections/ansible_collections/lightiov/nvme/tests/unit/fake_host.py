@@ -174,10 +174,12 @@ class FakeHost:
         device = self.device(address)
         for mdev in self.mdevs(address):
             self.remove_mdev(mdev)
+        override = self.path(f"{device}/driver_override")
+        preferred = self.read(f"{device}/driver_override") if override.exists() else "(null)"
         shutil.rmtree(self.path(device), ignore_errors=True)
         self.write(f"{device}/class", "0x010802\n")
         self.write(f"{device}/numa_node", "-1\n")
-        self.write(f"{device}/driver_override", "(null)\n")
+        self.write(f"{device}/driver_override", f"{preferred}\n")
         if traits["group"] is not None:
             self.link(f"{device}/iommu_group", f"/sys/kernel/iommu_groups/{traits['group']}")
         if driver:
@@ -289,22 +291,30 @@ class FakeHost:
     # What the tools do
 
     def driverctl(self, command: str, address: str, driver: str = "") -> None:
-        saved = self.path(f"/etc/driverctl.d/pci-{address}")
-        if command == "set-override":
-            self.bind(address, "")
-            self.write(f"{self.device(address)}/driver_override", f"{driver}\n")
-            if not self.path(f"/sys/bus/pci/drivers/{driver}").exists():
-                raise Refused(f"driverctl: no such module: {driver}")
-            if self.hardware[address]["broken"]:
-                raise Refused(f"driverctl: failed to bind device {address} to driver {driver}")
-            self.bind(address, driver)
-            self.write(f"{self.device(address)}/driver_override", f"{driver}\n")
-            self.write(str(saved.relative_to(self.root)), f"{driver}\n")
-        elif command == "unset-override":
-            self.bind(address, "nvme")
-            saved.unlink(missing_ok=True)
-        else:
+        """In the order of driverctl 0.111, which saves an override last."""
+        if command not in ("set-override", "unset-override"):
             raise Refused(f"driverctl: {command}?")
+        if driver and not self.path(f"/sys/bus/pci/drivers/{driver}").exists():
+            raise Refused(f"driverctl: no such module: {driver}")
+        self.bind(address, "")
+        self.write(f"{self.device(address)}/driver_override", f"{driver or '(null)'}\n")
+        self.probe(address)
+        if not self.driver(address):
+            raise Refused(f"driverctl: failed to bind device {address} to driver {driver}")
+        saved = f"/etc/driverctl.d/pci-{address}"
+        if driver:
+            self.write(saved, f"{driver}\n")
+        else:
+            self.path(saved).unlink(missing_ok=True)
+
+    def probe(self, address: str) -> None:
+        """What the kernel does with a device without a driver."""
+        preferred = self.read(f"{self.device(address)}/driver_override").replace("(null)", "")
+        driver = preferred or "nvme"
+        if driver == "lightiov" and self.hardware[address]["broken"]:
+            return
+        if self.path(f"/sys/bus/pci/drivers/{driver}").exists():
+            self.bind(address, driver)
 
     def mdevctl(self, command: str, *arguments: str) -> None:
         options = dict(zip(arguments[::2], arguments[1::2]))

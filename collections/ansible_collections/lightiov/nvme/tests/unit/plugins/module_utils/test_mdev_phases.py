@@ -68,6 +68,15 @@ def test_a_drive_that_moved_is_no_reason_to_shrink(host: Host, two: FakeHost) ->
     assert (made.steps, made.warnings) == ([], [])
 
 
+def test_what_may_belong_to_a_controller_without_a_driver_is_left_to_the_run(host: Host, two: FakeHost) -> None:
+    two.bind(B, "")
+    made = make(host, *BEFORE[:2], one(U3, parent="S2"), predict=True, remove=False)
+    assert made.steps == []
+    assert [one.until for one in made.unmet] == ["controller"]
+    with pytest.raises(LightiovError, match="names the parent 'S2', which is no controller of this host"):
+        make(host, *BEFORE[:2], one(U3, parent="S2"))
+
+
 class TestDiff:
     """Whatever is done is seen in it, and nothing else."""
 
