@@ -50,7 +50,7 @@ def refusals(found: Iterable[Mapping[str, Any]], hypervisors: Iterable[str]) -> 
             if name in hypervisors
         ]
         + [
-            f"The name {name} is given to VMs of {_and(on)}: give each VM of the fleet a name of its own in lightiov_vms."
+            f"VMs of {_and(on)} have the same name {name}: give each VM of the fleet its own in lightiov_vms."
             for name, on in owners.items()
             if len(on) > 1
         ]

@@ -66,8 +66,9 @@ def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variabl
     mdevs = hostvars[host]["__lightiov_mdev_info"].get("mdevs") or ()
     mdev = next((mdev for mdev in mdevs if mdev["uuid"] == disk["uuid"]), {})
     window = mdev.get("window")
-    vm = hostvars[disk["vm"]] if disk["vm"] in hostvars else {}
-    found = (vm.get("__lightiov_found") or {}).get(disk["name"]) or {}
+    found = {}
+    if disk["vm"] in hostvars:  # whose get() does not return a default
+        found = (hostvars[disk["vm"]].get("__lightiov_found") or {}).get(disk["name"]) or {}
     return [
         host,
         disk["vm"],

@@ -75,7 +75,7 @@ def test_wrong_list_is_no_other_hypervisors_concern(listed: dict[str, Any]) -> N
         ),
         (
             {"hv1": hypervisor(vm(7)), "hv2": hypervisor(vm("7"))},
-            "The name 7 is given to VMs of hv1 and hv2: give each VM of the fleet a name of its own in lightiov_vms.",
+            "VMs of hv1 and hv2 have the same name 7: give each VM of the fleet its own in lightiov_vms.",
         ),
         (
             {"hv1": hypervisor(vm("a"), vm("b")), "hv2": hypervisor(vm("c"))},

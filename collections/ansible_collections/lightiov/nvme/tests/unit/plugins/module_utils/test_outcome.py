@@ -18,7 +18,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_u
         ({"msg": "non-zero return code", "rc": 2, "stderr": "Error!\nBad exit status: 10\n"}, "Bad exit status: 10"),
         ({"msg": "non-zero return code", "rc": 2, "stderr": "", "stdout": "no space left"}, "no space left"),
         (
-            {"msg": "One or more items failed", "results": [{"msg": "fine"}, {"failed": True, "msg": "a"}, {"msg": "b"}]},
+            {
+                "msg": "One or more items failed",
+                "results": [{"msg": "fine"}, {"failed": True, "msg": "a"}, {"msg": "b"}],
+            },
             "a",
         ),
         ({"msg": "non-zero return code", "rc": 2}, "non-zero return code"),
