@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
-PLAYBOOK = """
+SHOW = """
 - hosts: all
   gather_facts: false
   roles: [lightiov.nvme.devices]
@@ -26,6 +26,13 @@ PLAYBOOK = """
           domains: "{{ __lightiov_domains | map(attribute='name') }}"
           guest: "{{ __lightiov_guest_disks | map(attribute='path') }}"
 """
+# Should it go on after all, then without changing the machine that runs the test.
+PREFLIGHT = """
+- hosts: all
+  gather_facts: false
+  check_mode: true
+  roles: [lightiov.nvme.preflight]
+"""
 DISK = {"name": "data", "controller": "{{ 'S' ~ 1 }}", "namespace": 1}
 VMS = [
     {"name": 101, "tenant": "blue", "vcpus": "{{ 2 * 2 }}", "disks": [DISK]},
@@ -34,9 +41,9 @@ VMS = [
 ]
 
 
-def run(directory: Path, **variables: Any) -> dict[str, Any]:
+def run(directory: Path, playbook: str, **variables: Any) -> dict[str, Any]:
     """The last task's result on hv1."""
-    (directory / "play.yml").write_text(PLAYBOOK)
+    (directory / "play.yml").write_text(playbook)
     (directory / "hosts.json").write_text(
         json.dumps({"all": {"hosts": {"hv1": {"ansible_connection": "local", **variables}}}})
     )
@@ -52,7 +59,7 @@ def run(directory: Path, **variables: Any) -> dict[str, Any]:
 
 
 def test_what_follows_from_the_list(tmp_path: Path) -> None:
-    found = run(tmp_path, lightiov_controllers=[], lightiov_vms=VMS, lightiov_vm=VMS[0])["msg"]
+    found = run(tmp_path, SHOW, lightiov_controllers=[], lightiov_vms=VMS, lightiov_vm=VMS[0])["msg"]
     assert [(vm["name"], vm.get("vcpus"), vm["state"]) for vm in found["vms"]] == [
         ("101", 4, "running"),
         ("vm2", None, "absent"),
@@ -67,14 +74,20 @@ def test_what_follows_from_the_list(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["lightiov_controllers", "lightiov_vms"])
-def test_host_without_a_list_is_an_error_that_names_it(tmp_path: Path, missing: str) -> None:
+def test_hypervisor_without_a_list_is_refused_before_anything_is_done(tmp_path: Path, missing: str) -> None:
     given = {"lightiov_controllers": [], "lightiov_vms": []}
     del given[missing]
-    found = run(tmp_path, **given)
+    found = run(tmp_path, PREFLIGHT, **given)
     assert found["failed"]
     assert found["argument_errors"] == [f"missing required arguments: {missing}"]
 
 
+def test_missing_list_is_not_an_empty_one(tmp_path: Path) -> None:
+    found = run(tmp_path, SHOW)
+    assert found["failed"]
+    assert "'lightiov_vms' is undefined" in found["msg"]
+
+
 def test_mistake_in_the_list_is_one_sentence(tmp_path: Path) -> None:
-    found = run(tmp_path, lightiov_controllers=[], lightiov_vms=[VMS[0], {**VMS[2], "name": "101"}])
+    found = run(tmp_path, SHOW, lightiov_controllers=[], lightiov_vms=[VMS[0], {**VMS[2], "name": "101"}])
     assert "VM 101 is listed more than once in lightiov_vms: give each VM a name of its own" in found["msg"]

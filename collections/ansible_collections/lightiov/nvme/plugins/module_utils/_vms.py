@@ -44,7 +44,7 @@ NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9#+.:=@_-]")
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk of a VM, sound in itself."""
+    """A disk of a VM; whether it fits the others is for `parse` to see."""
 
     name: str
     controller: str
@@ -75,7 +75,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Vm:
-    """A VM, sound in itself."""
+    """A VM; whether it fits the others is for `parse` to see."""
 
     name: str
     tenant: str

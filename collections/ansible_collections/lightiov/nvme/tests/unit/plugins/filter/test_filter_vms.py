@@ -13,7 +13,7 @@ FILTERS = vms.FilterModule().filters()
 
 
 def test_each_has_its_documentation() -> None:
-    assert FILTERS.keys() == {file.stem for file in Path(vms.__file__).parent.glob("*.yml")}
+    assert FILTERS.keys() <= {file.stem for file in Path(vms.__file__).parent.glob("*.yml")}
 
 
 @pytest.mark.parametrize("name", sorted(FILTERS))
