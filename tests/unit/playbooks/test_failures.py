@@ -115,8 +115,8 @@ def test_vm_without_its_hypervisor(fleet: Fleet) -> None:
 
 def test_task_that_hangs(fleet: Fleet) -> None:
     away = hypervisor(ansible_connection="ssh", **CLOSED)
-    away["lightiov_reach_timeout"] = 60
-    run = fleet.run("verify.yml", "-e", "lightiov_task_timeout=2", away=away)
+    away |= {"lightiov_reach_timeout": 60, "lightiov_task_timeout": 2}
+    run = fleet.run("verify.yml", away=away)
     assert "Timed out after 2 second" in " ".join(report(run))
 
 

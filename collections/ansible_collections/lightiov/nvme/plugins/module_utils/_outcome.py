@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks
@@ -74,10 +74,15 @@ def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variabl
         disk["vm"],
         disk["controller"],
         " ".join(str(queue["hw_qid"]) for queue in mdev.get("queues") or ()),
-        str(disk["namespace"]),
+        _namespace(disk["namespace"], mdev.get("namespaces") or ()),
         f"{window['base']} + {window['size']}" if window else "-",
         found.get("finding") or ("off" if disk["state"] == "stopped" else "-"),
     ]
+
+
+def _namespace(listed: str, nsids: Sequence[int]) -> str:
+    """By its number too, where the inventory names its identity."""
+    return f"{nsids[0]} ({listed})" if nsids and not listed.isdecimal() else listed
 
 
 def _section(title: str, entries: list[str]) -> list[str]:
