@@ -64,9 +64,9 @@ def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Va
 
 def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variables]) -> list[str]:
     mdevs = hostvars[host]["__lightiov_mdev_info"].get("mdevs") or ()
-    mdev = next((mdev for mdev in mdevs if mdev["uuid"] == disk["uuid"]), {})
+    mdev: Variables = next((mdev for mdev in mdevs if mdev["uuid"] == disk["uuid"]), {})
     window = mdev.get("window")
-    found = {}
+    found: Variables = {}
     if disk["vm"] in hostvars:  # whose get() does not return a default
         found = (hostvars[disk["vm"]].get("__lightiov_found") or {}).get(disk["name"]) or {}
     return [
