@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from passthrough import PCI, Controller, Mdev, load_module, under_load, unload_module
+from passthrough import OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
 
 from lab import Host, Program, wait_until
 
@@ -343,6 +343,21 @@ class TestTearDown:
         assert all("reset" in failure for failure in failures), "\n".join(failures)
         for seed, mdev in enumerate(mdevs):
             verified(mdev, seed)
+
+    def test_a_crowd_at_the_admin_queue_while_the_controller_is_reset(self, controller: Controller) -> None:
+        enough = "/run/enough-resets"
+        controller.host.run(f"rm -f {enough}")
+        crowd = [Program(controller.host, f"python3 {OWNER} ask {controller.admin} {enough}")]
+        for nsid in range(1, 9):
+            mdev = controller.mdev(str(nsid), 2)
+            crowd.append(Program(controller.host, f"python3 {OWNER} churn {mdev.uuid} {enough}"))
+        time.sleep(5)
+        for _ in range(50):
+            controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller; sleep 0.1", timeout=300)
+        controller.host.run(f"touch {enough}")
+        ends = [program.wait() for program in crowd]
+        assert not any(ends), "\n".join(program.output() for program in crowd)
+        assert controller.read("state") == "live"
 
     def test_refused_memory_leaves_nothing_pinned(self, controller: Controller) -> None:
         mdev = controller.mdev("1")

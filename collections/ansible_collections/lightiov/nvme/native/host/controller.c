@@ -109,27 +109,25 @@ static int liov_ctrl_quiesce(struct liov_ctrl *ctrl)
 		/* A read pushes what the controller had already sent. */
 		pci_read_config_word(ctrl->pdev, PCI_COMMAND, &command);
 	}
-	WRITE_ONCE(ctrl->epoch, ctrl->epoch + 1);
 	liov_admin_cancel(ctrl);
 	return ret;
 }
 
 static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
 {
-	struct nvme_command cmd = {};
+	struct liov_request rq = {};
 	unsigned int granted;
-	u32 result;
 	int ret;
 
 	/* All there are: 0xfffe is the highest count, as 0's based value. */
-	cmd.features.opcode = nvme_admin_set_features;
-	cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
-	cmd.features.dword11 = cpu_to_le32(0xfffe << 16 | 0xfffe);
-	ret = liov_admin_exec(ctrl, &cmd, &result, LIOV_ADMIN_TIMEOUT);
+	rq.cmd.features.opcode = nvme_admin_set_features;
+	rq.cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
+	rq.cmd.features.dword11 = cpu_to_le32(0xfffe << 16 | 0xfffe);
+	ret = liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT);
 	if (ret)
 		return liov_admin_errno(ret);
 
-	granted = min(result & 0xffff, result >> 16) + 1;
+	granted = min(rq.result & 0xffff, rq.result >> 16) + 1;
 	if (!ctrl->nr_queue_pairs)
 		ctrl->nr_queue_pairs = granted;
 	return granted < ctrl->nr_queue_pairs ? -EIO : 0;
@@ -259,7 +257,7 @@ void liov_ctrl_resume(struct liov_ctrl *ctrl)
 
 static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 {
-	struct nvme_command cmd;
+	struct liov_request rq;
 	struct nvme_id_ctrl *id;
 	struct liov_dma data;
 	u16 oncs;
@@ -269,9 +267,8 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	if (ret)
 		return ret;
 
-	liov_admin_identify(&cmd, NVME_ID_CNS_CTRL, 0, &data);
-	ret = liov_admin_errno(liov_admin_exec(ctrl, &cmd, NULL,
-					       LIOV_ADMIN_TIMEOUT));
+	liov_admin_identify(&rq.cmd, NVME_ID_CNS_CTRL, 0, &data);
+	ret = liov_admin_errno(liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT));
 	if (ret)
 		/* A command may be in flight: the buffer goes when it cannot. */
 		goto out_disable;

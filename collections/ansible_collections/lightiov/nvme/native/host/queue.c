@@ -63,19 +63,23 @@ int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
 	return 0;
 }
 
+/* From here on the queue is of the controller's epoch. */
 static int liov_queue_create_cq(struct liov_ctrl *ctrl,
 				struct liov_queue *queue, u64 iova)
 {
-	struct nvme_command cmd = {};
+	struct liov_request rq = {};
+	int ret;
 
-	cmd.create_cq.opcode = nvme_admin_create_cq;
-	cmd.create_cq.prp1 = cpu_to_le64(iova);
-	cmd.create_cq.cqid = cpu_to_le16(queue->qid);
-	cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
-	cmd.create_cq.cq_flags =
+	rq.cmd.create_cq.opcode = nvme_admin_create_cq;
+	rq.cmd.create_cq.prp1 = cpu_to_le64(iova);
+	rq.cmd.create_cq.cqid = cpu_to_le16(queue->qid);
+	rq.cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
+	rq.cmd.create_cq.cq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_CQ_IRQ_ENABLED);
-	cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	rq.cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
+	ret = liov_admin_run(ctrl, &rq, LIOV_QUEUE_TIMEOUT);
+	queue->epoch = rq.epoch;
+	return ret;
 }
 
 static int liov_queue_create_sq(struct liov_ctrl *ctrl,
@@ -90,7 +94,7 @@ static int liov_queue_create_sq(struct liov_ctrl *ctrl,
 	cmd.create_sq.sq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_SQ_PRIO_MEDIUM);
 	cmd.create_sq.cqid = cpu_to_le16(queue->qid);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	return liov_admin_cmd(ctrl, &cmd, LIOV_QUEUE_TIMEOUT);
 }
 
 /*
@@ -108,7 +112,7 @@ static void liov_queue_delete_one(struct liov_ctrl *ctrl,
 
 	cmd.delete_queue.opcode = opcode;
 	cmd.delete_queue.qid = cpu_to_le16(queue->qid);
-	ret = liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	ret = liov_admin_cmd(ctrl, &cmd, LIOV_QUEUE_TIMEOUT);
 	if (!ret || (ret > 0 && (ret & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID))
 		return;
 
