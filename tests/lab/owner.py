@@ -95,7 +95,7 @@ def churn(mdev: str, enough: str) -> None:
         lost = any(results)
 
 
-def ask(admin: str, enough: str, threads: int = 60) -> None:
+def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
     def loop() -> None:

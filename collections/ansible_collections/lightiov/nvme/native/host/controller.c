@@ -84,6 +84,13 @@ static unsigned long liov_ctrl_ready_timeout(struct liov_ctrl *ctrl)
 	return (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * HZ / 2;
 }
 
+/* How long creating or deleting a queue may take. */
+unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl)
+{
+	return max_t(unsigned long, LIOV_ADMIN_TIMEOUT,
+		     liov_ctrl_ready_timeout(ctrl));
+}
+
 static int liov_ctrl_disable(struct liov_ctrl *ctrl)
 {
 	u32 cc = readl(ctrl->regs + NVME_REG_CC);
@@ -111,6 +118,31 @@ static int liov_ctrl_quiesce(struct liov_ctrl *ctrl)
 	}
 	liov_admin_cancel(ctrl);
 	return ret;
+}
+
+/*
+ * The last resort: what PCI can do for a controller that NVMe cannot reach any
+ * more.  A controller that comes back from it is disabled.  Not the kernel's
+ * pci_reset_function(), whose locks are held by callers of reset_prepare().
+ */
+static int liov_ctrl_reset_function(struct liov_ctrl *ctrl)
+{
+	struct pci_dev *pdev = ctrl->pdev;
+	int ret;
+
+	if (!pci_device_is_present(pdev))
+		return -ENODEV;
+
+	dev_warn(ctrl->dev,
+		 "controller does not obey: resetting its PCI function\n");
+	pci_save_state(pdev);
+	ret = pcie_reset_flr(pdev, PCI_RESET_DO_RESET);
+	pci_restore_state(pdev);
+	if (ret)
+		return ret;
+
+	pci_set_master(pdev);
+	return liov_ctrl_disable(ctrl);
 }
 
 static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
@@ -154,8 +186,17 @@ void liov_ctrl_stop(struct liov_ctrl *ctrl)
 {
 	liov_ctrl_set_state(ctrl, LIOV_CTRL_RESETTING);
 	liov_mdevs_lost(ctrl);
-	if (liov_ctrl_quiesce(ctrl))
+	if (liov_ctrl_quiesce(ctrl) && liov_ctrl_reset_function(ctrl))
 		liov_ctrl_set_state(ctrl, LIOV_CTRL_DEAD);
+}
+
+static int liov_ctrl_enable_again(struct liov_ctrl *ctrl)
+{
+	int ret;
+
+	liov_ctrl_quiesce(ctrl);
+	ret = liov_ctrl_reset_function(ctrl);
+	return ret ?: liov_ctrl_enable(ctrl);
 }
 
 void liov_ctrl_start(struct liov_ctrl *ctrl)
@@ -163,7 +204,7 @@ void liov_ctrl_start(struct liov_ctrl *ctrl)
 	int ret = -EIO;
 
 	if (liov_ctrl_state(ctrl) != LIOV_CTRL_DEAD)
-		ret = liov_ctrl_enable(ctrl);
+		ret = liov_ctrl_enable(ctrl) ? liov_ctrl_enable_again(ctrl) : 0;
 	if (ret) {
 		dev_err(ctrl->dev,
 			"controller does not come back from a reset (%d): its mediated devices are lost, bind it to the driver again\n",

@@ -78,10 +78,12 @@ struct liov_admin_slot {
  * @cmd: the command; its command ID is filled in
  * @result: DW0 of the completion
  * @epoch: liov_ctrl.epoch when it was submitted; with it the command is over
+ * @status: what liov_admin_finish() returned
  * @slot: while it is in flight
  */
 struct liov_request {
 	struct nvme_command cmd;
+	int status;
 	u32 result;
 	u32 epoch;
 	struct liov_admin_slot *slot;
@@ -241,6 +243,7 @@ void liov_ctrl_suspend(struct liov_ctrl *ctrl);
 void liov_ctrl_resume(struct liov_ctrl *ctrl);
 void liov_ctrl_kill(struct liov_ctrl *ctrl);
 void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
+unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl);
 void liov_ctrl_queue_work(struct work_struct *work);
 int liov_ctrl_init_workqueue(void);
 void liov_ctrl_exit_workqueue(void);
@@ -259,6 +262,10 @@ void liov_admin_free_irq(struct liov_ctrl *ctrl);
 void liov_admin_request_event(struct liov_ctrl *ctrl);
 int liov_admin_exec(struct liov_ctrl *ctrl, struct liov_request *rq,
 		    unsigned long timeout);
+void liov_admin_start(struct liov_ctrl *ctrl, struct liov_request *rq);
+bool liov_admin_try_start(struct liov_ctrl *ctrl, struct liov_request *rq);
+int liov_admin_finish(struct liov_ctrl *ctrl, struct liov_request *rq,
+		      unsigned long timeout);
 int liov_admin_run(struct liov_ctrl *ctrl, struct liov_request *rq,
 		   unsigned long timeout);
 int liov_admin_cmd(struct liov_ctrl *ctrl, const struct nvme_command *cmd,
