@@ -456,9 +456,14 @@ class TestComingAndGoing:
     def test_pulled_out_under_load(self, controller: Controller) -> None:
         host, sysfs = controller.host, controller.sysfs
         load = under_load(controller.mdev("1", 2))
+        mourner = Program(host, f"python3 {OWNER} mourn {controller.mdev('2').uuid}")
+        mourner.wait_for_output("ready")
         host.unplug("nvme0")
         assert load.wait() == 1
         assert "controller is gone" in load.output()
+        assert mourner.wait() == 0, mourner.output()
+        # RESET is a promise, also where the answer is DEAD.
+        assert "result 8, 0 KiB pinned, window of 0 bytes" in mourner.output()
         wait_until(lambda: host.run(f"test -e {sysfs}", check=False).returncode, "the end of the controller in sysfs")
         host.plug("nvme0")
         wait_until(lambda: host.run(f"test -e {sysfs}/driver", check=False).returncode == 0, "a driver")
