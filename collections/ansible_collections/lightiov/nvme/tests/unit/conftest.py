@@ -37,6 +37,7 @@ def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
     return Host(fake.root, Runner(path=str(fake.bin)))
 
+
 # Started, defined or written, of which the difference does not tell yet.
 NOT_YET_SHOWN = {
     "test_not_to_be_loaded",

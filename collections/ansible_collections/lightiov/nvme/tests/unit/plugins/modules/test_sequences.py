@@ -173,7 +173,7 @@ class Explorer:
         for entry in os.scandir(directory):
             name = prefix + entry.name
             if entry.is_symlink():
-                yield name, f"-> {os.readlink(entry)}"
+                yield name, f"-> {Path(entry).readlink()}"
             elif entry.is_dir():
                 yield name, "/"
                 yield from self._entries(entry.path, f"{name}/")
