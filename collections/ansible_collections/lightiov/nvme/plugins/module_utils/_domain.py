@@ -221,9 +221,7 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
         for one in wanted:
             domain = present.pop(one.name, None)
             if domain is None:
-                result.refuse(
-                    f"Domain {one.name} does not exist: define it first, or correct its name", until="virt"
-                )
+                result.refuse(f"Domain {one.name} does not exist: define it first, or correct its name", until="virt")
                 for uuid in one.mdevs:
                     result.add("attach", uuid, _never, domain=one.name, scope="config")
                 after.append(_show(one.name, False, one.mdevs))

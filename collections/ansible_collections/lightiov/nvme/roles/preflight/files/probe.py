@@ -11,6 +11,7 @@ from pathlib import Path
 
 SECURE_BOOT = Path("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
 DKMS_KEY = Path("/var/lib/dkms/mok.pub")
+GRUB_SETTING = Path("/etc/default/grub.d/lightiov.cfg")
 
 
 def missing(packages):
@@ -42,6 +43,34 @@ def announced_iommu():
     return next((maker for name, maker in tables.items() if Path("/sys/firmware/acpi/tables", name).exists()), "")
 
 
+def iommu_tried(root=Path("/")):
+    """ID of the boot in which this role last asked for a reboot that switches the IOMMU on; empty if it never did."""
+    setting = root / GRUB_SETTING.relative_to("/")
+    if not setting.exists():
+        return ""
+    noted = re.search(r"in boot ([0-9a-f-]+)", setting.read_text())
+    return noted[1] if noted else "unknown"
+
+
+def running_vms(uri, root=Path("/")):
+    """Names of libvirt's VMs that run now, and of whatever else has a VM of KVM."""
+    names = set()
+    if shutil.which("virsh"):
+        listing = subprocess.run(
+            ["virsh", "--connect", uri, "list", "--name"], capture_output=True, text=True, check=False, timeout=60
+        )
+        names.update(listing.stdout.split())
+    for process in root.glob("proc/[0-9]*"):
+        try:
+            if not any(str(descriptor.readlink()) == "anon_inode:kvm-vm" for descriptor in (process / "fd").iterdir()):
+                continue
+            guest = re.search(r"guest=([^,\0]+)", (process / "cmdline").read_text())
+            names.add(guest[1] if guest else f"{(process / 'comm').read_text().strip()} (process {process.name})")
+        except OSError:
+            continue
+    return sorted(names)
+
+
 def interrupt_remapping():
     """Remapped interrupts belong to a chip named IR-..., on Intel and on AMD."""
     return re.search(r"\bIR-", Path("/proc/interrupts").read_text()) is not None
@@ -69,6 +98,9 @@ def main():
             "apt": shutil.which("apt-get") is not None,
             "missing": missing(packages),
             "libvirt": libvirt_error(uri),
+            "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            "iommu_tried": iommu_tried(),
+            "vms": running_vms(uri),
         },
         sys.stdout,
     )
