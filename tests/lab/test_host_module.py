@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from passthrough import PCI, Controller, Mdev, load_module, under_load, unload_module
+from passthrough import OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
 
 from lab import Host, Program, wait_until
 
@@ -321,6 +321,16 @@ class TestTearDown:
             mdev.liov("verify", "--seed 8 --count 4096 --check-only")
         assert controller.read("state") == "live"
 
+    def test_a_controller_that_does_not_obey_is_reset_by_pci(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 2)
+        log = len(controller.host.kernel_log())
+        # Without bus mastering it cannot fetch a command, which is fatal to it.
+        controller.host.run(f"setpci -s {controller.address} COMMAND=0000:0004")
+        controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+        assert controller.read("state") == "live"
+        assert any("resetting its PCI function" in line for line in controller.host.kernel_log()[log:])
+        verified(mdev, 18, "--count 1024 --queues 2")
+
     def test_controller_reset_while_owners_come_and_go(self, controller: Controller) -> None:
         mdevs = [controller.mdev("1", 2), controller.mdev("2", 2)]
         enough = "/run/enough-resets"
@@ -343,6 +353,20 @@ class TestTearDown:
         assert all("reset" in failure for failure in failures), "\n".join(failures)
         for seed, mdev in enumerate(mdevs):
             verified(mdev, seed)
+
+    def test_a_crowd_at_the_admin_queue_while_the_controller_is_reset(self, controller: Controller) -> None:
+        enough = "/run/enough-resets"
+        controller.host.run(f"rm -f {enough}")
+        crowd = [Program(controller.host, f"python3 {OWNER} ask {controller.admin} {enough}")]
+        for nsid in range(1, 6):
+            mdev = controller.mdev(str(nsid), 2)
+            crowd.append(Program(controller.host, f"python3 {OWNER} churn {mdev.uuid} {enough}"))
+        time.sleep(5)
+        reset = f"echo 1 > {controller.sysfs}/lightiov/reset_controller"
+        controller.host.run(f"for i in $(seq 12); do {reset}; sleep 0.1; done; touch {enough}", timeout=300)
+        ends = [program.wait() for program in crowd]
+        assert not any(ends), "\n".join(program.output() for program in crowd)
+        assert controller.read("state") == "live"
 
     def test_refused_memory_leaves_nothing_pinned(self, controller: Controller) -> None:
         mdev = controller.mdev("1")

@@ -60,7 +60,7 @@ static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
 
 	memset(data->cpu, 0, data->size);
 	liov_admin_identify(&cmd, cns, nsid, data);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_ADMIN_TIMEOUT);
+	return liov_admin_cmd(ctrl, &cmd, LIOV_ADMIN_TIMEOUT);
 }
 
 static void liov_namespace_parse(struct liov_namespace *ns,
