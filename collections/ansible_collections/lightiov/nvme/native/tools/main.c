@@ -29,6 +29,8 @@ static const struct command {
 	  "                  [--yes-destroy-data]" },
 	{ "copy-out", cmd_copy_out, "ndH", 2,
 	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D]" },
+	{ "blank", cmd_blank, "ndDH", 1,
+	  "UUID [--namespace I] [--queue-depth D] [--yes-destroy-data]" },
 	{ "bench", cmd_bench, "nlcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"

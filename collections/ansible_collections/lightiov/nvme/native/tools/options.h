@@ -78,6 +78,7 @@ int cmd_write(const struct options *o);
 int cmd_verify(const struct options *o);
 int cmd_copy_in(const struct options *o);
 int cmd_copy_out(const struct options *o);
+int cmd_blank(const struct options *o);
 int cmd_bench(const struct options *o);
 int cmd_hold(const struct options *o);
 int cmd_provoke(const struct options *o);

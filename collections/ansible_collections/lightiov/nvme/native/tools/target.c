@@ -15,14 +15,12 @@
 #define START_BYTES (4 * MIB)
 #define END_BYTES MIB
 
-#define NOWHERE (~0ull)
-
 /**
  * struct look - what is looked at
  * @s: the session
  * @next: first LBA of the range that has not been asked for
  * @end: LBA after the range
- * @data: lowest LBA found that is not blank, or NOWHERE
+ * @data: lowest LBA found that is not blank, or TARGET_BLANK
  * @likeness: a sparse file that is like the namespace where that was read;
  *	-1: not kept
  * @done: bytes read
@@ -47,7 +45,7 @@ static enum io_next look_next(void *arg, u32 queue, struct io_request *rq)
 	if (blocks > l->end - l->next)
 		blocks = l->end - l->next;
 	/* Whose marks are not kept, one block is enough to refuse. */
-	if (!blocks || (l->likeness < 0 && l->data != NOWHERE))
+	if (!blocks || (l->likeness < 0 && l->data != TARGET_BLANK))
 		return IO_END;
 	rq->opcode = NVME_READ;
 	rq->lba = l->next;
@@ -139,7 +137,7 @@ static int look_for_marks(struct look *l, char *marks, size_t size)
 	/* Without a likeness, the data has no name. */
 	(void)!ftruncate(l->likeness, (off_t)bytes);
 	status = look_at_edges(l);
-	if (!status && l->data != NOWHERE)
+	if (!status && l->data != TARGET_BLANK)
 		name_marks(l->likeness, marks, size);
 	close(l->likeness);
 	l->likeness = -1;
@@ -159,16 +157,26 @@ static int look_at_range(struct look *l, u64 lba, u64 count)
 
 int target_blank(struct session *s, u64 lba, u64 count)
 {
-	struct look l = { .s = s, .data = NOWHERE };
+	struct look l = { .s = s, .data = TARGET_BLANK };
 	char marks[128] = "";
 	int status;
 
 	status = look_for_marks(&l, marks, sizeof(marks));
-	if (!status && l.data == NOWHERE)
+	if (!status && l.data == TARGET_BLANK)
 		status = look_at_range(&l, lba, count);
-	if (status || l.data == NOWHERE)
+	if (status || l.data == TARGET_BLANK)
 		return status;
 	return fail(STATUS_USAGE,
 		    "mdev %s: namespace %u is not blank, it has data%s from LBA %llu on; add --yes-destroy-data to overwrite it, or name another",
 		    s->dev.uuid, s->config.ns, marks, l.data);
+}
+
+int target_find_data(struct session *s, u64 *lba)
+{
+	struct look l = { .s = s, .data = TARGET_BLANK, .likeness = -1 };
+	int status;
+
+	status = look_at_range(&l, 0, s->ns.lba_count);
+	*lba = l.data;
+	return status;
 }

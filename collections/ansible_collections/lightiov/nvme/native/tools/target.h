@@ -13,4 +13,9 @@
  */
 int target_blank(struct session *s, u64 lba, u64 count);
 
+#define TARGET_BLANK (~0ull)
+
+/* Reads the namespace; @lba: the first that is not zeroes, or TARGET_BLANK. */
+int target_find_data(struct session *s, u64 *lba);
+
 #endif

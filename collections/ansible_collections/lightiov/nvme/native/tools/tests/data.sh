@@ -271,6 +271,28 @@ exits 1 "holds data of seed" "$liov" verify $uuid --check-only --count 64 --seed
 exits 0 "" "$liov" verify $uuid --yes-destroy-data --count 64 --seed 5
 grep -q "of seed 5" out || wrong "--seed is not used"
 
+begin "blank reads all of it, and erases by consent"
+exits 0 "" "$liov" blank $uuid
+for at in 0 3000000 8388607; do
+	printf x | dd of=disk bs=1 seek=$at conv=notrunc status=none
+	cp disk disk.before
+	exits 1 "is not blank, it has data at LBA $((at / 512)); add --yes-destroy-data" "$liov" blank $uuid
+	untouched disk
+	exits 0 "" "$liov" blank $uuid --yes-destroy-data
+	cmp -s -n 8388608 disk /dev/zero || wrong "the disk is not blank"
+done
+export LIOV_TEST_READS=silent
+exits 1 "is not blank, it has data at LBA 0" "$liov" blank $uuid
+unset LIOV_TEST_READS
+head -c 8M /dev/urandom >disk
+export LIOV_TEST_WRITES=silent
+exits 1 "has data at LBA 0 after zeroes were written" "$liov" blank $uuid --yes-destroy-data
+unset LIOV_TEST_WRITES
+truncate -s 8M second
+export LIOV_TEST_DISKS=second:disk
+exits 2 "has 2 namespaces; say which with --namespace" "$liov" blank $uuid
+exits 0 "" "$liov" blank $uuid --namespace 0
+
 begin "blocks of 4096 bytes"
 export LIOV_TEST_LBA_SHIFT=12
 exits 0 "" "$liov" copy-in $uuid image

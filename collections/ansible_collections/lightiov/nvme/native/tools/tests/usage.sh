@@ -45,6 +45,7 @@ refuses "add --yes-destroy-data" bench $unknown --mode randwrite
 refuses "add --yes-destroy-data" verify $unknown
 refuses "needs the --seed" verify $unknown --check-only
 refuses "exclude each other" verify $unknown --write-only --check-only
+refuses "takes 1 operand, not 0" blank
 refuses "cannot open it" copy-in $unknown /nonexistent/image
 refuses "Is a directory" copy-in $unknown /
 refuses "it is empty" copy-in $unknown /dev/null
