@@ -17,22 +17,27 @@ static const struct command {
 	{ "identify", cmd_identify, "j", 1, "UUID [--json]" },
 	{ "read", cmd_read, "nlcodH", 1,
 	  "UUID [--lba L] [--count N] [--namespace I] [--output FILE]" },
-	{ "write", cmd_write, "nlcidH", 1,
-	  "UUID [--lba L] [--count N] [--namespace I] [--input FILE]" },
+	{ "write", cmd_write, "nlcidRDH", 1,
+	  "UUID [--lba L] [--count N] [--namespace I] [--input FILE] [--raw]\n"
+	  "                  [--yes-destroy-data]" },
 	{ "verify", cmd_verify, "nlcsqdWCDH", 1,
 	  "UUID {--yes-destroy-data [--write-only] | --check-only}\n"
 	  "                  [--lba L] [--count N] [--seed S] [--namespace I]\n"
 	  "                  [--queues Q] [--queue-depth D]" },
-	{ "copy-in", cmd_copy_in, "ndH", 2,
-	  "UUID IMAGE [--namespace I] [--queue-depth D]" },
+	{ "copy-in", cmd_copy_in, "ndRDH", 2,
+	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D] [--raw]\n"
+	  "                  [--yes-destroy-data]" },
 	{ "copy-out", cmd_copy_out, "ndH", 2,
-	  "UUID IMAGE [--namespace I] [--queue-depth D]" },
+	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D]" },
+	{ "blank", cmd_blank, "ndDH", 1,
+	  "UUID [--namespace I] [--queue-depth D] [--yes-destroy-data]" },
 	{ "bench", cmd_bench, "nlcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
 	  "                  [--namespace I] [--json] [--yes-destroy-data]" },
-	{ "hold", cmd_hold, "nqdH", 1, "UUID [--queues Q]" },
-	{ "provoke", cmd_provoke, "ndH", 2, "UUID unmap|reset|mailbox" },
+	{ "hold", cmd_hold, "qdH", 1, "UUID [--queues Q]" },
+	{ "provoke", cmd_provoke, "ndH", 2,
+	  "UUID unmap|reset|mailbox [--namespace I]" },
 };
 
 static void print_help(void)
@@ -79,7 +84,7 @@ int main(int argc, char **argv)
 	int status = run(argc, argv);
 
 	/* Output that did not reach its file is not success. */
-	if (fflush(stdout) && !status)
+	if ((fflush(stdout) || ferror(stdout)) && !status)
 		status = fail(STATUS_IO,
 			      "standard output cannot be written; free space or choose another file");
 	return status;

@@ -450,7 +450,7 @@ class FakeHost:
             if command == "enable":
                 self.link(link, f"{units}/{unit}")
             else:
-                self.path(link).unlink()
+                self.path(link).unlink(missing_ok=True)
 
 
 def main() -> int:
