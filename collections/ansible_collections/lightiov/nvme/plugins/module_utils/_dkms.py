@@ -190,7 +190,10 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     running = running_kernel(host)
     kernels = list(dict.fromkeys(wanted.kernels or (running, newest_kernel(host))))
     if host.runner.find("dkms") is None:
-        result.refuse(f"{wanted.package} cannot be built, because dkms is not installed: install the package dkms")
+        result.refuse(
+            f"{wanted.package} cannot be built, because dkms is not installed: install the package dkms",
+            until="packages",
+        )
 
     source_changed = _source_changed(package, wanted, result)
     incomplete = [one for one in kernels if source_changed or not package.installed(one, wanted.module)]
@@ -198,7 +201,8 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
         if not has_headers(host, kernel):
             result.refuse(
                 f"{wanted.package} cannot be built for kernel {kernel}, because its headers are missing: "
-                f"install the package {headers_package(host, kernel)}"
+                f"install the package {headers_package(host, kernel)}",
+                until="packages",
             )
 
     old = [version for version in versions(host, wanted.name) if version != wanted.version]
@@ -232,7 +236,7 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     )
     reload = outdated and wanted.load and wanted.reload
     if reload:
-        _plan_unload(module, result, "set reload to false to leave it until then")
+        _plan_unload(module, result, "set reload to false to leave it until then", until="")
     if reload or (wanted.load and not loaded):
         result.add("load", wanted.module, module.load)
 
@@ -263,7 +267,10 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
 def _source_changed(package: Package, wanted: Wanted, result: Plan) -> bool:
     """Compares the trees themselves rather than a stamp, so that an edited copy is put right as well."""
     if not wanted.src.is_dir():
-        result.refuse(f"{wanted.package} has no source, because {wanted.src} is not a directory: copy the source there")
+        result.refuse(
+            f"{wanted.package} has no source, because {wanted.src} is not a directory: copy the source there",
+            until="source",
+        )
         return not package.source.is_dir()
     if not (wanted.src / wanted.conf).is_file():
         raise LightiovError(
@@ -298,12 +305,13 @@ def _plan_file(host: Host, name: str, text: str, result: Plan, check: Callable[[
     return True
 
 
-def _plan_unload(module: KernelModule, result: Plan, alternative: str) -> None:
+def _plan_unload(module: KernelModule, result: Plan, alternative: str, until: str) -> None:
     uses = module.uses()
     if uses:
         result.refuse(
             f"The kernel module {module.name} has to be unloaded, but {' and '.join(uses)}: "
-            f"stop the VMs that use it, or {alternative}"
+            f"stop the VMs that use it, or {alternative}",
+            until,
         )
     result.add("unload", module.name, module.unload)
 
@@ -327,9 +335,10 @@ def _plan_absent(host: Host, wanted: Wanted, predict: bool) -> Plan:
         if devices:
             result.refuse(
                 f"The kernel module {wanted.module} cannot be unloaded, because {', '.join(devices)} are bound to it: "
-                "release them with lightiov.nvme.controller"
+                "release them with lightiov.nvme.controller",
+                until="controller",
             )
-        _plan_unload(module, result, "set load to false to leave it until the next boot")
+        _plan_unload(module, result, "set load to false to leave it until the next boot", until="mdev")
     for version in found:
         _plan_remove(Package(host, wanted.name, version), result)
     _plan_file(host, wanted.options_file, "", result)
