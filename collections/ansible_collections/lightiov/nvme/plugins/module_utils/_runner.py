@@ -71,8 +71,8 @@ class Runner:
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise CommandError(
-                f"{said!r} did not end within {timeout:g} seconds and was killed: see the host's kernel log for what it "
-                "waited for, and reboot the host if the command hangs again"
+                f"{said!r} did not end within {timeout:g} seconds and was killed: see the host's kernel log for what "
+                "it waited for, and reboot the host if it hangs again"
             ) from None
         if process.returncode != 0:
             output = (stderr.strip() or stdout.strip()).replace("\n", "; ") or f"exit status {process.returncode}"
