@@ -177,7 +177,9 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     running = running_kernel(host)
     kernels = list(dict.fromkeys(wanted.kernels or (running, newest_kernel(host))))
     if host.runner.find("dkms") is None:
-        result.refuse(f"{package} cannot be built, because dkms is not installed: install the package dkms")
+        result.refuse(
+            f"{package} cannot be built, because dkms is not installed: install the package dkms", until="packages"
+        )
 
     info = {kernel: module_info(host, kernel, wanted.module) for kernel in {running, *kernels}}
     source_changed = _source_changed(wanted, package)
@@ -209,7 +211,7 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     )
     reload = outdated and wanted.load and wanted.reload
     if reload:
-        _plan_unload(module, result, "set reload to false to leave it until then")
+        _plan_unload(module, result, "set reload to false to leave it until then", until="")
     if reload or (wanted.load and not loaded):
         result.add("load", wanted.module, partial(former.load_or_put_back, module))
     # What a kernel has that waits is better than nothing.
@@ -266,7 +268,10 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
 def _version(wanted: Wanted, result: Plan) -> str:
     """Has what names the content of the source, so that another content is built beside what is installed."""
     if not wanted.src.is_dir():
-        result.refuse(f"{wanted.name} has no source, because {wanted.src} is not a directory: copy the source there")
+        result.refuse(
+            f"{wanted.name} has no source, because {wanted.src} is not a directory: copy the source there",
+            until="source",
+        )
         return wanted.version
     if not (wanted.src / wanted.conf).is_file():
         raise LightiovError(
@@ -301,7 +306,8 @@ def _without_headers(host: Host, wanted: Wanted, unbuilt: list[str], result: Pla
             if kernel == running and has_headers(host, newest):
                 remedy += f", or boot kernel {newest}, which has its headers"
             result.refuse(
-                f"{wanted.name} cannot be built for kernel {kernel}, because its headers are missing: {remedy}"
+                f"{wanted.name} cannot be built for kernel {kernel}, because its headers are missing: {remedy}",
+                until="packages",
             )
         else:
             waiting[kernel] = (
@@ -329,12 +335,13 @@ def _plan_file(host: Host, name: str, text: str, result: Plan, check: Callable[[
     return True
 
 
-def _plan_unload(module: KernelModule, result: Plan, alternative: str) -> None:
+def _plan_unload(module: KernelModule, result: Plan, alternative: str, until: str) -> None:
     uses = module.uses()
     if uses:
         result.refuse(
             f"The kernel module {module.name} has to be unloaded, but {' and '.join(uses)}: "
-            f"stop the VMs that use it, or {alternative}"
+            f"stop the VMs that use it, or {alternative}",
+            until,
         )
     result.add("unload", module.name, module.unload)
 
@@ -357,9 +364,10 @@ def _plan_absent(host: Host, wanted: Wanted, predict: bool) -> Plan:
         if devices:
             result.refuse(
                 f"The kernel module {wanted.module} cannot be unloaded, because {', '.join(devices)} are bound to it: "
-                "release them with lightiov.nvme.controller"
+                "release them with lightiov.nvme.controller",
+                until="controller",
             )
-        _plan_unload(module, result, "set load to false to leave it until the next boot")
+        _plan_unload(module, result, "set load to false to leave it until the next boot", until="mdev")
     for version in found:
         _plan_remove(Package(host, wanted.name, version), result)
     _plan_file(host, wanted.options_file, "", result)

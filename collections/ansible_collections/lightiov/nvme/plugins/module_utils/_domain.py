@@ -138,7 +138,8 @@ def _domains(uri: str, result: Plan) -> dict[str, Domain]:
     """All domains by name; none in check mode where libvirt is not there yet."""
     if libvirt is None:
         result.refuse(
-            f"libvirt at {uri} cannot be used, because its Python binding is missing: install python3-libvirt"
+            f"libvirt at {uri} cannot be used, because its Python binding is missing: install python3-libvirt",
+            until="packages",
         )
         return {}
     # Errors come as exceptions; libvirt would print them as well.
@@ -147,7 +148,7 @@ def _domains(uri: str, result: Plan) -> dict[str, Domain]:
         with _connection_errors(uri):
             return {domain.name: domain for domain in map(Domain, libvirt.open(uri).listAllDomains())}
     except LightiovError as error:
-        result.refuse(str(error))
+        result.refuse(str(error), until="packages")
         return {}
 
 
@@ -200,7 +201,8 @@ def _check_mdevs(
             if uuid not in known.types or (domain and domain.active and uuid not in known.active):
                 result.refuse(
                     f"mdev {uuid} cannot go to domain {one.name}, because it does not exist on this host: "
-                    "make it with lightiov.nvme.mdev"
+                    "make it with lightiov.nvme.mdev",
+                    until="mdev",
                 )
 
 
@@ -219,7 +221,9 @@ def plan(host: Host, *, uri: str, wanted: Sequence[Wanted], absent: Sequence[str
         for one in wanted:
             domain = present.pop(one.name, None)
             if domain is None:
-                result.refuse(f"Domain {one.name} does not exist: define it first, or correct its name")
+                result.refuse(
+                    f"Domain {one.name} does not exist: define it first, or correct its name", until="virt"
+                )
                 for uuid in one.mdevs:
                     result.add("attach", uuid, _never, domain=one.name, scope="config")
                 after.append(_show(one.name, False, one.mdevs))

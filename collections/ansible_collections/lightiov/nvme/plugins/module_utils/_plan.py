@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 
 
 @dataclass(frozen=True)
@@ -25,48 +25,69 @@ class Step:
         return {"action": self.action, "object": self.object, **self.details}
 
 
+@dataclass(frozen=True)
+class Unmet:
+    """What a run would refuse, unless an earlier task of the deployment makes it possible before."""
+
+    sentence: str
+    until: str
+
+    def describe(self) -> dict[str, str]:
+        return {"sentence": self.sentence, "until": self.until}
+
+
 @dataclass
 class Plan:
     """All changes in order, and the state that they lead to.
 
-    `predict` is check mode: preceding tasks have not acted, so a refusal that one of them may have made
-    void is a warning, and what is not there yet is taken as made.
+    `predict` is check mode: earlier tasks have not acted, and what they will make is taken as made. `provisional` is
+    a plan that ends where the host has to be looked at again, because only its steps bring to light what comes next.
     """
 
     predict: bool = False
+    provisional: bool = False
     steps: list[Step] = field(default_factory=list)
     before: Any = None
     after: Any = None
     returned: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    unmet: list[Unmet] = field(default_factory=list)
 
     def add(self, action: str, object_: str, run: Callable[[], None], **details: Any) -> None:
         self.steps.append(Step(action, object_, run, details))
 
-    def refuse(self, sentence: str) -> None:
-        """Refuse what another task of the same play may have made possible before."""
-        if not self.predict:
+    def refuse(self, sentence: str, until: str = "") -> None:
+        """Refuse, in check mode too unless `until` names who of the deployment may make it possible before.
+
+        That is a module, or "packages", "source", "virt" or "reboot" for what roles do by other means.
+        """
+        if not self.predict or not until:
             raise LightiovError(sentence)
-        self.warnings.append(f"Unless a preceding task changes that, the task would be refused: {sentence}")
+        self.unmet.append(Unmet(sentence, until))
+        self.warnings.append(f"Unless that has changed before ({until}), the task will be refused: {sentence}")
 
 
 def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
     """Run a module: make its plan, act on it unless in check mode, and report."""
     done: list[dict[str, Any]] = []
+    before: list[Any] = []
     try:
-        plan = make_plan()
-        for warning in plan.warnings:
-            module.warn(warning)
-        for step in plan.steps:
-            if not module.check_mode:
-                step.run()
-            done.append(step.describe())
-    except PermissionError as error:
-        message = f"{error.filename} is not accessible to this user: run the task as root with become"
-        module.fail_json(msg=message, actions=done, changed=bool(done))
+        while True:
+            plan = make_plan()
+            before.append(plan.before)
+            for warning in plan.warnings:
+                module.warn(warning)
+            for step in plan.steps:
+                if not module.check_mode:
+                    step.run()
+                done.append(step.describe())
+            if module.check_mode or not (plan.provisional and plan.steps):
+                break
     except (LightiovError, OSError) as error:
-        module.fail_json(msg=str(error), actions=done, changed=bool(done))
-    result: dict[str, Any] = {"changed": bool(plan.steps), "actions": done, **plan.returned}
+        module.fail_json(msg=sentence(error), actions=done, changed=bool(done))
+    result: dict[str, Any] = {"changed": bool(done), "actions": done, **plan.returned}
+    if module.check_mode:
+        result["unmet"] = [one.describe() for one in plan.unmet]
     if module._diff:
-        result["diff"] = {"before": plan.before, "after": plan.after}
+        result["diff"] = {"before": before[0], "after": plan.after}
     module.exit_json(**result)

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, link_name, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils._record import Identity, identities
 
 DRIVER = "lightiov"
 STOCK_DRIVER = "nvme"
@@ -29,6 +31,8 @@ class Namespace:
     lba_count: int
     device: str = ""
     owner: str = ""
+    # In Linux's notation: "eui." and NGUID or EUI-64. Empty: it has none. None: the driver does not tell.
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class Controller:
     admin: str = ""
     namespaces: list[Namespace] = field(default_factory=list)
     mdevs: list[str] = field(default_factory=list)
+    # LightIOV has it, at least once its driver is loaded, or a change of that was cut short.
+    held: bool = False
+    # The identity is what was written down of the controller at this address, because no driver has it.
+    recorded: bool = False
+
+    @property
+    def identified(self) -> bool:
+        """Whether a driver says who it is."""
+        return bool(self.serial) and not self.recorded
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,8 +72,26 @@ class Controller:
 
 def controllers(host: Host) -> list[Controller]:
     """All NVMe controllers of the host, by address."""
+    known = identities(host)
+    found = [
+        _controller(host, device, device.name in known)
+        for device in entries(host.path(PCI_DEVICES))
+        if read(device / "class") == NVME_CLASS
+    ]
+    return _recalled(found, known)
+
+
+def _recalled(found: Sequence[Controller], known: Mapping[str, Identity]) -> list[Controller]:
+    """With the identities of those that have no driver, unless they are seen elsewhere now."""
+    seen = {controller.serial for controller in found}
     return [
-        _controller(host, device) for device in entries(host.path(PCI_DEVICES)) if read(device / "class") == NVME_CLASS
+        replace(controller, **asdict(known[controller.address]), recorded=True)
+        if controller.held
+        and not controller.driver
+        and controller.address in known
+        and known[controller.address].serial not in seen
+        else controller
+        for controller in found
     ]
 
 
@@ -69,14 +100,19 @@ def override_file(host: Host, address: str) -> Path:
     return host.path(f"/etc/driverctl.d/pci-{address}")
 
 
-def _controller(host: Host, device: Path) -> Controller:
+def _controller(host: Host, device: Path, known: bool) -> Controller:
     driver = link_name(device / "driver")
+    override = read(override_file(host, device.name)) or ""
+    # What the kernel binds next, "(null)" for whatever matches.
+    preferred = (read(device / "driver_override") or "").replace("(null)", "")
     group = link_name(device / "iommu_group")
     numa_node = read_int(device / "numa_node")
     common: dict[str, Any] = {
         "address": device.name,
         "driver": driver,
-        "override": read(override_file(host, device.name)) or "",
+        "override": override,
+        "held": DRIVER in (driver, override)
+        or (not driver and not override and (preferred == DRIVER or (known and not preferred))),
         "iommu_group": int(group) if group.isdigit() else None,
         "numa_node": numa_node if numa_node is not None and numa_node >= 0 else None,
     }
@@ -110,11 +146,12 @@ def _lightiov(device: Path) -> dict[str, Any]:
 
 
 def parse_namespaces(text: str) -> list[Namespace]:
-    """The driver's attribute: "nsid lba_size lba_count owner" a line, "-" for no owner."""
+    """The driver's attribute: "nsid lba_size lba_count owner id" a line, "-" for none. The first driver told no id."""
     namespaces = []
     for line in text.splitlines():
-        nsid, lba_size, lba_count, owner = line.split()
-        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner="" if owner == "-" else owner))
+        nsid, lba_size, lba_count, *rest = line.split()
+        owner, *ids = ["" if word == "-" else word for word in rest]
+        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner=owner, id=ids[0] if ids else None))
     return namespaces
 
 
@@ -144,5 +181,15 @@ def _stock_namespaces(host: Host, instance: Path) -> list[Namespace]:
         sectors = read_int(disk / "size")
         nsid = read_int(disk / "nsid")
         if nsid is not None and lba_size and sectors is not None:
-            namespaces.append(Namespace(nsid, lba_size, sectors * 512 // lba_size, device=f"/dev/{disk.name}"))
+            count = sectors * 512 // lba_size
+            namespaces.append(Namespace(nsid, lba_size, count, device=f"/dev/{disk.name}", id=_stock_id(disk)))
     return namespaces
+
+
+def _stock_id(disk: Path) -> str:
+    """As LightIOV's driver tells it: the wwid of the stock driver prefers a UUID."""
+    for name in ("nguid", "eui"):
+        digits = (read(disk / name) or "").replace("-", "").replace(" ", "").lower()
+        if digits.strip("0"):
+            return f"eui.{digits}"
+    return ""

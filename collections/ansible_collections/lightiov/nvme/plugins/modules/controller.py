@@ -14,7 +14,12 @@ description:
   - The list is the whole wish for the host; an empty list gives every controller back.
   - Nothing is chosen by inference. A controller is named by its serial number, its model or its PCI address.
   - A controller in use is never taken. That is one with a namespace that is mounted, serves as swap space, is
-    part of an active device-mapper or MD device, or is held open by a process.
+    part of an active device-mapper or MD device, or is held open by a process. A controller with mdevs is never
+    given back.
+  - Who LightIOV's controllers are is written down in C(/etc/lightiov/controllers.json). So a controller that moved to
+    another slot is followed by its serial number, with a warning, and check mode knows it while no driver has it.
+  - A controller that LightIOV holds without a driver is bound to LightIOV first, which shows it to nobody, when its
+    serial number or model matters; then it is kept or given back to C(nvme).
   - All selectors are resolved and all checks are made before the first change, so an error leaves the host as it was.
 requirements:
   - driverctl
@@ -33,7 +38,8 @@ options:
     suboptions:
       serial:
         description:
-          - Serial number, as C(nvme list) and RV(lightiov.nvme.controller_info#module:controllers[].serial) show it.
+          - Serial number; quote one of digits only, or YAML drops its leading zeros. It is as C(nvme list) and
+            RV(lightiov.nvme.controller_info#module:controllers[].serial) show it.
           - Exactly one of O(controllers[].serial), O(controllers[].model) and O(controllers[].address) is required.
         type: str
       model:
@@ -44,10 +50,10 @@ options:
         description:
           - PCI address with domain, such as V(0000:01:00.0).
         type: str
-  force:
+  take_volumes:
     description:
       - Also take a controller with a namespace that carries an inactive LVM physical volume, RAID member,
-        ZFS member or encrypted volume, and also release a controller that has mdevs, as long as no VM has them open.
+        ZFS member or encrypted volume. One that is written down as LightIOV's needs no such consent.
       - What is in use now is refused even so.
     type: bool
     default: false
@@ -69,6 +75,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unmet:
+  description: What a run would refuse, unless an earlier task makes it possible before.
+  returned: in check mode
+  type: list
+  elements: dict
+  contains:
+    sentence:
+      description: The refusal.
+      type: str
+      sample: "Controller S5XANA0R700001 (0000:01:00.0) cannot be bound, because the driver lightiov is not loaded: ..."
+    until:
+      description:
+        - Who may make it possible, C(packages), C(reboot) or a module such as C(dkms_module).
+      type: str
+      sample: dkms_module
 actions:
   description: What was done, or would be done in check mode, in order.
   returned: always
@@ -76,11 +97,13 @@ actions:
   elements: dict
   contains:
     action:
-      description: C(bind), C(release), C(persist) or C(forget); the latter two change only what happens at boot.
+      description:
+        - C(bind), C(release), C(persist) or C(forget), of which the latter two change only what happens at boot,
+          or C(record) for what is written down.
       type: str
       sample: bind
     object:
-      description: PCI address of the controller.
+      description: PCI address of the controller, or path of the record.
       type: str
       sample: "0000:01:00.0"
     serial:
@@ -113,6 +136,10 @@ controllers:
       description: Driver that driverctl binds at boot, empty when there is none.
       type: str
       sample: lightiov
+    recorded:
+      description: Whether serial and model are what was written down, because no driver has the controller.
+      type: bool
+      sample: false
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -133,7 +160,7 @@ def main() -> None:
                 "mutually_exclusive": [one],
                 "required_one_of": [one],
             },
-            "force": {"type": "bool", "default": False},
+            "take_volumes": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -142,7 +169,7 @@ def main() -> None:
         lambda: controller.plan(
             Host(),
             selectors=[controller.Selector.parse(options) for options in module.params["controllers"]],
-            force=module.params["force"],
+            take_volumes=module.params["take_volumes"],
             predict=module.check_mode,
         ),
     )

@@ -41,7 +41,7 @@ controllers:
       type: str
       sample: "0000:01:00.0"
     serial:
-      description: Serial number, empty when no driver reports it.
+      description: Serial number, empty when neither a driver nor the record has it.
       type: str
       sample: S5XANA0R700001
     model:
@@ -60,6 +60,14 @@ controllers:
       description: Driver that driverctl binds at boot, empty when there is none.
       type: str
       sample: lightiov
+    held:
+      description: Whether LightIOV has the controller, even if its driver is not loaded.
+      type: bool
+      sample: true
+    recorded:
+      description: Whether serial, model and firmware are what was written down, because no driver has the controller.
+      type: bool
+      sample: false
     iommu_group:
       description: IOMMU group, C(null) when the host's IOMMU does not translate the controller.
       type: int
@@ -117,6 +125,12 @@ controllers:
           description: UUID of the mdev that has the namespace, empty when none has.
           type: str
           sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
+        id:
+          description:
+            - C(eui.) and NGUID or, where it has none, EUI-64.
+            - Empty when the namespace has neither, C(null) when the driver does not tell.
+          type: str
+          sample: eui.0011223344556677
     mdevs:
       description: UUIDs of the mdevs that exist on the controller.
       type: list
@@ -130,6 +144,7 @@ controllers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import controllers
 from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use
@@ -138,9 +153,12 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use
 def main() -> None:
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     host = Host()
-    module.exit_json(
-        controllers=[{**controller.to_dict(), "in_use": in_use(host, controller)} for controller in controllers(host)],
-    )
+    try:
+        module.exit_json(
+            controllers=[{**one.to_dict(), "in_use": in_use(host, one)} for one in controllers(host)],
+        )
+    except (LightiovError, OSError) as error:
+        module.fail_json(msg=sentence(error))
 
 
 if __name__ == "__main__":

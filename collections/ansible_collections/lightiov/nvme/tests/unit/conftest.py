@@ -23,7 +23,7 @@ from fake_host import FakeHost  # noqa: E402
 def fake(tmp_path: Path) -> FakeHost:
     """A host with all tools and the LightIOV driver, and no controllers yet."""
     host = FakeHost(tmp_path / "root")
-    host.install("driverctl", "mdevctl", "dkms", "modprobe", "modinfo", "udevadm")
+    host.install("driverctl", "mdevctl", "dkms", "modprobe", "modinfo", "udevadm", "liov")
     host.load_driver("lightiov")
     host.load_driver("nvme")
     return host

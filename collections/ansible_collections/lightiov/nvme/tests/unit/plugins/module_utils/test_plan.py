@@ -53,6 +53,7 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
         "actions": ACTIONS,
         "things": 2,
         "diff": {"before": 1, "after": 2},
+        **({"unmet": []} if check_mode else {}),
     }
 
 
@@ -89,11 +90,59 @@ def test_who_may_not_is_told_to_become() -> None:
     )
 
 
-def test_a_refusal_is_a_warning_only_in_check_mode() -> None:
-    with pytest.raises(LightiovError, match="no"):
-        Plan().refuse("no")
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(28, "No space left on device", "/etc/lightiov/controllers.json"),
+            "/etc/lightiov/controllers.json cannot be used, because the system says No space left on device: "
+            "free some space",
+        ),
+        (
+            OSError(16, "Device or resource busy"),
+            "A file or command of this task cannot be used, because the system says Device or resource busy: "
+            "see the kernel log, and whether the file is what it should be",
+        ),
+    ],
+)
+def test_errors_of_the_system_are_a_sentence(error: OSError, message: str) -> None:
+    def fail() -> Plan:
+        raise error
+
+    module = FakeModule()
+    with pytest.raises(Ended):
+        execute(module, fail)
+    assert module.result["msg"] == message
+
+
+def test_a_refusal_is_a_warning_only_where_an_earlier_task_can_help() -> None:
+    for predict, until in ((False, ""), (False, "mdev"), (True, "")):
+        with pytest.raises(LightiovError, match="no"):
+            Plan(predict=predict).refuse("no", until)
     plan = Plan(predict=True)
-    plan.refuse("no")
+    plan.refuse("no", until="mdev")
     module = FakeModule(check_mode=True)
     execute(module, lambda: plan)
     assert "no" in module.warnings[0]
+    assert module.result["unmet"] == [{"sentence": "no", "until": "mdev"}]
+
+
+def test_a_provisional_plan_is_followed_by_the_next() -> None:
+    acted: list[str] = []
+    look = Plan(provisional=True, before="dark", after="light")
+    look.add("look", "x", lambda: acted.append("x"))
+    plans = [look, make(acted)]
+    module = FakeModule(diff=True)
+    execute(module, lambda: plans.pop(0))
+    assert acted == ["x", "a", "b"]
+    assert module.result["actions"] == [{"action": "look", "object": "x"}, *ACTIONS]
+    assert module.result["diff"] == {"before": "dark", "after": 2}
+
+
+def test_check_mode_ends_with_a_provisional_plan() -> None:
+    module = FakeModule(check_mode=True)
+    look = Plan(provisional=True)
+    look.add("look", "x", lambda: None)
+    plans = [look]
+    execute(module, lambda: plans.pop(0))
+    assert module.result["changed"] is True
