@@ -135,10 +135,11 @@ def test_headers_missing(ansible: Ansible, host1: Host) -> None:
     kernel = host1.run("uname -r").stdout.strip()
     build = f"/lib/modules/{kernel}/build"
     changed = "/tmp/lightiov-changed"
-    host1.run(f"cp -aL /usr/src/lightiov-host-0.1.0 {changed} && echo >> {changed}/host/Kbuild")
+    source = host1.run("readlink -f /usr/local/sbin/liov").stdout.strip().removesuffix(".liov/sbin/liov")
+    host1.run(f"cp -a {source} {changed} && echo >> {changed}/host/Kbuild")
     host1.run(f"mv {build} {build}.away")
     try:
-        arguments = {"name": "lightiov-host", "version": "0.1.0", "module": "lightiov_host", "src": changed}
+        arguments = {"name": "lightiov-host", "version": "0", "src": changed, "conf": "dkms/host.conf"}
         refused(
             ansible.module("host1", "dkms_module", arguments),
             f"lightiov-host.* cannot be built for kernel {kernel}, because its headers are missing: install "
