@@ -14,9 +14,11 @@ UNIT = Path(__file__).resolve().parent
 sys.path.insert(0, str(UNIT.parents[4]))
 sys.path.insert(0, str(UNIT))
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
+from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
 
 
 @pytest.fixture
@@ -33,3 +35,11 @@ def fake(tmp_path: Path) -> FakeHost:
 def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
     return Host(fake.root, Runner(path=str(fake.bin)))
+
+
+@pytest.fixture
+def libvirt(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    """A libvirt without domains, with the network that it brings along."""
+    connection = FakeConnection()
+    monkeypatch.setattr(_libvirt, "api", FakeLibvirt(connection))
+    return connection
