@@ -40,7 +40,7 @@ def mdev_of(xml: str) -> str:
 
 
 class FakeDomain:
-    """A virDomain. `requests` says what comes of each request to unplug: an error or a drop (None); then the device goes."""
+    """A virDomain. `requests` says what comes of each request to unplug, an error or nothing; then the device goes."""
 
     def __init__(
         self, name: str, *devices: str, active: bool = False, disk: str = "", mac: str = "", network: str = "default"
