@@ -19,6 +19,10 @@ PLAY = """
   gather_facts: false
   check_mode: true
   roles: [lightiov.nvme.vm]
+  tasks:
+    - ansible.builtin.import_role:
+        name: lightiov.nvme.vm
+        tasks_from: shrink
 """
 VMS = [
     {"name": 101, "tenant": "blue", "address": "192.168.122.11", "root_gib": 4, "memory_mib": 512},
@@ -30,8 +34,8 @@ QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the last task returned, and what it was given."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each call of the module returned, and what it was given."""
     directory = tmp_path_factory.mktemp("play")
     (directory / "play.yml").write_text(PLAY)
     (directory / "debian.img").touch()
@@ -54,16 +58,18 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         capture_output=True,
         text=True,
     )
-    return json.loads(played.stdout[played.stdout.index("\n{") :])["plays"][-1]["tasks"][-1]["hosts"]["hv1"]
+    [play] = json.loads(played.stdout[played.stdout.index("\n{") :])["plays"]
+    found = [task["hosts"]["hv1"] for task in play["tasks"]]
+    return [result for result in found if result["action"] == "lightiov.nvme.domain"]
 
 
-@pytest.fixture(scope="module")
-def domains(result: dict[str, Any]) -> list[dict[str, Any]]:
-    return result["invocation"]["module_args"]["domains"]
+@pytest.fixture
+def domains(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return results[0]["invocation"]["module_args"]["domains"]
 
 
-def test_a_number_is_a_name(result: dict[str, Any]) -> None:
-    assert [(step["action"], step["object"].rpartition("/")[2]) for step in result["actions"]] == [
+def test_a_number_is_a_name(results: list[dict[str, Any]]) -> None:
+    assert [(step["action"], step["object"].rpartition("/")[2]) for step in results[0]["actions"]] == [
         ("define", "101"),
         ("make_root", "101-root.qcow2"),
         ("define", "a&b"),
@@ -91,3 +97,10 @@ def test_definition(domains: list[dict[str, Any]]) -> None:
     # With ACPI's, a VM that has slept would never give a disk back.
     arguments = [argument.get("value") for argument in first.iterfind(f"{QEMU}commandline/{QEMU}arg")]
     assert arguments == ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+
+
+def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> None:
+    shrunken = results[1]["invocation"]["module_args"]["domains"]
+    assert [(domain["name"], domain["state"]) for domain in shrunken] == [("a&b", "stopped"), ("vm3", "absent")]
+    assert all(domain[option] is None for domain in shrunken for option in ("xml", "mdevs", "address"))
+    assert results[1]["actions"] == []
