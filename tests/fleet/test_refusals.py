@@ -122,6 +122,16 @@ def test_mdev_removed(
     refused(ansible.module("host1", "mdev", {"mdevs": rest, **options}), sentence.format(uuid=vm2.uuid))
 
 
+def test_root_disk_of_another_vm(ansible: Ansible) -> None:
+    disk = "/var/lib/libvirt/images/vm1-root.qcow2"
+    new = {
+        "name": "vm9",
+        "xml": "<domain type='kvm'><name>vm9</name><devices/></domain>",
+        "root": {"path": disk, "image": "/dev/disk/by-id/virtio-guestbase"},
+    }
+    refused(ansible.module("host1", "domain", {"domains": [new]}), "vm9", disk, "root_keep")
+
+
 def test_running_vms_torn_down(ansible: Ansible) -> None:
     run = ansible.playbook("playbooks/teardown.yml", "--limit", "host1", "-e", "{lightiov_allow: [remove, reload]}")
     assert run.returncode != 0

@@ -16,10 +16,12 @@ UNIT = Path(__file__).resolve().parent
 sys.path.insert(0, str(UNIT.parents[4]))
 sys.path.insert(0, str(UNIT))
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
+from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
 
 
 @pytest.fixture
@@ -65,3 +67,11 @@ def changes_are_shown(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
     unshown = [plan for plan in plans if plan.steps and plan.after is not None and plan.before == plan.after]
     if request.node.originalname not in NOT_YET_SHOWN:
         assert not unshown, [step.describe() for step in unshown[0].steps]
+
+
+@pytest.fixture
+def libvirt(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    """A libvirt without domains, with the network that it brings along."""
+    connection = FakeConnection()
+    monkeypatch.setattr(_libvirt, "api", FakeLibvirt(connection))
+    return connection
