@@ -12,8 +12,11 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
+api: Any
 try:
-    import libvirt as api
+    import libvirt
+
+    api = libvirt
 except ImportError:
     api = None
 
