@@ -285,7 +285,7 @@ def _leases(wanted: Iterable[Wanted], present: Mapping[str, Domain], network: st
     found = []
     for vm in wanted:
         domain = present.get(vm.name)
-        xml = next(reversed(domain.xml.values()), None) if domain else vm.xml
+        xml = list(domain.xml.values())[-1] if domain and domain.xml else vm.xml
         if vm.address and xml and (mac := _libvirt_xml.mac_in(xml, network)):
             found.append(Lease(mac, vm.name, vm.address))
     return found
