@@ -95,6 +95,20 @@ def churn(mdev: str, enough: str) -> None:
         lost = any(results)
 
 
+def locked() -> int:
+    """How much of this program's memory is pinned, in KiB."""
+    return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmLck" in line).split()[1])
+
+
+def mourn(mdev: str) -> None:
+    """Take everything back from a controller that has died."""
+    owner = Owner(mdev)
+    print("ready" if owner.start() == owner.create(0) == OK and locked() else "cannot start", flush=True)
+    while not owner.register(0x08) & 0x08:
+        time.sleep(0.1)
+    print(f"result {owner.command(RESET)}, {locked()} KiB pinned, window of {owner.register(0x38, 8)} bytes")
+
+
 def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
@@ -118,4 +132,4 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    {"churn": churn, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    {"churn": churn, "mourn": mourn, "ask": ask}[sys.argv[1]](*sys.argv[2:])

@@ -47,7 +47,7 @@ static void print_help(void)
 	printf("liov uses a lightiov-passthrough mdev without a VM; liov(8) explains it.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  liov %-11s%s\n", commands[i].name, commands[i].usage);
-	printf("\nNumbers may be 0x hexadecimal or have a suffix K, M, G, T (powers of 1024).\n"
+	printf("\nNumbers are decimal or 0x hexadecimal, K, M, G, T after them powers of 1024.\n"
 	       "Exit status: 0 done, 1 I/O or verification failed, 2 wrong usage or environment.\n");
 }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -40,4 +41,8 @@ def record(host: Host, known: Mapping[str, Identity]) -> None:
         content = {address: asdict(identity) for address, identity in sorted(known.items())}
         write_atomically(host.path(RECORD), json.dumps(content, indent=2) + "\n")
     else:
-        host.path(RECORD).unlink(missing_ok=True)
+        path = host.path(RECORD)
+        path.unlink(missing_ok=True)
+        # Others may keep files there.
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()

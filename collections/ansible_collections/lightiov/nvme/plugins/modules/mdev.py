@@ -159,6 +159,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unmet:
+  description:
+    - What a run would refuse, unless an earlier task makes it possible before. Each has a C(sentence), and in C(until)
+      who may make it possible, such as C(packages) or a module.
+  returned: in check mode
+  type: list
+  elements: dict
 actions:
   description: What was done, or would be done in check mode, in order.
   returned: always

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,12 @@ UNIT = Path(__file__).resolve().parent
 sys.path.insert(0, str(UNIT.parents[4]))
 sys.path.insert(0, str(UNIT))
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  # noqa: E402
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
+from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
 
 
 @pytest.fixture
@@ -33,3 +38,40 @@ def fake(tmp_path: Path) -> FakeHost:
 def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
     return Host(fake.root, Runner(path=str(fake.bin)))
+
+
+# Started, defined or written, of which the difference does not tell yet.
+NOT_YET_SHOWN = {
+    "test_not_to_be_loaded",
+    "test_a_stopped_one_is_started_and_an_undefined_one_defined",
+    "test_a_definition_that_does_not_start_at_boot_is_replaced",
+    "test_definitions_at_an_address_of_former_times_go",
+    "test_half_done_is_done_again",
+    "test_whatever_is_left_is_put_right",
+}
+
+
+@pytest.fixture(autouse=True)
+def changes_are_shown(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Of no plan that any test makes is the difference empty while it has steps."""
+    plans: list[Plan] = []
+    make = Plan.__init__
+
+    def noted(plan: Plan, *arguments: Any, **options: Any) -> None:
+        make(plan, *arguments, **options)
+        plans.append(plan)
+
+    monkeypatch.setattr(Plan, "__init__", noted)
+    yield
+    # Without a state it is a plan that was refused half-way, or one of a test's own.
+    unshown = [plan for plan in plans if plan.steps and plan.after is not None and plan.before == plan.after]
+    if request.node.originalname not in NOT_YET_SHOWN:
+        assert not unshown, [step.describe() for step in unshown[0].steps]
+
+
+@pytest.fixture
+def libvirt(monkeypatch: pytest.MonkeyPatch) -> FakeConnection:
+    """A libvirt without domains, with the network that it brings along."""
+    connection = FakeConnection()
+    monkeypatch.setattr(_libvirt, "api", FakeLibvirt(connection))
+    return connection

@@ -241,8 +241,9 @@ printf old >copy
 for signal in INT TERM HUP; do
 	env --default-signal "$liov" copy-out $uuid copy &
 	pid=$!
-	until [ -n "$(find . -name '.liov*')" ]; do sleep 0.01; done
-	kill -$signal $pid
+	tries=100
+	while [ -z "$(find . -name '.liov*')" ] && [ $((tries -= 1)) -gt 0 ]; do sleep 0.01; done
+	kill -$signal $pid 2>/dev/null
 	wait $pid 2>/dev/null
 	[ $? -gt 128 ] || wrong "SIG$signal does not end it as signals do"
 	[ "$(cat copy)" = old ] || wrong "SIG$signal: the former file is lost"
@@ -255,7 +256,7 @@ timeout --preserve-status -s TERM 1 "$liov" hold $uuid >/dev/full 2>&1 && wrong 
 begin "verify fails when nothing is transferred"
 exits 0 "" "$liov" verify $uuid --yes-destroy-data --queues 4
 export LIOV_TEST_READS=silent
-exits 1 "transferred nothing" "$liov" verify $uuid --yes-destroy-data
+exits 1 "transferred nothing" "$liov" verify $uuid --yes-destroy-data --count 64
 unset LIOV_TEST_READS
 export LIOV_TEST_WRITES=silent
 exits 1 "holds data of seed" "$liov" verify $uuid --yes-destroy-data

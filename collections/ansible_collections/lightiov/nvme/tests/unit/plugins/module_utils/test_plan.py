@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,3 +148,20 @@ def test_check_mode_ends_with_a_provisional_plan() -> None:
     plans = [look]
     execute(module, lambda: plans.pop(0))
     assert module.result["changed"] is True
+
+
+def test_those_who_may_help_exist() -> None:
+    """Who is named in `until` is a module, or one of the ways of roles that are not modules of the collection."""
+    collection = Path(__file__).resolve().parents[4]
+    modules = {path.stem for path in (collection / "plugins/modules").glob("*.py")}
+    named = {
+        name
+        for path in (collection / "plugins/module_utils").glob("*.py")
+        for name in re.findall(r'until="(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    assert {"controller", "dkms_module", "mdev", "packages"} <= named
+    assert named <= modules | {"packages", "source", "virt", "reboot"}
+    helpers = (collection / "roles/preflight/vars/main.yml").read_text(encoding="utf-8")
+    lists = re.search(r"__lightiov_tasks_to_come: >-\n((?:  .*\n)+)", helpers)
+    assert lists
+    assert set(re.findall(r"'(\w+)'(?=[],])", lists[1])) - {"detach"} <= named

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role preflight finds out about a host, and what it then refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+ROLE = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/preflight"
+BOOT, EARLIER = "11111111-4c4f-4b0e-8f3a-000000000000", "22222222-4c4f-4b0e-8f3a-000000000000"
+# In check mode, should it go on after all.
+SWITCH_ON = """
+- hosts: all
+  gather_facts: false
+  check_mode: true
+  tasks:
+    - ansible.builtin.include_role: {name: lightiov.nvme.preflight, tasks_from: iommu}
+"""
+SHOW = f"""
+- hosts: all
+  gather_facts: false
+  vars_files: ["{ROLE}/vars/main.yml"]
+  tasks:
+    - ansible.builtin.debug:
+        msg:
+          unmet: "{{{{ __lightiov_unmet }}}}"
+          missing: "{{{{ __lightiov_parents_missing }}}}"
+          unseen: "{{{{ __lightiov_controllers_unseen | bool }}}}"
+"""
+
+
+@pytest.fixture
+def probe() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("probe", ROLE / "files/probe.py")
+    assert specification and specification.loader
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def run(directory: Path, playbook: str, **variables: Any) -> list[dict[str, Any]]:
+    """What the tasks gave on hv1."""
+    (directory / "play.yml").write_text(playbook)
+    hosts = {"hv1": {"ansible_connection": "local", **variables}}
+    (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
+    played = subprocess.run(
+        ["ansible-playbook", "--inventory", directory / "hosts.json", directory / "play.yml"],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert played.stdout, played.stderr
+    return [task["hosts"]["hv1"] for task in json.loads(played.stdout)["plays"][-1]["tasks"]]
+
+
+@pytest.mark.parametrize(
+    ("tried", "vms", "message"),
+    [
+        (EARLIER, [], "hv1 has no active IOMMU, although intel_iommu=on was added"),
+        ("unknown", [], "then remove /etc/default/grub.d/lightiov.cfg to have it tried again"),
+        ("", ["vm1", "vm2"], "hv1 has to be rebooted to switch its IOMMU on, but vm1, vm2 run on it"),
+        # Cut short before the reboot, and VMs were started since.
+        (BOOT, ["vm1"], "but vm1 run on it"),
+    ],
+)
+def test_a_reboot_that_cannot_help_or_would_hurt(tmp_path: Path, tried: str, vms: list[str], message: str) -> None:
+    found = {"boot": BOOT, "iommu_tried": tried, "vms": vms}
+    last = run(tmp_path, SWITCH_ON, __lightiov_probe_result={"stdout": json.dumps(found)})[-1]
+    assert last["failed"]
+    assert message in last["msg"]
+
+
+def test_the_first_reboot_is_noted(tmp_path: Path, probe: ModuleType) -> None:
+    assert probe.iommu_tried(tmp_path) == ""
+    setting = tmp_path / "etc/default/grub.d/lightiov.cfg"
+    setting.parent.mkdir(parents=True)
+    tasks = (ROLE / "tasks/iommu.yml").read_text()
+    setting.write_text(tasks.replace("{{ __lightiov_probe.boot }}", BOOT))
+    assert probe.iommu_tried(tmp_path) == BOOT
+    setting.write_text('GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX intel_iommu=on"\n')
+    assert probe.iommu_tried(tmp_path) == "unknown"
+
+
+def test_running_vms_are_seen_with_and_without_libvirt(
+    tmp_path: Path, probe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virsh = tmp_path / "bin/virsh"
+    virsh.parent.mkdir()
+    virsh.write_text("#!/bin/sh\nprintf 'vm1\\nvm2\\n\\n'\n")
+    virsh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{virsh.parent}:/usr/bin:/bin")
+    for number, name, command, opened in (
+        ("10", "qemu-system-x86", "qemu-system-x86_64\0-name\0guest=vm2,debug-threads=on\0", "anon_inode:kvm-vm"),
+        ("11", "firecracker", "firecracker\0", "anon_inode:kvm-vm"),
+        ("12", "sshd", "sshd\0", "socket:[1]"),
+    ):
+        process = tmp_path / "proc" / number
+        (process / "fd").mkdir(parents=True)
+        (process / "fd/3").symlink_to(opened)
+        (process / "comm").write_text(f"{name}\n")
+        (process / "cmdline").write_text(command)
+    assert probe.running_vms("qemu:///system", tmp_path) == ["firecracker (process 11)", "vm1", "vm2"]
+    virsh.unlink()
+    monkeypatch.setenv("PATH", str(virsh.parent))
+    assert probe.running_vms("qemu:///system", tmp_path) == ["firecracker (process 11)", "vm2"]
+
+
+OURS = {"address": "0000:01:00.0", "serial": "S1", "driver": "lightiov"}
+OTHER = {"address": "0000:02:00.0", "serial": "S2", "driver": "nvme"}
+UNSEEN = {"address": "0000:03:00.0", "serial": "", "driver": ""}
+
+
+def unmet(until: str) -> dict[str, str]:
+    return {"sentence": f"until {until}", "until": until}
+
+
+@pytest.mark.parametrize(
+    ("plans", "allow", "shown"),
+    [
+        # Every task that may help is to come.
+        (([unmet("dkms_module"), unmet("mdev")], [unmet("controller")]), [], ([], ["S2"], False)),
+        (([unmet("packages")], []), [], (["until packages"], ["S2"], False)),
+        (([], [unmet("domain_mdev")]), [], (["until domain_mdev"], ["S2"], False)),
+        (([], [unmet("domain_mdev")]), ["detach"], ([], ["S2"], False)),
+        (([unmet("reboot")], []), ["reboot"], (["until reboot"], ["S2"], False)),
+    ],
+)
+def test_what_no_task_of_a_deployment_helps_is_refused(
+    tmp_path: Path, plans: tuple[list[Any], list[Any]], allow: list[str], shown: tuple[Any, ...]
+) -> None:
+    last = run(
+        tmp_path,
+        SHOW,
+        lightiov_allow=allow,
+        __lightiov_probe_result={"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
+        __lightiov_controller_plan={"controllers": [OURS, OTHER], "unmet": plans[0]},
+        __lightiov_mdev_plan={"unmet": plans[1]},
+        __lightiov_mdevs=[{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
+    )[-1]
+    assert (last["msg"]["unmet"], last["msg"]["missing"], last["msg"]["unseen"]) == shown
+
+
+def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_path: Path) -> None:
+    last = run(
+        tmp_path,
+        SHOW,
+        lightiov_allow=[],
+        __lightiov_probe_result={"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
+        __lightiov_controller_plan={"controllers": [OURS, UNSEEN], "unmet": [unmet("dkms_module")]},
+        # Skipped.
+        __lightiov_mdev_plan={"changed": False, "skipped": True},
+        __lightiov_mdevs=[{"parent": "S9"}],
+    )[-1]
+    assert last["msg"] == {"unmet": [], "missing": ["S9"], "unseen": True}
