@@ -21,9 +21,7 @@ from mdev_calls import U1, U2, A, B, make, one
 WISHES = {
     "nothing": (),
     "one": (one(U1),),
-    "more queues": (one(U1, queue_pairs=3),),
-    "elsewhere": (one(U1, parent="S2"),),
-    "another VM": (one(U2, namespaces=["1"]),),
+    "elsewhere": (one(U1, parent="S2", queue_pairs=3),),
     "another tenant": (one(U2, tenant="red", namespaces=["1"]),),
     "two": (one(U1), one(U2, namespaces=["2"])),
     "two exchanged": (one(U1, namespaces=["2"]), one(U2, namespaces=["1"])),
