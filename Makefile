@@ -65,13 +65,17 @@ unit: $(READY) ## unit tests
 .PHONY: lint
 lint: $(READY) ## Python and Ansible style
 	$(BIN)/ruff check .
-	$(BIN)/mypy lab
+	$(BIN)/mypy
 	$(BIN)/yamllint -s .
 	$(BIN)/ansible-lint --offline
 
 .PHONY: sanity
 sanity: $(READY) ## ansible-test sanity on the collection as it ships
 	tests/sanity.sh
+
+.PHONY: docs
+docs: $(READY) ## write the tables of variables in the roles' READMEs
+	$(BIN)/python tests/role_readmes.py
 
 .PHONY: native
 native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
@@ -97,16 +101,23 @@ fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed
 host-module: $(READY) ## the host module's rules, on a lab of their own with `liov` in the place of VMs
 	$(BIN)/pytest -q --durations=5 -m "not debug" tests/lab
 
+.PHONY: checks
+checks: $(READY) ## what needs no lab: unit, lint, sanity, native
+	tests/timed.py unit lint sanity native
+
+# While the lab is built and boots, the checks run.
 .PHONY: test
-test: unit lint sanity native host-module test-lab ## what continuous integration runs
+test: $(READY) ## what continuous integration runs, with the time that each part took
+	tests/timed.py lab,checks molecule fleet down host-module
 
 .PHONY: test-lab
-test-lab: molecule fleet down ## the whole system in the lab, VMs included
+test-lab: $(READY) ## the whole system in the lab, VMs included
+	tests/timed.py molecule fleet down
 
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
-test-debug: $(READY) ## the same under KASAN, lockdep and kmemleak; builds that kernel first
+test-debug: $(READY) ## the host module's rules under KASAN, lockdep and kmemleak; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: clean

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import time
@@ -16,9 +17,9 @@ from .emulator import Emulator
 from .errors import LabError, tail
 from .images import ImageSet, flavour
 from .process import Process
-from .spec import host_spec
+from .spec import Controller, HostSpec, host_spec
 from .ssh import Remote
-from .state import Machine, State
+from .state import Machine, State, write
 from .waiting import wait_until
 
 # An instrumented kernel boots seven times slower.
@@ -29,11 +30,23 @@ class Host(Remote):
     def __init__(self, name: str, state: State) -> None:
         super().__init__(name, state.ssh_config)
         try:
-            self.spec = host_spec(name)
+            self.delivered = host_spec(name)
         except ValueError as error:
             raise LabError(str(error)) from error
         self.state = state
         self.directory = state.directory / name
+
+    @property
+    def spec(self) -> HostSpec:
+        """What the host is made of, after what was done to its controllers."""
+        if not self.hardware_file.exists():
+            return self.delivered
+        return self.delivered.with_hardware(json.loads(self.hardware_file.read_text()))
+
+    @property
+    def hardware_file(self) -> Path:
+        """Which controllers are in which slots, where that was changed; it goes with the host's disks."""
+        return self.directory / "hardware.json"
 
     @property
     def machine(self) -> Machine:
@@ -154,6 +167,27 @@ class Host(Remote):
                 self.run("sync", check=False, timeout=20)
             self.machine.process.stop()
         self.disconnect()
+
+    def cut_power(self) -> None:
+        """Off, this instant: what the host has not flushed to a disk is lost, what it has flushed is there."""
+        self.machine.process.kill()
+        self.disconnect()
+
+    def exchange_slots(self) -> None:
+        """Put each controller into the slot of the next one, with its namespaces and their data."""
+        first, *others = self.spec.controllers
+        self.refit((*others, first))
+
+    def replace_controller(self, controller_id: str, serial: str) -> None:
+        """Put another controller of the same make into the slot; it has namespaces and data of its own."""
+        self.refit(tuple(replace(c, serial=serial) if c.id == controller_id else c for c in self.spec.controllers))
+
+    def refit(self, controllers: tuple[Controller, ...]) -> None:
+        """Have these controllers, in the order of their slots, from the next start on."""
+        if self.running:
+            raise LabError(f"{self.name} is up: switch it off before its controllers change places")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write(self.hardware_file, json.dumps([(controller.id, controller.serial) for controller in controllers]))
 
     def reset(self) -> None:
         """Switch the host off and throw its disks away."""

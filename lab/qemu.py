@@ -91,9 +91,16 @@ def nvme(controller: Controller, slot: int) -> list[str]:
         arguments += [
             "-drive", f"if=none,id={drive},file={file},format=raw,cache=unsafe,discard=unmap",
             # JSON like the controller's: QEMU makes all devices of the other syntax first.
-            "-device", json.dumps({"driver": "nvme-ns", "bus": controller.id, "drive": drive, "nsid": nsid}),
+            "-device", json.dumps(namespace_device(controller, nsid) | {"drive": drive}),
         ]  # fmt: skip
     return arguments
+
+
+def namespace_device(controller: Controller, nsid: int) -> dict[str, object]:
+    identity = controller.namespace_identity(nsid)
+    # QEMU's own EUI-64 counts namespaces on the command line: it would change with the slot.
+    given = {"nguid": identity} if controller.identity_bytes == 16 else {"eui64": int(identity, 16)}
+    return {"driver": "nvme-ns", "bus": controller.id, "nsid": nsid, "eui64-default": False, **given}
 
 
 def nvme_device(controller: Controller, slot: int) -> dict[str, object]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -18,6 +19,16 @@ class Controller:
     queue_pairs: int
     namespaces: int
     namespace_bytes: int
+    # Which identity its namespaces have: the 16 bytes of an NGUID or the 8 of an EUI-64.
+    identity_bytes: int = 16
+
+    def namespace_identity(self, nsid: int) -> str:
+        """In hexadecimal digits. It moves with the controller, and no other namespace of any lab has it."""
+        return hashlib.sha256(f"{self.serial}/{nsid}".encode()).hexdigest()[: 2 * self.identity_bytes]
+
+    def wwid(self, nsid: int) -> str:
+        """A namespace's identity as Linux shows it."""
+        return f"eui.{self.namespace_identity(nsid)}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,11 @@ class HostSpec:
         """The number of the slot that a controller is in: 1, 2, ..."""
         return [controller.id for controller in self.controllers].index(controller_id) + 1
 
+    def with_hardware(self, hardware: list[tuple[str, str]]) -> HostSpec:
+        """These controllers, as (ID, serial), in the order of their slots, instead of those it was delivered with."""
+        known = {controller.id: controller for controller in self.controllers}
+        return replace(self, controllers=tuple(replace(known[id_], serial=serial) for id_, serial in hardware))
+
 
 def host_spec(name: str) -> HostSpec:
     """host1, host2, ...: alike but for the serial numbers."""
@@ -43,6 +59,8 @@ def host_spec(name: str) -> HostSpec:
         controllers=(
             Controller("nvme0", f"LIOV{number}A", queue_pairs=64, namespaces=8, namespace_bytes=GIB),
             # Stays with the stock driver: for comparison, and for what must be refused.
-            Controller("nvme1", f"LIOV{number}B", queue_pairs=8, namespaces=2, namespace_bytes=256 * MIB),
+            Controller(
+                "nvme1", f"LIOV{number}B", queue_pairs=8, namespaces=2, namespace_bytes=256 * MIB, identity_bytes=8
+            ),
         ),
     )

@@ -17,6 +17,27 @@ from xml.etree import ElementTree
 from lab import Host, Program, Remote, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
+MARK = "bs=4k count=1 status=none"
+MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smallest namespace of the lab
+
+
+def mark(machine: Remote, disk: str, owner: str) -> None:
+    """Leave a block on a disk that says whose it is, flushed."""
+    command = f"dd of={disk} {MARK} seek={MARK_BLOCK} iflag=fullblock oflag=direct conv=notrunc,fsync"
+    machine.run(command, stdin=f"Block of {owner}. ".ljust(4096, "#"))
+
+
+def marked(machine: Remote, disk: str) -> str:
+    """Whose disk it is, by that block."""
+    block = machine.run(f"dd if={disk} {MARK} skip={MARK_BLOCK} iflag=direct | tr -d '\\0'").stdout
+    return block.removeprefix("Block of ").rstrip("#").rstrip(". ")
+
+
+def misplaced(host: Host, serial: str) -> list[str]:
+    """Mediated devices of the host that are on another controller than the one with this serial."""
+    mdevs = "$(ls -d /sys/bus/mdev/devices/* 2>/dev/null)"
+    listing = host.run(f'for m in {mdevs}; do echo "$m $(cat "$(readlink -f "$m")/../lightiov/serial")"; done')
+    return [line for line in listing.stdout.splitlines() if line.split()[1:] != [serial]]
 
 
 @dataclass(frozen=True)
@@ -152,6 +173,13 @@ class Ansible:
 
     def playbook(self, name: str, *arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         return self._run("ansible-playbook", name, *arguments, cwd=cwd)
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[str]:
+        """A run that goes on beside the test, in a process group of its own."""
+        return subprocess.Popen(
+            ["ansible-playbook", name, *arguments], cwd=PROJECT, env=self.environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+        )  # fmt: skip
 
     def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
         """One module on one host; what it returned, whether it failed or not."""

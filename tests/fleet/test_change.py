@@ -43,17 +43,17 @@ def host2_vars(ansible: Ansible, vm3: VM, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_check_predicts_a_larger_and_an_added_disk(ansible: Ansible, vm3: VM, host2_vars: Path) -> None:
+def test_check_says_what_a_run_changes(ansible: Ansible, vm3: VM, host2_vars: Path) -> None:
     host2_vars.write_text(host2_vars.read_text().replace("queue_pairs: 2", "queue_pairs: 3") + MORE.lstrip("\n"))
     deploy = ("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *vm3.only, "--diff")
 
-    predicted = ansible.playbook(*deploy, "--check")
-    assert predicted.returncode == 0, predicted.stdout[-4000:]
-    assert "queue_pairs" in predicted.stdout, "the diff does not show the new device"
+    checked = ansible.playbook(*deploy, "--check")
+    assert checked.returncode == 0, checked.stdout[-4000:]
+    assert "queue_pairs" in checked.stdout, "the diff does not show the new device"
     done = ansible.playbook(*deploy)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "2 vCPUs use 2 of 3 queue pairs" in done.stdout
-    assert changed_tasks(predicted.stdout) == changed_tasks(done.stdout) != []
+    assert changed_tasks(checked.stdout) == changed_tasks(done.stdout) != []
 
 
 @pytest.mark.slow

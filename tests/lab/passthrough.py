@@ -102,7 +102,12 @@ class Controller:
     def namespaces(self) -> dict[int, str]:
         """The owner of each active namespace, or "-"."""
         lines = [line.split() for line in self.read("namespaces").splitlines()]
-        return {int(nsid): owner for nsid, _, _, owner in lines}
+        return {int(nsid): owner for nsid, _, _, owner, _ in lines}
+
+    def identities(self) -> dict[int, str]:
+        """What each active namespace is, as its own identity tells."""
+        lines = [line.split() for line in self.read("namespaces").splitlines()]
+        return {int(nsid): identity for nsid, _, _, _, identity in lines}
 
     def driver(self) -> str:
         link = self.host.run(f"readlink {self.sysfs}/driver", check=False).stdout.strip()
@@ -131,7 +136,12 @@ class Controller:
         return link
 
     def create(self) -> Mdev:
-        """An mdev without attributes yet."""
+        """An mdev that knows its controller, without any other attribute yet."""
+        mdev = self.create_bare()
+        mdev.write("serial", self.serial)
+        return mdev
+
+    def create_bare(self) -> Mdev:
         mdev = Mdev(self.host, self)
         self.host.run(f"echo {mdev.uuid} > {self.sysfs}/mdev_supported_types/lightiov-passthrough/create")
         return mdev

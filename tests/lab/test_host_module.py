@@ -95,6 +95,65 @@ class TestOwnership:
         second.write("namespaces", "2 3")
         assert controller.namespaces()[3] == second.uuid
 
+    def test_an_mdev_of_another_controller_gets_nothing(self, controller: Controller) -> None:
+        mdev = controller.create_bare()
+        mdev.write("tenant", "blue")
+        mdev.write("queue_pairs", 1)
+        assert mdev.read("serial") == ""
+        log = len(controller.host.kernel_log())
+        assert "No data available" in mdev.write("namespaces", "1", check=False).stderr
+        assert "No such device" in mdev.write("serial", STOCK_CONTROLLER, check=False).stderr
+        assert "No data available" in mdev.write("namespaces", "1", check=False).stderr
+        said = controller.host.kernel_log()[log:]
+        assert any("write the attribute serial first" in line for line in said)
+        assert any(f"has the serial {controller.serial}, not {STOCK_CONTROLLER}" in line for line in said)
+        assert set(controller.namespaces().values()) == {"-"}
+        assert mdev.liov("identify", check=False).returncode == 2
+
+        mdev.write("serial", controller.serial)
+        assert mdev.read("serial") == controller.serial
+        mdev.write("namespaces", "1")
+        verified(mdev, 17, "--count 64")
+
+    def test_a_namespace_is_what_it_is_said_to_be(self, controller: Controller) -> None:
+        (large, small), mdev = controller.host.spec.controllers, controller.create()
+        assert controller.identities() == {nsid: large.wwid(nsid) for nsid in range(1, 9)}
+        log = len(controller.host.kernel_log())
+        # Another's, a shorter one, the other controller's.
+        for identity in (large.wwid(2), large.wwid(1)[:20], small.wwid(1)):
+            assert "No such device" in mdev.write("namespaces", f"3 1={identity}", check=False).stderr
+            said = f"is {large.wwid(1)}, not {identity}"
+            assert any(said in line for line in controller.host.kernel_log()[log:]), said
+        for nonsense in ("1=eui.", "1=eui.00", f"1={'0' * 32}", f"1={large.wwid(1)}0", "1=", f"{large.wwid(1)}"):
+            assert "Invalid argument" in mdev.write("namespaces", nonsense, check=False).stderr
+        assert set(controller.namespaces().values()) == {"-"}
+        mdev.write("namespaces", f"1={large.wwid(1).replace('a', 'A')},3")
+        assert mdev.read("namespaces") == f"1={large.wwid(1)} 3"
+        assert controller.namespaces()[1] == mdev.uuid
+
+    def test_an_eui64_is_an_identity_too(self, host: Host) -> None:
+        load_module(host)
+        controller = Controller.find(host, STOCK_CONTROLLER)
+        controller.bind("lightiov")
+        try:
+            _, small = host.spec.controllers
+            assert controller.identities() == {nsid: small.wwid(nsid) for nsid in (1, 2)}
+            controller.create().write("namespaces", f"2={small.wwid(2)}")
+            refused = controller.create().write("namespaces", f"1={small.wwid(2)}", check=False)
+            assert "No such device" in refused.stderr
+        finally:
+            controller.remove_mdevs()
+            controller.bind("")
+
+    def test_a_label_is_kept(self, controller: Controller) -> None:
+        mdev, label = controller.create_bare(), "lightiov.nvme:vm1/data"
+        mdev.write("label", label)
+        for wrong in ("two words", "x" * 129, "na\u00efve"):
+            assert "Invalid argument" in mdev.write("label", wrong, check=False).stderr
+        assert mdev.read("label") == label
+        mdev.write("label", "y" * 128)
+        assert mdev.read("label") == "y" * 128
+
     def test_attributes_are_frozen_while_open(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)
         with mdev.held("--queues 2"):

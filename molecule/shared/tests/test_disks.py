@@ -11,7 +11,9 @@ from testinfra.host import Host
 def test_mediated_device_is_as_wished_and_ready(disk: Disk, owner: Host) -> None:
     device = f"/sys/bus/mdev/devices/{disk.uuid}"
     assert owner.file(f"{device}/state").content_string.strip() == "ready"
-    assert owner.file(f"{device}/namespaces").content_string.split() == [str(disk.namespace)]
+    # NSID, or NSID=IDENTITY
+    claims = owner.file(f"{device}/namespaces").content_string.split()
+    assert [claim.partition("=")[0] for claim in claims] == [str(disk.namespace)]
     queues = [line.split() for line in owner.file(f"{device}/queues").content_string.splitlines()]
     assert len(queues) == disk.queue_pairs
     assert all(int(entries) > 1 for *_, entries in queues)

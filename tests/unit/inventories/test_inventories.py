@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 
 PROJECT = Path(__file__).resolve().parents[3]
 INVENTORIES = PROJECT / "inventories"
@@ -40,8 +41,10 @@ def test_variables_are_those_of_roles(name: str) -> None:
     known = {option for options in specifications().values() for option in options}
     # Groups are of this name too.
     known |= {"lightiov_hosts", "lightiov_guests"}
-    for file in (INVENTORIES / name).rglob("*.yml"):
-        assert set(VARIABLE.findall(file.read_text())) <= known, file
+    used = {file: set(VARIABLE.findall(file.read_text())) for file in (INVENTORIES / name).rglob("*.yml")}
+    assert any(used.values())
+    for file, variables in used.items():
+        assert variables <= known, file
 
 
 @pytest.mark.parametrize("name", ["example", "lab"])
@@ -55,3 +58,9 @@ def test_hosts_satisfy_the_roles_on_hypervisors(name: str) -> None:
             given = {option: variables[option] for option in options if option in variables}
             checked = ArgumentSpecValidator(options).validate(given)
             assert not checked.error_messages, f"{host}, role {entry}: {checked.error_messages}"
+
+
+@pytest.mark.parametrize("name", ["example", "lab"])
+def test_every_host_has_vms_that_are_sound_together(name: str) -> None:
+    for host, variables in hosts(INVENTORIES / name).items():
+        assert _vms.vm_mdevs(variables["lightiov_vms"]), host

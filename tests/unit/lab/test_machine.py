@@ -8,6 +8,8 @@ import os
 import socket
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,32 @@ from lab.errors import LabError, tail
 from lab.host import Host
 from lab.images import ImageSet
 from lab.process import Process
-from lab.spec import host_spec
+from lab.spec import HostSpec, host_spec
 from lab.state import Machine, State
 
 
 def test_hosts_differ_in_serial_numbers() -> None:
     assert [controller.serial for controller in host_spec("host2").controllers] == ["LIOV2A", "LIOV2B"]
     assert host_spec("host2").slot("nvme1") == 2
+
+
+def test_namespaces_keep_their_identity_in_another_slot() -> None:
+    host = host_spec("host1")
+    other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])
+    assert (host.slot("nvme1"), other.slot("nvme1")) == (2, 1)
+
+    def identities(spec: HostSpec) -> dict[str, object]:
+        command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+        namespaces = [json.loads(word) for word in command if '"nvme-ns"' in word]
+        assert not any(namespace["eui64-default"] for namespace in namespaces)
+        return {namespace["drive"]: namespace.get("nguid", namespace.get("eui64")) for namespace in namespaces}
+
+    assert identities(host) == identities(other)
+    every = [*identities(host).values(), *identities(host_spec("host2")).values()]
+    assert len(set(every)) == len(every) == 20
+    large, small = host.controllers
+    assert large.wwid(3) == f"eui.{identities(host)['nvme0n3']}"
+    assert small.wwid(1) == f"eui.{identities(host)['nvme1n1']:016x}"
 
 
 @pytest.mark.parametrize("name", ["host", "1", "h1", "host1a", ""])
@@ -109,6 +130,48 @@ def test_a_host_whose_qemu_died_says_so(tmp_path: Path) -> None:
             act()
         assert str(host.log_file) in str(caught.value)
         assert "corrupted double-linked list" in str(caught.value)
+
+
+@pytest.fixture
+def asleep(tmp_path: Path) -> Iterator[Host]:
+    """host1, with a process that ignores SIGTERM in the place of QEMU."""
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; exec sleep 60"], stdout=subprocess.PIPE)
+    assert child.stdout
+    child.stdout.readline()
+    state = State(str(tmp_path), {"host1": Machine(Process.of(child.pid), ports.pick(None), "stock-1")})
+    state.ssh_config.write_text(ssh.config(state.ssh_config, Path("/key"), {}))
+    host = Host("host1", state)
+    host.directory.mkdir()
+    yield host
+    child.kill()
+    child.wait()
+
+
+def test_power_is_cut_without_a_warning(asleep: Host) -> None:
+    began = time.monotonic()
+    asleep.cut_power()
+    assert not asleep.running
+    assert time.monotonic() - began < 5, "it was asked first"
+    assert asleep.started_before
+
+
+def test_controllers_change_places_while_a_host_is_off(asleep: Host) -> None:
+    with pytest.raises(LabError, match="host1 is up: switch it off"):
+        asleep.exchange_slots()
+    asleep.cut_power()
+    asleep.exchange_slots()
+    found = Host("host1", asleep.state)
+    assert [controller.serial for controller in found.spec.controllers] == ["LIOV1B", "LIOV1A"]
+    assert (found.spec.slot("nvme0"), found.spec.slot("nvme1")) == (2, 1)
+    found.replace_controller("nvme1", "LIOV1C")
+    assert [(controller.id, controller.serial) for controller in asleep.spec.controllers] == [
+        ("nvme1", "LIOV1C"),
+        ("nvme0", "LIOV1A"),
+    ]
+    asleep.exchange_slots()
+    assert asleep.spec.slot("nvme0") == 1
+    asleep.reset()
+    assert asleep.spec == host_spec("host1")
 
 
 def test_ldd_output() -> None:

@@ -63,5 +63,6 @@ def test_the_digest_changes_with_mode_key_and_flavour(recipes: Path) -> None:
 def test_the_recipes_of_the_lab_load(name: str) -> None:
     recipe = Recipe.load(name, "ssh-ed25519 A")
     assert "linux-image-amd64" in recipe.packages
+    assert recipe.masked
     assert all(path.split("/")[0] in ("system", "system-generators") for path in recipe.masked)
     assert f"etc/systemd/system/{recipe.enabled[0]}" in recipe.files

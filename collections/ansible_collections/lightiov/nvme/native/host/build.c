@@ -23,4 +23,5 @@
 #include "vfio.c"
 #include "mdev.c"
 #include "mdev_sysfs.c"
+#include "claim.c"
 #include "trace.c"

@@ -24,6 +24,13 @@
 #include <linux/unaligned.h>
 #endif
 
+/* hex2bin() and bin2hex() were a part of the one before they were all of the other. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <linux/kernel.h>
+#else
+#include <linux/hex.h>
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 {

@@ -28,7 +28,9 @@
 struct liov_mdev;
 struct liov_queue;
 
+#define LIOV_SERIAL_LEN		20
 #define LIOV_TENANT_LEN		64
+#define LIOV_LABEL_LEN		128
 #define LIOV_ADMIN_ENTRIES	32
 #define LIOV_ADMIN_TIMEOUT	(60 * HZ)
 #define LIOV_ADMIN_MAX_DATA	SZ_1M
@@ -108,6 +110,16 @@ struct liov_vector {
 	struct eventfd_ctx *bypassed;
 };
 
+/* What a namespace is, wherever it is: NGUID, EUI-64, or neither. */
+struct liov_ns_id {
+	u8 len;
+	u8 bytes[16];
+};
+
+/* As Linux names it, "eui." and its bytes. */
+#define LIOV_NS_ID_PREFIX	"eui."
+#define LIOV_NS_ID_TEXT		(sizeof(LIOV_NS_ID_PREFIX) + 2 * 16)
+
 /**
  * struct liov_namespace - one active namespace
  * @owner: the mediated device that claimed it, or NULL
@@ -164,7 +176,7 @@ struct liov_ctrl {
 	struct work_struct event_work;
 	struct work_struct scan_work;
 
-	char serial[20];
+	char serial[LIOV_SERIAL_LEN];
 	char model[40];
 	char firmware[8];
 	u32 max_transfer;
@@ -219,6 +231,7 @@ int liov_ctrl_init_workqueue(void);
 void liov_ctrl_exit_workqueue(void);
 
 /* controller_sysfs.c */
+ssize_t liov_emit_padded(char *buf, const char *text, size_t size);
 extern const struct attribute_group *liov_ctrl_groups[];
 
 /* admin.c */
@@ -246,6 +259,9 @@ void liov_chardev_remove(struct liov_ctrl *ctrl);
 void liov_namespaces_scan(struct liov_ctrl *ctrl);
 void liov_namespaces_free(struct list_head *namespaces);
 struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
+void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id);
+int liov_ns_id_parse(struct liov_ns_id *id, const char *text);
+void liov_ns_id_print(const struct liov_ns_id *id, char *text);
 
 /* window.c */
 int liov_windows_init(struct liov_ctrl *ctrl);

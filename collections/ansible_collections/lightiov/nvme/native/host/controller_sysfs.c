@@ -8,7 +8,7 @@
 #include "mdev.h"
 
 /* Identify pads its strings with spaces. */
-static ssize_t liov_emit_padded(char *buf, const char *text, size_t size)
+ssize_t liov_emit_padded(char *buf, const char *text, size_t size)
 {
 	while (size && text[size - 1] == ' ')
 		size--;
@@ -95,9 +95,10 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(state);
 
-/* NSID, LBA size, LBA count and a UUID or a dash. */
+/* NSID, LBA size, LBA count, then owner and identity, or a dash for each. */
 #define LIOV_NAMESPACE_LINE	sizeof("4294967295 4096 18446744073709551615 " \
-				       "01234567-89ab-cdef-0123-456789abcdef\n")
+				       "01234567-89ab-cdef-0123-456789abcdef " \
+				       "eui.0123456789abcdef0123456789abcdef\n")
 
 /* Binary only because a controller's namespaces may take more than a page. */
 static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
@@ -106,7 +107,9 @@ static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(kobj_to_dev(kobj));
 	size_t len = 0, size;
+	char id_text[LIOV_NS_ID_TEXT];
 	struct liov_namespace *ns;
+	struct liov_ns_id id;
 	ssize_t ret = -ENOMEM;
 	char *text;
 
@@ -119,10 +122,13 @@ static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
 	list_for_each_entry(ns, &ctrl->namespaces, node) {
 		if (!ns->present)
 			continue;
-		len += scnprintf(text + len, size - len, "%u %lu %llu %s\n",
+		liov_ns_id_get(ns, &id);
+		liov_ns_id_print(&id, id_text);
+		len += scnprintf(text + len, size - len, "%u %lu %llu %s %s\n",
 				 ns->nsid, BIT(ns->lba_shift), ns->lba_count,
 				 ns->owner ?
-				 dev_name(liov_mdev_dev(ns->owner)) : "-");
+				 dev_name(liov_mdev_dev(ns->owner)) : "-",
+				 id.len ? id_text : "-");
 	}
 	ret = memory_read_from_buffer(buf, count, &pos, text, len);
 	kvfree(text);

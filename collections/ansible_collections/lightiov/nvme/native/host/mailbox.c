@@ -49,7 +49,7 @@ static void liov_regs_init_namespaces(struct liov_mdev *mdev)
 
 	mutex_lock(&ctrl->lock);
 	for (i = 0; i < mdev->nr_claims; i++) {
-		ns = liov_namespace_find(ctrl, mdev->claims[i]);
+		ns = liov_namespace_find(ctrl, mdev->claims[i].nsid);
 		info.nsid = cpu_to_le32(ns->nsid);
 		info.flags = cpu_to_le32(ns->read_only ? LIOV_NS_READ_ONLY : 0);
 		info.lba_shift = cpu_to_le32(ns->lba_shift);

@@ -88,11 +88,12 @@ void liov_mdev_request_release(struct liov_mdev *mdev)
 	liov_trigger_fire(&mdev->release);
 }
 
-/* Freezes the attributes; fails if one is missing. */
+/* Freezes the attributes; fails if one is missing or no longer true. */
 static int liov_mdev_set_open(struct liov_mdev *mdev)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
 	const char *missing = NULL;
+	int ret = -EINVAL;
 
 	mutex_lock(&ctrl->lock);
 	if (!mdev->has_tenant)
@@ -102,15 +103,15 @@ static int liov_mdev_set_open(struct liov_mdev *mdev)
 	else if (!mdev->nr_claims)
 		missing = "namespaces";
 	else
-		mdev->open = true;
+		ret = liov_claims_verify(mdev);
+	mdev->open = !ret;
 	mutex_unlock(&ctrl->lock);
 
-	if (!missing)
-		return 0;
-	dev_err(liov_mdev_dev(mdev),
-		"device cannot be opened yet: write its attribute %s first\n",
-		missing);
-	return -EINVAL;
+	if (missing)
+		dev_err(liov_mdev_dev(mdev),
+			"device cannot be opened yet: write its attribute %s first\n",
+			missing);
+	return ret;
 }
 
 int liov_mdev_open(struct liov_mdev *mdev)
@@ -229,7 +230,7 @@ static void liov_mdev_remove(struct mdev_device *mdev_dev)
 	mutex_lock(&ctrl->lock);
 	list_del(&mdev->node);
 	liov_queues_reserve(mdev, 0);
-	liov_namespaces_claim(mdev, NULL, 0);
+	liov_claims_set(mdev, NULL, 0);
 	liov_tenant_set(mdev, "");
 	mutex_unlock(&ctrl->lock);
 

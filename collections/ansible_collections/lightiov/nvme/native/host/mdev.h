@@ -74,6 +74,15 @@ struct liov_stats {
 };
 
 /**
+ * struct liov_claim - one namespace that a mediated device is to have
+ * @id: what it must be, or empty: whatever has that NSID
+ */
+struct liov_claim {
+	u32 nsid;
+	struct liov_ns_id id;
+};
+
+/**
  * struct liov_mdev - one mediated device
  * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
  *	VFIO's IOMMU lock under it.
@@ -85,8 +94,10 @@ struct liov_stats {
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
- * @node, @has_tenant, @nr_queues, @queues (which, not their state), @claims:
- *	liov_ctrl.lock; they do not change while the device is open
+ * @node, @has_serial, @label: liov_ctrl.lock
+ * @has_tenant, @nr_queues, @queues (which, not their state), @claims: likewise;
+ *	they do not change while the device is open
+ * @has_serial: whoever set the device up named the controller's serial
  * @sink: an ordinary page where revoked doorbell writes go
  */
 struct liov_mdev {
@@ -96,11 +107,13 @@ struct liov_mdev {
 
 	struct mutex lock;		/* see above */
 	bool open;
+	bool has_serial;
+	char label[LIOV_LABEL_LEN + 1];
 	bool has_tenant;
 	unsigned int nr_queues;
 	struct liov_queue *queues;
 	unsigned int nr_claims;
-	u32 claims[LIOV_MAX_NAMESPACES];
+	struct liov_claim claims[LIOV_MAX_NAMESPACES];
 
 	atomic_t status;
 	atomic_t generation;
@@ -146,9 +159,13 @@ void liov_mdev_quarantine(struct liov_mdev *mdev, bool on);
 
 /* mdev_sysfs.c */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name);
-int liov_namespaces_claim(struct liov_mdev *mdev, const u32 *nsids,
-			  unsigned int count);
 extern const struct attribute_group *liov_mdev_groups[];
+
+/* claim.c */
+int liov_claims_parse(const char *buf, struct liov_claim *claims);
+int liov_claims_set(struct liov_mdev *mdev, const struct liov_claim *claims,
+		    unsigned int count);
+int liov_claims_verify(struct liov_mdev *mdev);
 
 /* vfio.c */
 extern const struct vfio_device_ops liov_vfio_ops;

@@ -3,6 +3,7 @@
  * Attributes of a mediated device: what it is to have, written before a VM
  * opens it, and what it is doing.
  */
+#include <linux/ctype.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -21,6 +22,93 @@ static int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute)
 		attribute);
 	return -EBUSY;
 }
+
+static ssize_t serial_show(struct device *dev, struct device_attribute *attr,
+			   char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	ssize_t ret;
+
+	mutex_lock(&mdev->ctrl->lock);
+	ret = liov_emit_padded(buf, mdev->ctrl->serial,
+			       mdev->has_serial ? LIOV_SERIAL_LEN : 0);
+	mutex_unlock(&mdev->ctrl->lock);
+	return ret;
+}
+
+/*
+ * A definition of a device is kept by the PCI address of its controller, which
+ * another controller may have tomorrow: so it says which one it means.
+ */
+static ssize_t serial_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	char own[LIOV_SERIAL_LEN + 1] = {};
+	char *copy, *wanted, *found;
+	int ret = 0;
+
+	copy = kstrdup(buf, GFP_KERNEL);
+	if (!copy)
+		return -ENOMEM;
+	wanted = strim(copy);
+	memcpy(own, ctrl->serial, LIOV_SERIAL_LEN);
+	found = strim(own);
+
+	if (strcmp(wanted, found)) {
+		dev_err(dev,
+			"controller %s has the serial %s, not %.64s: the device belongs to another controller, or controllers have changed places\n",
+			dev_name(ctrl->dev), found, wanted);
+		ret = -ENODEV;
+		goto out_free;
+	}
+	mutex_lock(&ctrl->lock);
+	mdev->has_serial = true;
+	mutex_unlock(&ctrl->lock);
+
+out_free:
+	kfree(copy);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(serial);
+
+static ssize_t label_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	ssize_t ret;
+
+	mutex_lock(&mdev->ctrl->lock);
+	ret = sysfs_emit(buf, "%s\n", mdev->label);
+	mutex_unlock(&mdev->ctrl->lock);
+	return ret;
+}
+
+/* Says nothing to the module: whoever defined the device knows it by it. */
+static ssize_t label_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	size_t len = strcspn(buf, "\n"), i;
+	bool valid = len <= LIOV_LABEL_LEN;
+
+	for (i = 0; valid && i < len; i++)
+		valid = isascii(buf[i]) && isgraph(buf[i]);
+	if (!valid) {
+		dev_err(dev,
+			"label is not a word: write at most %u printable ASCII characters without blanks\n",
+			LIOV_LABEL_LEN);
+		return -EINVAL;
+	}
+
+	mutex_lock(&mdev->ctrl->lock);
+	memcpy(mdev->label, buf, len);
+	mdev->label[len] = '\0';
+	mutex_unlock(&mdev->ctrl->lock);
+	return count;
+}
+static DEVICE_ATTR_RW(label);
 
 /*
  * Joins the device to a tenant, or with an empty name to none.  All mediated
@@ -129,112 +217,28 @@ static ssize_t queue_pairs_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(queue_pairs);
 
-static int liov_namespace_check_claim(struct liov_mdev *mdev, u32 nsid)
-{
-	struct liov_ctrl *ctrl = mdev->ctrl;
-	struct liov_namespace *ns = liov_namespace_find(ctrl, nsid);
-	struct device *dev = liov_mdev_dev(mdev);
-
-	if (!ns || !ns->present) {
-		dev_err(dev,
-			"controller %s has no active namespace %u: attach it, or name one that is listed\n",
-			dev_name(ctrl->dev), nsid);
-		return -ENODEV;
-	}
-	if (!ns->usable) {
-		dev_err(dev,
-			"namespace %u has metadata or is not made of plain blocks: format it without\n",
-			nsid);
-		return -EOPNOTSUPP;
-	}
-	if (ns->owner && ns->owner != mdev) {
-		dev_err(dev,
-			"namespace %u belongs to %s: remove that device or name another namespace\n",
-			nsid, dev_name(liov_mdev_dev(ns->owner)));
-		return -EBUSY;
-	}
-	if (ctrl->ns_changes) {
-		dev_err(dev,
-			"namespaces of controller %s are being changed by an admin command: try again\n",
-			dev_name(ctrl->dev));
-		return -EBUSY;
-	}
-	return 0;
-}
-
-/*
- * Claims the given namespaces instead of those the device has, all or none.
- * Caller holds ctrl->lock.
- */
-int liov_namespaces_claim(struct liov_mdev *mdev, const u32 *nsids,
-			  unsigned int count)
-{
-	struct liov_ctrl *ctrl = mdev->ctrl;
-	struct liov_namespace *ns;
-	unsigned int i;
-	int ret;
-
-	lockdep_assert_held(&ctrl->lock);
-
-	for (i = 0; i < count; i++) {
-		ret = liov_namespace_check_claim(mdev, nsids[i]);
-		if (ret)
-			return ret;
-	}
-
-	list_for_each_entry(ns, &ctrl->namespaces, node)
-		if (ns->owner == mdev)
-			ns->owner = NULL;
-	for (i = 0; i < count; i++) {
-		mdev->claims[i] = nsids[i];
-		liov_namespace_find(ctrl, nsids[i])->owner = mdev;
-	}
-	mdev->nr_claims = count;
-	return 0;
-}
-
 static ssize_t namespaces_show(struct device *dev,
 			       struct device_attribute *attr, char *buf)
 {
 	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	char id[LIOV_NS_ID_TEXT];
 	unsigned int i;
 	ssize_t len = 0;
 
 	mutex_lock(&mdev->ctrl->lock);
-	for (i = 0; i < mdev->nr_claims; i++)
+	for (i = 0; i < mdev->nr_claims; i++) {
+		const struct liov_claim *claim = &mdev->claims[i];
+
 		len += sysfs_emit_at(buf, len, "%s%u", i ? " " : "",
-				     mdev->claims[i]);
+				     claim->nsid);
+		if (!claim->id.len)
+			continue;
+		liov_ns_id_print(&claim->id, id);
+		len += sysfs_emit_at(buf, len, "=%s", id);
+	}
 	mutex_unlock(&mdev->ctrl->lock);
 	len += sysfs_emit_at(buf, len, "\n");
 	return len;
-}
-
-/* Returns how many NSIDs @buf lists, or an errno. */
-static int liov_parse_nsids(const char *buf, u32 *nsids)
-{
-	char *copy, *rest, *word;
-	int i, ret = 0, count = 0;
-
-	copy = kstrdup(buf, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
-
-	rest = copy;
-	while (!ret && (word = strsep(&rest, " ,\n"))) {
-		if (!*word)
-			continue;
-		if (count == LIOV_MAX_NAMESPACES) {
-			ret = -E2BIG;
-			break;
-		}
-		ret = kstrtou32(word, 0, &nsids[count]);
-		for (i = 0; i < count; i++)
-			if (nsids[i] == nsids[count])
-				ret = -EINVAL;
-		count++;
-	}
-	kfree(copy);
-	return ret ?: count;
 }
 
 static ssize_t namespaces_store(struct device *dev,
@@ -242,22 +246,35 @@ static ssize_t namespaces_store(struct device *dev,
 				const char *buf, size_t count)
 {
 	struct liov_mdev *mdev = dev_get_drvdata(dev);
-	u32 nsids[LIOV_MAX_NAMESPACES];
+	struct liov_claim *claims;
 	int number, ret;
 
-	number = liov_parse_nsids(buf, nsids);
-	if (number < 0) {
+	claims = kcalloc(LIOV_MAX_NAMESPACES, sizeof(*claims), GFP_KERNEL);
+	if (!claims)
+		return -ENOMEM;
+
+	ret = liov_claims_parse(buf, claims);
+	if (ret < 0) {
 		dev_err(dev,
-			"namespaces is not a list: write up to %u different namespace IDs, separated by commas or spaces\n",
+			"namespaces is not a list: write up to %u different namespace IDs, NSID or NSID=eui.HEX, separated by commas or spaces\n",
 			LIOV_MAX_NAMESPACES);
-		return number;
+		goto out_free;
 	}
+	number = ret;
 
 	mutex_lock(&mdev->ctrl->lock);
 	ret = liov_mdev_check_closed(mdev, "namespaces");
+	if (!ret && !mdev->has_serial) {
+		dev_err(dev,
+			"namespace IDs mean nothing without their controller: write the attribute serial first\n");
+		ret = -ENODATA;
+	}
 	if (!ret)
-		ret = liov_namespaces_claim(mdev, nsids, number);
+		ret = liov_claims_set(mdev, claims, number);
 	mutex_unlock(&mdev->ctrl->lock);
+
+out_free:
+	kfree(claims);
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(namespaces);
@@ -364,6 +381,8 @@ static ssize_t window_show(struct device *dev, struct device_attribute *attr,
 static DEVICE_ATTR_RO(window);
 
 static struct attribute *liov_mdev_attrs[] = {
+	&dev_attr_serial.attr,
+	&dev_attr_label.attr,
 	&dev_attr_tenant.attr,
 	&dev_attr_queue_pairs.attr,
 	&dev_attr_namespaces.attr,

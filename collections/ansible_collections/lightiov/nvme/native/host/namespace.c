@@ -19,6 +19,40 @@ struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid)
 	return NULL;
 }
 
+/* The longer identity, where there are two, as Linux chooses. */
+void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id)
+{
+	id->len = 0;
+	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid))) {
+		id->len = sizeof(ns->nguid);
+		memcpy(id->bytes, ns->nguid, id->len);
+	} else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64))) {
+		id->len = sizeof(ns->eui64);
+		memcpy(id->bytes, ns->eui64, id->len);
+	}
+}
+
+int liov_ns_id_parse(struct liov_ns_id *id, const char *text)
+{
+	size_t digits;
+
+	if (!strstarts(text, LIOV_NS_ID_PREFIX))
+		return -EINVAL;
+	text += strlen(LIOV_NS_ID_PREFIX);
+	digits = strlen(text);
+	if (digits != 2 * 16 && digits != 2 * 8)
+		return -EINVAL;
+	id->len = digits / 2;
+	return hex2bin(id->bytes, text, id->len);
+}
+
+/* @text has room for LIOV_NS_ID_TEXT. */
+void liov_ns_id_print(const struct liov_ns_id *id, char *text)
+{
+	strscpy(text, LIOV_NS_ID_PREFIX, LIOV_NS_ID_TEXT);
+	*bin2hex(text + strlen(text), id->bytes, id->len) = '\0';
+}
+
 static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
 				   const struct liov_dma *data)
 {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, Texts, write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 RULE = "/etc/udev/rules.d/61-lightiov-mdevs.rules"
@@ -43,14 +43,13 @@ def device_unit(uuid: str) -> str:
     return "sys-bus-mdev-devices-{}.device".format(uuid.replace("-", r"\x2d"))
 
 
-def plan(host: Host, uuids: Sequence[str], result: Plan) -> None:
+def plan(host: Host, uuids: Sequence[str], result: Plan) -> Texts:
     """Order libvirt after exactly these mdevs."""
     if host.runner.find("systemctl") is None:
-        return
+        return {}
     unit = host.path(UNIT)
     wants = "\n".join(f"Wants={device_unit(uuid)}" for uuid in sorted(uuids))
     text = UNIT_TEXT.format(libvirt=" ".join(LIBVIRT), wants=wants)
-    links = [host.path(f"{UNITS}/{service}.wants/{TARGET}") for service in LIBVIRT]
 
     def order() -> None:
         host.put_udev_rule(RULE, RULE_TEXT)
@@ -61,15 +60,22 @@ def plan(host: Host, uuids: Sequence[str], result: Plan) -> None:
         host.runner.run(["systemctl", "enable", TARGET])
 
     def forget() -> None:
+        # The unit goes last: systemctl needs it, and what was cut short is seen by it.
+        host.put_udev_rule(RULE, None)
         host.runner.run(["systemctl", "disable", TARGET])
         unit.unlink()
         host.runner.run(["systemctl", "daemon-reload"])
-        host.put_udev_rule(RULE, None)
 
-    if not uuids:
-        if unit.exists():
-            result.add("boot_order", UNIT, forget)
-        return
-    written = host.read(RULE) == RULE_TEXT.strip() and host.read(UNIT) == text.strip()
-    if not written or not all(link.is_symlink() for link in links):
+    before: dict[str, str | None] = {RULE: host.read(RULE), UNIT: host.read(UNIT)}
+    after: dict[str, str | None] = dict.fromkeys(before)
+    if uuids:
+        after = {RULE: RULE_TEXT.strip(), UNIT: text.strip()}
+    for service in LIBVIRT:
+        link = f"{UNITS}/{service}.wants/{TARGET}"
+        before[link] = UNIT if host.path(link).is_symlink() else None
+        after[link] = UNIT if uuids else None
+    if uuids and before != after:
         result.add("boot_order", UNIT, order)
+    elif unit.exists() and not uuids:
+        result.add("boot_order", UNIT, forget)
+    return {path: (before[path], after[path]) for path in before}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, Texts
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 STOCK_RULES = ("/usr/lib/udev/rules.d/60-mdevctl.rules", "/lib/udev/rules.d/60-mdevctl.rules")
@@ -22,11 +22,13 @@ ACTION=="change", SUBSYSTEM=="pci", ENV{{MDEV_STATE}}=="registered", TEST=="/etc
 """
 
 
-def plan(host: Host, wanted: bool, result: Plan) -> None:
+def plan(host: Host, wanted: bool, result: Plan) -> Texts:
     """Have a rule of our own where mdevctl's own one calls a program that is not there (Debian 13 does)."""
     text = _text(host) if wanted else None
-    if host.read(RULE) != (text and text.strip()):
+    before, after = host.read(RULE), text and text.strip()
+    if before != after:
         result.add("boot_rule", RULE, partial(host.put_udev_rule, RULE, text))
+    return {RULE: (before, after)}
 
 
 def _text(host: Host) -> str | None:

@@ -12,8 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Optional
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
+
+# Texts of files before and after a change; None where there is no file.
+Texts = dict[str, tuple[Optional[str], Optional[str]]]
 
 
 @dataclass(frozen=True)

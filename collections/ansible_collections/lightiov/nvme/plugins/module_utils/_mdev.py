@@ -1,35 +1,19 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All LightIOV mdevs of a host as one desired list: plan and act, through mdevctl."""
+"""The LightIOV mdevs that a host shall have: one list, checked against itself and against the host's controllers."""
 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_order as boot_order
-from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_rule as boot_rule
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
-    MDEV_DEVICES,
-    Active,
-    Attributes,
-    Definition,
-    active_mdevs,
-    definitions,
-    is_ours,
-)
-from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
-from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller, controllers
-from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK, Active, Attributes, Claim, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
 
 # Limits of the device ABI (native/abi/lightiov_abi.h).
@@ -37,6 +21,10 @@ MAX_QUEUE_PAIRS = 128
 MAX_NAMESPACES = 64
 MAX_NSID = 0xFFFFFFFE
 TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})")
+# What the driver takes as a label, the mark included.
+MAX_LABEL = 128
+NOT_IN_LABELS = re.compile(r"[^!-~]")
 
 
 @dataclass(frozen=True)
@@ -46,7 +34,10 @@ class Wanted:
     uuid: str
     parent: str
     type: str
-    attributes: Attributes
+    label: str
+    tenant: str
+    queue_pairs: int
+    namespaces: tuple[str, ...]
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Wanted:
@@ -61,53 +52,136 @@ class Wanted:
             raise LightiovError(f"mdev {uuid} cannot have {queue_pairs} queue pairs: choose 1 to {MAX_QUEUE_PAIRS}")
         if not 1 <= len(namespaces) <= MAX_NAMESPACES:
             raise LightiovError(f"mdev {uuid} cannot have {len(namespaces)} namespaces: choose 1 to {MAX_NAMESPACES}")
-        for nsid in namespaces:
-            if not 1 <= nsid <= MAX_NSID:
-                raise LightiovError(f"mdev {uuid} cannot have the namespace {nsid}: an NSID is 1 to {MAX_NSID}")
-        return cls(uuid, options["parent"], options["type"], Attributes(tenant, queue_pairs, tuple(namespaces)))
+        return cls(
+            uuid=uuid,
+            parent=options["parent"],
+            type=options["type"],
+            label=(MARK + NOT_IN_LABELS.sub("_", options["label"]))[:MAX_LABEL],
+            tenant=tenant,
+            queue_pairs=queue_pairs,
+            namespaces=tuple(_namespace(uuid, text) for text in namespaces),
+        )
+
+
+def _namespace(uuid: str, text: str) -> str:
+    if IDENTITY.fullmatch(text.lower()):
+        return text.lower()
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NSID:
+        return str(int(text))
+    raise LightiovError(
+        f"mdev {uuid} cannot have the namespace {text}: name it by its NSID, 1 to {MAX_NSID}, "
+        "or by eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+    )
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A wanted mdev and the controller that it comes from."""
+    """A wanted mdev, and where it is on this host. A claim of NSID 0 is one that nobody can tell yet."""
 
     wanted: Wanted
     controller: Controller
+    claims: tuple[Claim, ...]
+
+    @property
+    def uuid(self) -> str:
+        return self.wanted.uuid
+
+    @property
+    def attributes(self) -> Attributes:
+        return Attributes(
+            serial=self.controller.serial,
+            label=self.wanted.label,
+            tenant=self.wanted.tenant,
+            queue_pairs=self.wanted.queue_pairs,
+            namespaces=self.claims,
+        )
 
     @property
     def definition(self) -> Definition:
         return Definition(
-            uuid=self.wanted.uuid,
+            uuid=self.uuid,
             address=self.controller.address,
             type=self.wanted.type,
             autostart=True,
-            attributes=self.wanted.attributes.ordered(),
+            attributes=self.attributes.ordered(),
         )
+
+    @property
+    def as_active(self) -> Active:
+        return Active(self.uuid, self.controller.address, self.wanted.type, self.attributes, state="closed")
 
     def is_active_as(self, active: Active) -> bool:
         return (active.address, active.type, active.attributes) == (
             self.controller.address,
             self.wanted.type,
-            self.wanted.attributes,
+            self.attributes,
+        )
+
+    def lacks_only_identity(self, active: Active) -> bool:
+        """Whether it does what it shall, but was started when nobody told the driver what is its own."""
+        own, its = self.attributes, active.attributes
+        return (
+            (active.address, active.type) == (self.controller.address, self.wanted.type)
+            and (its.tenant, its.queue_pairs) == (own.tenant, own.queue_pairs)
+            and its.serial in ("", own.serial)
+            and [claim.nsid for claim in its.namespaces] == [claim.nsid for claim in own.namespaces]
+            and all(claim.id in ("", self.claims[index].id) for index, claim in enumerate(its.namespaces))
         )
 
 
-def place(present: Sequence[Controller], wanted: Sequence[Wanted]) -> list[Placed]:
-    """Find each mdev's controller and check the list against itself and against what controllers have."""
-    placed = [Placed(mdev, _parent(present, mdev)) for mdev in wanted]
+# What is known of each mdev from before: from its definitions, and from the driver if it exists.
+Known = Mapping[str, Sequence[Attributes]]
+
+
+def place(
+    present: Sequence[Controller],
+    wanted: Sequence[Wanted],
+    known: Known,
+    strangers: Mapping[str, Sequence[tuple[str, Attributes]]],
+) -> list[Placed]:
+    """Find each mdev's controller and namespaces; check the list against itself, against what controllers have, and
+    against the mdevs that something else has made there (by address)."""
     for uuid, count in Counter(mdev.uuid for mdev in wanted).items():
         if count > 1:
             raise LightiovError(f"mdev {uuid} is listed {count} times: list each mdev once")
+    placed = [_place(present, mdev, known.get(mdev.uuid, ())) for mdev in wanted]
     by_address: dict[str, list[Placed]] = defaultdict(list)
-    for mdev in placed:
-        by_address[mdev.controller.address].append(mdev)
-    for siblings in by_address.values():
-        _check_controller(siblings[0].controller, [mdev.wanted for mdev in siblings])
+    for one in placed:
+        by_address[one.controller.address].append(one)
+    for address, siblings in by_address.items():
+        _check_controller(siblings[0].controller, siblings, strangers.get(address, ()))
     return placed
 
 
+def _place(present: Sequence[Controller], mdev: Wanted, known: Sequence[Attributes]) -> Placed:
+    controller = _parent(present, mdev)
+    for attributes in known:
+        if mdev.parent != controller.serial and controller.serial and attributes.serial not in ("", controller.serial):
+            raise LightiovError(
+                f"mdev {mdev.uuid} names the parent {mdev.parent}, where controller {attributes.serial} was and now is "
+                f"{controller.serial}: name the parent by its serial number"
+            )
+    noted = {
+        claim.nsid: claim.id
+        for attributes in known
+        if attributes.serial == controller.serial
+        for claim in attributes.namespaces
+        if claim.id
+    }
+    return Placed(mdev, controller, tuple(_claim(mdev, text, controller, noted) for text in mdev.namespaces))
+
+
+def waits_for_identity(present: Sequence[Controller], mdev: Wanted) -> bool:
+    """Whether its controller may be one that no driver has told the serial number of yet."""
+    return any(not one.serial for one in present) and not any(_is_parent(one, mdev) for one in present)
+
+
+def _is_parent(controller: Controller, mdev: Wanted) -> bool:
+    return mdev.parent == controller.serial or mdev.parent.lower() == controller.address
+
+
 def _parent(present: Sequence[Controller], mdev: Wanted) -> Controller:
-    matching = [one for one in present if mdev.parent == one.serial or mdev.parent.lower() == one.address]
+    matching = [one for one in present if _is_parent(one, mdev)]
     if len(matching) == 1:
         return matching[0]
     if matching:
@@ -121,167 +195,83 @@ def _parent(present: Sequence[Controller], mdev: Wanted) -> Controller:
     )
 
 
-def _check_controller(controller: Controller, mdevs: Sequence[Wanted]) -> None:
-    tenants = sorted({mdev.attributes.tenant for mdev in mdevs})
+def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, str]) -> Claim:
+    existing = {namespace.nsid: namespace.id for namespace in controller.namespaces}
+    # Without a driver that reports namespaces nothing can be said about them.
+    reported = controller.driver in (DRIVER, STOCK_DRIVER)
+    there = ", ".join(f"{nsid} ({identity})" if identity else str(nsid) for nsid, identity in sorted(existing.items()))
+    missing = LightiovError(
+        f"mdev {mdev.uuid} wants namespace {text}, which controller {controller} does not have: "
+        f"choose from {there or 'none'}"
+    )
+    if not text.isdecimal():
+        matching = [nsid for nsid, identity in existing.items() if identity == text]
+        if len(matching) == 1:
+            return Claim(matching[0], text)
+        if matching:
+            raise LightiovError(
+                f"mdev {mdev.uuid} wants namespace {text}, but namespaces {', '.join(map(str, matching))} of "
+                f"controller {controller} all have that identity: name it by its NSID"
+            )
+        if reported and None not in existing.values():
+            raise missing
+        return Claim(next((nsid for nsid, identity in noted.items() if identity == text), 0), text)
+    nsid = int(text)
+    if reported and nsid not in existing:
+        raise missing
+    identity, before = existing.get(nsid), noted.get(nsid, "")
+    if identity is not None and before not in ("", identity):
+        raise LightiovError(
+            f"mdev {mdev.uuid} was given namespace {nsid} of controller {controller} when that was {before}, and now "
+            f"it is {identity or 'one without identity'}: name the one that you mean by its identity, "
+            "or take the mdev out of the list once"
+        )
+    return Claim(nsid, before if identity is None else identity)
+
+
+def _check_controller(
+    controller: Controller, mdevs: Sequence[Placed], strangers: Sequence[tuple[str, Attributes]]
+) -> None:
+    tenants = sorted({mdev.wanted.tenant for mdev in mdevs})
     if len(tenants) > 1:
         raise LightiovError(
             f"Controller {controller} cannot serve the tenants {' and '.join(tenants)} at once, because passthrough "
             "does not protect tenants from each other: give each tenant a controller of its own"
         )
-    owners: dict[int, str] = {}
-    existing = {namespace.nsid for namespace in controller.namespaces}
-    # Without a driver that reports namespaces nothing can be said about them.
-    known = controller.driver in (DRIVER, STOCK_DRIVER)
-    for mdev in mdevs:
-        for nsid in mdev.attributes.namespaces:
-            if nsid in owners:
-                raise LightiovError(
-                    f"Namespace {nsid} of controller {controller} is given to mdev {owners[nsid]} and again to mdev "
-                    f"{mdev.uuid}: give each namespace once"
-                )
-            owners[nsid] = mdev.uuid
-            if known and nsid not in existing:
-                there = ", ".join(map(str, sorted(existing))) or "none"
-                raise LightiovError(
-                    f"mdev {mdev.uuid} wants namespace {nsid}, which controller {controller} does not have: "
-                    f"choose from {there}"
-                )
-    total = sum(mdev.attributes.queue_pairs for mdev in mdevs)
-    if controller.queue_pairs is not None and total > controller.queue_pairs:
+    for uuid, attributes in strangers:
+        if attributes.tenant not in ("", tenants[0]):
+            raise LightiovError(
+                f"Controller {controller} cannot serve tenant {tenants[0]}, because it serves tenant "
+                f"{attributes.tenant} with mdev {uuid}, which lightiov.nvme has not made: remove that one with "
+                "mdevctl, or use another controller"
+            )
+    _check_namespaces(controller, mdevs, strangers)
+    total = sum(mdev.wanted.queue_pairs for mdev in mdevs)
+    taken = sum(attributes.queue_pairs for _uuid, attributes in strangers)
+    if controller.queue_pairs is not None and total + taken > controller.queue_pairs:
+        others = f", of which mdevs that lightiov.nvme has not made hold {taken}" if taken else ""
         raise LightiovError(
-            f"Controller {controller} has {controller.queue_pairs} queue pairs, but its mdevs want {total}: "
+            f"Controller {controller} has {controller.queue_pairs} queue pairs{others}, but its mdevs want {total}: "
             "give them fewer or use another controller"
         )
 
 
-def plan(host: Host, wanted: Sequence[Wanted], force: bool, timeout: int, predict: bool) -> Plan:
-    """What makes the LightIOV mdevs of the host exactly those wanted."""
-    present = controllers(host)
-    placed = {mdev.wanted.uuid: mdev for mdev in place(present, wanted)}
-    all_active = {mdev.uuid: mdev for mdev in active_mdevs(host)}
-    all_defined = definitions(host)
-    _refuse_foreign(placed, all_active, all_defined)
-    active = {uuid: mdev for uuid, mdev in all_active.items() if is_ours(mdev.type)}
-    defined = [definition for definition in all_defined if is_ours(definition.type)]
-
-    result = Plan(predict=predict)
-    for controller in {mdev.controller.address: mdev.controller for mdev in placed.values()}.values():
-        if controller.driver != DRIVER:
-            result.refuse(
-                f"Controller {controller} cannot have mdevs, because it is bound to {controller.driver or 'nothing'}: "
-                "list it in lightiov.nvme.controller first",
-                until="controller",
-            )
-    stopping = [mdev for uuid, mdev in active.items() if uuid not in placed or not placed[uuid].is_active_as(mdev)]
-    undefining = [one for one in defined if one.uuid not in placed or one != placed[one.uuid].definition]
-    kept_active = set(active) - {mdev.uuid for mdev in stopping}
-    kept_defined = {one.uuid for one in defined if one not in undefining}
-
-    for active_mdev in stopping:
-        if not force and mdev_is_open(host, active_mdev.uuid):
-            result.refuse(
-                f"mdev {active_mdev.uuid} has to be stopped, but a VM has it open: "
-                "detach it with lightiov.nvme.domain_mdev, stop the VM, or set force",
-                until="domain_mdev",
-            )
-        result.add("stop", active_mdev.uuid, partial(_stop, host, active_mdev, timeout), address=active_mdev.address)
-    for one in undefining:
-        result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
-    boot_rule.plan(host, bool(placed), result)
-    boot_order.plan(host, list(placed), result)
-    for uuid, mdev in placed.items():
-        if uuid not in kept_defined:
-            address = mdev.controller.address
-            result.add("define", uuid, partial(_define, host, mdev.definition), address=address)
-    for uuid, mdev in placed.items():
-        if uuid not in kept_active:
-            result.add("start", uuid, partial(_start, host, mdev), address=mdev.controller.address)
-    if result.steps and host.runner.find("mdevctl") is None:
-        result.refuse(
-            "mdevs cannot be changed, because mdevctl is not installed: install the package of that name",
-            until="packages",
-        )
-
-    serials = {one.address: one.serial for one in present}
-    result.before = {"mdevs": _show_existing(active, defined, serials)}
-    result.after = {"mdevs": [_show(mdev) for mdev in sorted(placed.values(), key=lambda mdev: mdev.wanted.uuid)]}
-    result.returned = result.after
-    return result
-
-
-def _refuse_foreign(placed: Mapping[str, Placed], active: Mapping[str, Active], defined: Sequence[Definition]) -> None:
-    types = {one.uuid: one.type for one in defined}
-    types.update({uuid: mdev.type for uuid, mdev in active.items()})
-    for uuid in placed:
-        if uuid in types and not is_ours(types[uuid]):
-            raise LightiovError(
-                f"mdev {uuid} belongs to another driver, its type is {types[uuid]}: choose another UUID"
-            )
-
-
-def _show(mdev: Placed) -> dict[str, Any]:
-    controller, wanted = mdev.controller, mdev.wanted
-    parent = controller.serial or controller.address
-    return _describe(wanted.uuid, parent, controller.address, wanted.type, wanted.attributes)
-
-
-def _show_existing(
-    active: Mapping[str, Active], defined: Sequence[Definition], serials: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    shown = {one.uuid: (one.address, one.type, Attributes.parse(dict(one.attributes))) for one in defined}
-    shown.update({uuid: (mdev.address, mdev.type, mdev.attributes) for uuid, mdev in active.items()})
-    return [
-        _describe(uuid, serials.get(address) or address, address, mdev_type, attributes)
-        for uuid, (address, mdev_type, attributes) in sorted(shown.items())
-    ]
-
-
-def _describe(uuid: str, parent: str, address: str, mdev_type: str, attributes: Attributes) -> dict[str, Any]:
-    return {
-        "uuid": uuid,
-        "parent": parent,
-        "address": address,
-        "type": mdev_type,
-        "tenant": attributes.tenant,
-        "queue_pairs": attributes.queue_pairs,
-        "namespaces": list(attributes.namespaces),
-    }
-
-
-def _stop(host: Host, mdev: Active, timeout: int) -> None:
-    try:
-        host.runner.run(["mdevctl", "stop", "--uuid", mdev.uuid], timeout=timeout)
-    except CommandError as error:
-        raise LightiovError(
-            f"mdev {mdev.uuid} was not stopped, most likely because its VM does not give it up: stop the VM ({error})"
-        ) from error
-
-
-def _undefine(host: Host, definition: Definition) -> None:
-    host.runner.run(["mdevctl", "undefine", "--uuid", definition.uuid, "--parent", definition.address])
-
-
-def _define(host: Host, definition: Definition) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="ascii") as file:
-        file.write(definition.to_json())
-        file.flush()
-        host.runner.run(
-            ["mdevctl", "define", "--uuid", definition.uuid, "--parent", definition.address, "--jsonfile", file.name]
-        )
-
-
-def _start(host: Host, mdev: Placed) -> None:
-    uuid = mdev.wanted.uuid
-    try:
-        host.runner.run(["mdevctl", "start", "--uuid", uuid, "--parent", mdev.controller.address])
-    except CommandError as error:
-        # udev may be starting it: that happens when its controller has just registered.
-        host.settle()
-        if any(one.uuid == uuid and mdev.is_active_as(one) for one in active_mdevs(host)):
-            return
-        raise LightiovError(
-            f"mdev {uuid} was not accepted by controller {mdev.controller}: see the kernel log for the reason "
-            f"({error.output or error})"
-        ) from error
-    if not host.path(f"{MDEV_DEVICES}/{uuid}").exists():
-        raise LightiovError(f"mdev {uuid} is gone right after its start: see the kernel log for the reason")
+def _check_namespaces(
+    controller: Controller, mdevs: Sequence[Placed], strangers: Sequence[tuple[str, Attributes]]
+) -> None:
+    taken = {claim.nsid: uuid for uuid, attributes in strangers for claim in attributes.namespaces}
+    owners: dict[Claim, str] = {}
+    for mdev in mdevs:
+        for claim in mdev.claims:
+            if claim in owners:
+                raise LightiovError(
+                    f"Namespace {claim.nsid} of controller {controller} is given to mdev {owners[claim]} and again to "
+                    f"mdev {mdev.uuid}: give each namespace once"
+                )
+            owners[claim] = mdev.uuid
+            if claim.nsid in taken:
+                raise LightiovError(
+                    f"mdev {mdev.uuid} wants namespace {claim.nsid} of controller {controller}, but mdev "
+                    f"{taken[claim.nsid]} has it, which lightiov.nvme has not made: remove that one with mdevctl, "
+                    "or choose another namespace"
+                )

@@ -13,7 +13,6 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, e
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
     Active,
-    Attributes,
     Definition,
     active_mdevs,
     definitions,
@@ -31,9 +30,11 @@ class MdevState:
     active: bool
     defined: bool
     autostart: bool
+    label: str
     tenant: str
     queue_pairs: int
     namespaces: list[int]
+    identities: list[str]
     state: str = ""
     queues: list[dict[str, int | None]] = field(default_factory=list)
     window: dict[str, str] | None = None
@@ -52,15 +53,18 @@ def mdev_states(host: Host) -> list[MdevState]:
     return [
         MdevState(
             uuid=uuid,
-            parent=serials.get(mdev.address, ""),
+            # A definition says whom it means, whoever is at its address now.
+            parent=mdev.attributes.serial or serials.get(mdev.address, ""),
             address=mdev.address,
             type=mdev.type,
             active=uuid in active,
             defined=uuid in defined,
             autostart=uuid in defined and defined[uuid].autostart,
+            label=mdev.attributes.name,
             tenant=mdev.attributes.tenant,
             queue_pairs=mdev.attributes.queue_pairs,
-            namespaces=list(mdev.attributes.namespaces),
+            namespaces=[claim.nsid for claim in mdev.attributes.namespaces],
+            identities=[claim.id for claim in mdev.attributes.namespaces],
             state=mdev.state,
             **_details(host.path(f"{MDEV_DEVICES}/{uuid}")),
         )
@@ -69,8 +73,7 @@ def mdev_states(host: Host) -> list[MdevState]:
 
 
 def _stopped(definition: Definition) -> Active:
-    attributes = Attributes.parse(dict(definition.attributes))
-    return Active(definition.uuid, definition.address, definition.type, attributes, state="")
+    return Active(definition.uuid, definition.address, definition.type, definition.parsed, state="")
 
 
 def _details(device: Path) -> dict[str, Any]:

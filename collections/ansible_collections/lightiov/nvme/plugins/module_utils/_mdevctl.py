@@ -5,32 +5,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, link_name, read
 
 MDEV_DEVICES = "/sys/bus/mdev/devices"
 DEFINITIONS = "/etc/mdevctl.d"
 TYPE_PREFIX = "lightiov-"
+# How labels of mdevs begin that this collection makes. What else is there is not its own.
+MARK = "lightiov.nvme:"
+ATTRIBUTES = ("serial", "label", "tenant", "queue_pairs", "namespaces")
 SEPARATORS = re.compile(r"[\s,]+")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A namespace of an mdev. `id` is its NGUID or EUI-64, empty where it has none or nobody noted it."""
+
+    nsid: int
+    id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.nsid}={self.id}" if self.id else str(self.nsid)
+
+    @classmethod
+    def parse_all(cls, text: str) -> tuple[Claim, ...]:
+        pairs = (word.partition("=") for word in SEPARATORS.split(text))
+        return tuple(cls(int(nsid), identity.lower()) for nsid, _equals, identity in pairs if nsid.isdigit())
 
 
 @dataclass(frozen=True)
 class Attributes:
     """What the driver is told about an mdev."""
 
+    serial: str
+    label: str
     tenant: str
     queue_pairs: int
-    namespaces: tuple[int, ...]
+    namespaces: tuple[Claim, ...]
 
     def ordered(self) -> list[tuple[str, str]]:
         """In the order in which the driver must be told."""
         return [
+            ("serial", self.serial),
+            ("label", self.label),
             ("tenant", self.tenant),
             ("queue_pairs", str(self.queue_pairs)),
             ("namespaces", ",".join(map(str, self.namespaces))),
@@ -41,10 +65,22 @@ class Attributes:
         """From what the driver or a definition says; what it does not say is empty."""
         queue_pairs = texts.get("queue_pairs", "")
         return cls(
+            serial=texts.get("serial", ""),
+            label=texts.get("label", ""),
             tenant=texts.get("tenant", ""),
             queue_pairs=int(queue_pairs) if queue_pairs.isdigit() else 0,
-            namespaces=tuple(int(word) for word in SEPARATORS.split(texts.get("namespaces", "")) if word.isdigit()),
+            namespaces=Claim.parse_all(texts.get("namespaces", "")),
         )
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether this collection made it."""
+        return self.label.startswith(MARK)
+
+    @property
+    def name(self) -> str:
+        """What it is for, as the label says."""
+        return self.label[len(MARK) :] if self.is_marked else self.label
 
 
 @dataclass(frozen=True)
@@ -68,6 +104,19 @@ class Definition:
     autostart: bool = True
     attributes: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether the file is not a definition, as one that a power cut left behind."""
+        return not self.type
+
+    @property
+    def parsed(self) -> Attributes:
+        return Attributes.parse(dict(self.attributes))
+
+    @property
+    def path(self) -> str:
+        return f"{DEFINITIONS}/{self.address}/{self.uuid}"
+
     def to_json(self) -> str:
         return json.dumps(
             {
@@ -76,6 +125,15 @@ class Definition:
                 "attrs": [{name: value} for name, value in self.attributes],
             }
         )
+
+
+@contextlib.contextmanager
+def passed_to_mdevctl(definition: Definition) -> Iterator[list[str]]:
+    """The arguments of mdevctl that say all of a definition."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="ascii") as file:
+        file.write(definition.to_json())
+        file.flush()
+        yield ["--uuid", definition.uuid, "--parent", definition.address, "--jsonfile", file.name]
 
 
 def is_ours(mdev_type: str) -> bool:
@@ -89,12 +147,11 @@ def active_mdevs(host: Host) -> list[Active]:
 
 def _active(host: Host, uuid: str) -> Active:
     device = host.path(f"{MDEV_DEVICES}/{uuid}")
-    names = ("tenant", "queue_pairs", "namespaces")
     return Active(
         uuid=uuid,
         address=device.resolve().parent.name,
         type=link_name(device / "mdev_type"),
-        attributes=Attributes.parse({name: read(device / name) or "" for name in names}),
+        attributes=Attributes.parse({name: read(device / name) or "" for name in ATTRIBUTES}),
         state=read(device / "state") or "",
     )
 
@@ -121,6 +178,4 @@ def _definition(address: str, uuid: str, text: str) -> Definition:
             attributes=[(name, value) for pair in content.get("attrs", []) for name, value in pair.items()],
         )
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise LightiovError(
-            f"{DEFINITIONS}/{address}/{uuid} is not a definition of mdevctl: correct or remove the file"
-        ) from None
+        return Definition(uuid=uuid, address=address, type="", autostart=False)

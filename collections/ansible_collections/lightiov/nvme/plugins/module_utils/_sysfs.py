@@ -31,6 +31,8 @@ class Namespace:
     lba_count: int
     device: str = ""
     owner: str = ""
+    # In Linux's notation: "eui." and NGUID or EUI-64. Empty: it has none. None: the driver does not tell.
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +146,12 @@ def _lightiov(device: Path) -> dict[str, Any]:
 
 
 def parse_namespaces(text: str) -> list[Namespace]:
-    """The driver's attribute: "nsid lba_size lba_count owner" a line, "-" for no owner."""
+    """The driver's attribute: "nsid lba_size lba_count owner id" a line, "-" for none. The first driver told no id."""
     namespaces = []
     for line in text.splitlines():
-        nsid, lba_size, lba_count, owner = line.split()
-        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner="" if owner == "-" else owner))
+        nsid, lba_size, lba_count, *rest = line.split()
+        owner, *ids = ["" if word == "-" else word for word in rest]
+        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner=owner, id=ids[0] if ids else None))
     return namespaces
 
 
@@ -178,5 +181,15 @@ def _stock_namespaces(host: Host, instance: Path) -> list[Namespace]:
         sectors = read_int(disk / "size")
         nsid = read_int(disk / "nsid")
         if nsid is not None and lba_size and sectors is not None:
-            namespaces.append(Namespace(nsid, lba_size, sectors * 512 // lba_size, device=f"/dev/{disk.name}"))
+            count = sectors * 512 // lba_size
+            namespaces.append(Namespace(nsid, lba_size, count, device=f"/dev/{disk.name}", id=_stock_id(disk)))
     return namespaces
+
+
+def _stock_id(disk: Path) -> str:
+    """As LightIOV's driver tells it: the wwid of the stock driver prefers a UUID."""
+    for name in ("nguid", "eui"):
+        digits = (read(disk / name) or "").replace("-", "").replace(" ", "").lower()
+        if digits.strip("0"):
+            return f"eui.{digits}"
+    return ""

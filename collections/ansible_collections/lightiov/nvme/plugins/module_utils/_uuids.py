@@ -12,18 +12,23 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
 
 
-def mdev_uuid(serial: str, vm: str, disk: str) -> str:
+def mdev_uuid(serial: str | int, vm: str | int, disk: str | int) -> str:
     """UUIDv5 of (controller serial, VM, disk); "/" separates them and so may not be part of one."""
-    for what, text in (("serial number", serial), ("VM name", vm), ("disk name", disk)):
-        if not isinstance(text, str) or not text:
-            raise LightiovError(
-                f"The {what} {text!r} cannot name an mdev, because it is not a non-empty string: give one"
-            )
-        if "/" in text:
-            raise LightiovError(
-                f"The {what} {text!r} cannot name an mdev, because it contains a slash: choose one without"
-            )
-    return str(uuid.uuid5(NAMESPACE, f"{serial}/{vm}/{disk}"))
+    names = (_text("serial number", serial), _text("VM name", vm), _text("disk name", disk))
+    return str(uuid.uuid5(NAMESPACE, "/".join(names)))
+
+
+def _text(what: str, value: object) -> str:
+    # YAML takes a name of digits for a number.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or not value:
+        raise LightiovError(f"The {what} {value!r} cannot name an mdev, because it is not a non-empty string: give one")
+    if "/" in value:
+        raise LightiovError(
+            f"The {what} {value!r} cannot name an mdev, because it contains a slash: choose one without"
+        )
+    return value
 
 
 def canonical(text: str) -> str:

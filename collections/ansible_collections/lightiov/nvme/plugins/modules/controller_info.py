@@ -125,6 +125,12 @@ controllers:
           description: UUID of the mdev that has the namespace, empty when none has.
           type: str
           sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
+        id:
+          description:
+            - C(eui.) and NGUID or, where it has none, EUI-64.
+            - Empty when the namespace has neither, C(null) when the driver does not tell.
+          type: str
+          sample: eui.0011223344556677
     mdevs:
       description: UUIDs of the mdevs that exist on the controller.
       type: list

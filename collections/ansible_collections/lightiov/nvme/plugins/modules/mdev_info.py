@@ -45,7 +45,7 @@ mdevs:
       type: str
       sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
     parent:
-      description: Serial number of the controller, empty when it is not there.
+      description: Serial number of the controller, as a definition says it or its driver. Empty when neither does.
       type: str
       sample: S5XANA0R700001
     address:
@@ -68,6 +68,10 @@ mdevs:
       description: Whether the definition is started at boot.
       type: bool
       sample: true
+    label:
+      description: What it is for, empty if nothing is said.
+      type: str
+      sample: vm1/data
     tenant:
       description: Tenant.
       type: str
@@ -81,6 +85,11 @@ mdevs:
       type: list
       elements: int
       sample: [1]
+    identities:
+      description: NGUID or EUI-64 of each of these namespaces, empty for one without or of which nobody noted it.
+      type: list
+      elements: str
+      sample: [eui.0123456789abcdef0025385b01400c1d]
     state:
       description: C(closed), C(open), C(ready), C(quarantined) or C(lost), empty when it does not exist now.
       type: str

@@ -8,17 +8,21 @@ The tools are scripts that call this file, so that the modules start them as pro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 KERNEL = "6.12.57+deb13-amd64"
 ARCH = "x86_64"
+SEPARATORS = re.compile(r"[\s,]+")
 
 
 class Refused(Exception):
@@ -42,6 +46,9 @@ class FakeHost:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+    def write_json(self, absolute: str, content: object) -> Path:
+        return self.write(absolute, json.dumps(content))
 
     def read(self, absolute: str) -> str:
         return self.path(absolute).read_text(encoding="utf-8").strip()
@@ -107,7 +114,10 @@ class FakeHost:
         group: int | None = 12,
         driver: str = "nvme",
         broken: bool = False,
+        ids: dict[int, str] | None = None,
+        old: bool = False,
     ) -> None:
+        """`ids`: identities of namespaces. `old`: the host module is the first one, which checks none."""
         hardware = self.hardware
         hardware[address] = {
             "serial": serial,
@@ -116,11 +126,40 @@ class FakeHost:
             "queue_pairs": queue_pairs,
             "group": group,
             "broken": broken,
+            "ids": {str(nsid): identity for nsid, identity in (ids or {}).items()},
+            "old": old,
+            "data": {},
             "instance": f"nvme{len(hardware)}",
         }
-        self.write("/hardware.json", json.dumps(hardware))
+        self.write_json("/hardware.json", hardware)
         self.link(f"/sys/bus/pci/devices/{address}", self.device(address))
         self.bind(address, driver)
+
+    def change_hardware(self, address: str, **traits: Any) -> None:
+        """What the controller says of itself from now on."""
+        hardware = self.hardware
+        self.write_json("/hardware.json", {**hardware, address: {**hardware[address], **traits}})
+        if self.driver(address) == "lightiov":
+            self._account(self.device(address), self.hardware[address])
+
+    def write_data(self, address: str, nsid: int, data: str) -> None:
+        self.change_hardware(address, data={**self.hardware[address]["data"], str(nsid): data})
+
+    def exchange(self, one: str, other: str) -> None:
+        """Two drives change places while the host is off."""
+        hardware = self.hardware
+        self.write_json("/hardware.json", {**hardware, one: hardware[other], other: hardware[one]})
+
+    def boot(self) -> None:
+        """Bind each controller as driverctl has noted, or as now, and start what mdevctl has defined for it."""
+        drivers = {address: self.driver(address) for address in self.hardware}
+        for address, driver in drivers.items():
+            for mdev in self.mdevs(address):
+                self.remove_mdev(mdev)
+            self.bind(address, driver)
+            for path in sorted(self.path(f"/etc/mdevctl.d/{address}").glob("*")):
+                with contextlib.suppress(Refused, ValueError):
+                    self._start_mdev(path.name, address, json.loads(path.read_text(encoding="utf-8")))
 
     @staticmethod
     def device(address: str) -> str:
@@ -164,6 +203,11 @@ class FakeHost:
             # As with native multipath: the path belongs to the controller, the disk to the subsystem.
             self.path(f"{instance}/{name}c0n{nsid}").mkdir()
             self.add_block(f"{name}n{nsid}", f"259:{nsid}", nsid=nsid)
+            digits = traits["ids"].get(str(nsid), "").partition(".")[2]
+            if len(digits) == 32:
+                self.write(f"/sys/class/block/{name}n{nsid}/nguid", f"{UUID(digits)}\n")
+            elif digits:
+                self.write(f"/sys/class/block/{name}n{nsid}/eui", " ".join(re.findall("..", digits)) + "\n")
 
     def _bind_lightiov(self, device: str, traits: dict[str, Any]) -> None:
         for attribute in ("serial", "model"):
@@ -181,9 +225,12 @@ class FakeHost:
         for mdev in self.mdevs(Path(device).name):
             tenants.add(self.read(f"{device}/{mdev}/tenant"))
             used += int(self.read(f"{device}/{mdev}/queue_pairs") or 0)
-            for nsid in filter(None, self.read(f"{device}/{mdev}/namespaces").split(",")):
-                owners[int(nsid)] = mdev
-        lines = [f"{nsid} 4096 262144 {owners.get(nsid, '-')}\n" for nsid in traits["namespaces"]]
+            for entry in SEPARATORS.split(self.read(f"{device}/{mdev}/namespaces")):
+                owners[entry.partition("=")[0]] = mdev
+        lines = []
+        for nsid in map(str, traits["namespaces"]):
+            identity = "" if traits["old"] else " " + traits["ids"].get(nsid, "-")
+            lines.append(f"{nsid} 4096 262144 {owners.get(nsid, '-')}{identity}\n")
         self.write(f"{device}/lightiov/namespaces", "".join(lines))
         self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
         self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
@@ -210,11 +257,19 @@ class FakeHost:
         directory = self.path(f"{self.device(address)}/mdev_supported_types/lightiov-passthrough/devices")
         return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
 
+    def definition(self, address: str, uuid: str) -> dict[str, Any]:
+        return json.loads(self.read(f"/etc/mdevctl.d/{address}/{uuid}"))
+
+    def _attributes(self, address: str) -> tuple[str, ...]:
+        """In the order in which the driver wants them."""
+        own = ("tenant", "queue_pairs", "namespaces")
+        return own if self.hardware[address]["old"] else ("serial", "label", *own)
+
     def add_mdev(self, address: str, uuid: str, mdev_type: str = "lightiov-passthrough", **attributes: str) -> None:
         device = f"{self.device(address)}/{uuid}"
         types = f"{self.device(address)}/mdev_supported_types/{mdev_type}"
         self.path(types).mkdir(parents=True, exist_ok=True)
-        for name in ("tenant", "queue_pairs", "namespaces"):
+        for name in self._attributes(address):
             self.write(f"{device}/{name}", attributes.get(name, "") + "\n")
         self.write(f"{device}/state", attributes.get("state", "closed") + "\n")
         self.link(f"{device}/mdev_type", types)
@@ -274,23 +329,52 @@ class FakeHost:
         elif command == "start":
             if self.path(f"/sys/bus/mdev/devices/{uuid}").exists():
                 raise Refused("Error: Device already exists")
-            self._start_mdev(uuid, address, json.loads(self.read(definition)))
+            given = options.get("--jsonfile")
+            text = Path(given).read_text(encoding="utf-8") if given else self.read(definition)
+            self._start_mdev(uuid, address, json.loads(text))
         elif command == "stop":
             if self.read(f"/sys/bus/mdev/devices/{uuid}/state") != "closed":
                 time.sleep(60)
             self.remove_mdev(uuid)
 
     def _start_mdev(self, uuid: str, address: str, definition: dict[str, Any]) -> None:
-        attributes = {name: value for pair in definition["attrs"] for name, value in pair.items()}
-        if list(attributes) != ["tenant", "queue_pairs", "namespaces"]:
-            raise Refused(f"Error: Failed to write attributes {list(attributes)}")
-        controller = f"{self.device(address)}/lightiov"
-        tenant = self.read(f"{controller}/tenant")
-        if tenant not in ("", attributes["tenant"]):
-            raise Refused(f"Error: Failed to write {attributes['tenant']} to attribute tenant")
-        if int(attributes["queue_pairs"]) > int(self.read(f"{controller}/queue_pairs_free")):
-            raise Refused(f"Error: Failed to write {attributes['queue_pairs']} to attribute queue_pairs")
-        self.add_mdev(address, uuid, definition["mdev_type"], **attributes)
+        written: dict[str, str] = {}
+        for pair in definition["attrs"]:
+            for name, value in pair.items():
+                if not self._accepts(address, uuid, name, value, written):
+                    raise Refused(f"Error: Failed to write {value} to attribute {name}")
+                written[name] = value
+        written["namespaces"] = written.get("namespaces", "").replace(",", " ")
+        self.add_mdev(address, uuid, definition["mdev_type"], **written)
+
+    def _accepts(self, address: str, mdev: str, name: str, value: str, written: dict[str, str]) -> bool:
+        """What the host module makes of an attribute after those already written."""
+        controller, traits = f"{self.device(address)}/lightiov", self.hardware[address]
+        owners = dict(line.split()[:4:3] for line in self.read(f"{controller}/namespaces").splitlines())
+        entries = [entry.partition("=") for entry in SEPARATORS.split(value)]
+        rules = {
+            "serial": lambda: value == traits["serial"],
+            "label": lambda: re.fullmatch("[!-~]{0,128}", value),
+            "tenant": lambda: self.read(f"{controller}/tenant") in ("", value),
+            "queue_pairs": lambda: int(value) <= int(self.read(f"{controller}/queue_pairs_free")),
+            "namespaces": lambda: (
+                (traits["old"] or "serial" in written)
+                and all(owners.get(nsid) in ("-", mdev) for nsid, _equals, _id in entries)
+                and all(identity in ("", traits["ids"].get(nsid)) for nsid, _equals, identity in entries)
+            ),
+        }
+        return name in self._attributes(address) and bool(rules[name]())
+
+    def liov(self, command: str, mdev: str, *options: str) -> None:
+        """Every namespace without data is blank."""
+        address = self.path(f"/sys/bus/mdev/devices/{mdev}").resolve().parent.name
+        nsid = self.read(f"/sys/bus/mdev/devices/{mdev}/namespaces").partition("=")[0]
+        data = self.hardware[address]["data"]
+        if command != "blank":
+            raise Refused(f"liov: '{command}' is not a command; see 'liov help'")
+        if data.get(nsid) and "--yes-destroy-data" not in options:
+            raise Refused(f"liov: mdev {mdev}: namespace 0 is not blank: LBA 0 holds data; add --yes-destroy-data")
+        self.change_hardware(address, data={**data, nsid: ""})
 
     def dkms(self, command: str, package: str, *arguments: str) -> None:
         name, version = package.split("/")

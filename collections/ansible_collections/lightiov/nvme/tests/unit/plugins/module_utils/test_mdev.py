@@ -6,20 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import _mdev as mdev
 from ansible_collections.lightiov.nvme.plugins.module_utils._boot_order import RULE as ORDER_RULE
 from ansible_collections.lightiov.nvme.plugins.module_utils._boot_order import UNIT, UNITS
 from ansible_collections.lightiov.nvme.plugins.module_utils._boot_rule import RULE
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from fake_host import FakeHost
-
-A, B = "0000:01:00.0", "0000:02:00.0"
-U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
-U2 = "22222222-96c4-5fd1-bb5e-0c0a2e6c8a55"
-FOREIGN = "ffffffff-96c4-5fd1-bb5e-0c0a2e6c8a55"
+from mdev_calls import FOREIGN, U1, U2, A, B, act, make, one
 
 
 @pytest.fixture
@@ -29,32 +24,8 @@ def two(fake: FakeHost) -> FakeHost:
     return fake
 
 
-def one(uuid: str = U1, **changes: Any) -> dict[str, Any]:
-    return {
-        "uuid": uuid,
-        "parent": "S1",
-        "type": "lightiov-passthrough",
-        "tenant": "blue",
-        "queue_pairs": 2,
-        "namespaces": [1],
-        **changes,
-    }
-
-
-def make(host: Host, *wanted: dict[str, Any], force: bool = False, timeout: int = 30, predict: bool = False) -> Plan:
-    parsed = [mdev.Wanted.parse(options) for options in wanted]
-    return mdev.plan(host, parsed, force=force, timeout=timeout, predict=predict)
-
-
-def act(host: Host, *wanted: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
-    plan = make(host, *wanted, **options)
-    for step in plan.steps:
-        step.run()
-    return [(step.action, step.object) for step in plan.steps]
-
-
 def test_make_and_then_nothing_is_left_to_do(host: Host, two: FakeHost) -> None:
-    wanted = [one(U1), one(U2, namespaces=[3, 2], queue_pairs=5)]
+    wanted = [one(U1), one(U2, namespaces=["3", "2"], queue_pairs=5)]
     assert act(host, *wanted) == [("define", U1), ("define", U2), ("start", U1), ("start", U2)]
     assert two.mdevs(A) == [U1, U2]
     state = mdev_states(host)[1]
@@ -65,29 +36,29 @@ def test_make_and_then_nothing_is_left_to_do(host: Host, two: FakeHost) -> None:
 
 def test_parent_by_address_and_uuid_in_capitals(host: Host, two: FakeHost) -> None:
     act(host, one(parent="S1"))
-    plan = make(host, one(U1.upper(), parent=A))
-    assert plan.steps == []
-    assert plan.before == plan.after
+    made = make(host, one(U1.upper(), parent=A))
+    assert made.steps == []
+    assert made.before == made.after
 
 
 def test_check_mode_foresees_everything_and_changes_nothing(host: Host, two: FakeHost) -> None:
     before = two.snapshot()
-    plan = make(host, one(), predict=True)
-    assert [step.describe() for step in plan.steps] == [
+    made = make(host, one(), predict=True)
+    assert [step.describe() for step in made.steps] == [
+        {"action": "record", "object": RECORD},
         {"action": "define", "object": U1, "address": A},
         {"action": "start", "object": U1, "address": A},
     ]
-    assert plan.before == {"mdevs": []}
-    assert plan.after["mdevs"][0]["namespaces"] == [1]
+    assert made.returned["mdevs"][0]["namespaces"] == [1]
     assert two.snapshot() == before
 
 
 def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host: Host, fake: FakeHost) -> None:
     fake.add_controller(A, "S1", driver="nvme")
     fake.remove_tool("mdevctl")
-    plan = make(host, one(), predict=True)
-    assert [step.action for step in plan.steps] == ["define", "start"]
-    assert len(plan.warnings) == 2
+    made = make(host, one(), predict=True)
+    assert [step.action for step in made.steps] == ["record", "define", "start"]
+    assert len(made.warnings) == 2
     with pytest.raises(
         LightiovError, match=r"Controller S1 \(0000:01:00.0\) cannot have mdevs, because it is bound to nvme"
     ):
@@ -95,13 +66,13 @@ def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host:
 
 
 def test_unlisted_ones_go(host: Host, two: FakeHost) -> None:
-    act(host, one(U1), one(U2, namespaces=[2]))
-    assert act(host, one(U2, namespaces=[2])) == [("stop", U1), ("undefine", U1)]
+    act(host, one(U1), one(U2, namespaces=["2"]))
+    assert act(host, one(U2, namespaces=["2"])) == [("stop", U1), ("undefine", U1)]
     assert act(host) == [("stop", U2), ("undefine", U2)]
     assert (two.mdevs(A), mdev_states(host)) == ([], [])
 
 
-@pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": [1, 2]}, {"tenant": "red"}, {"parent": "S2"}])
+@pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": ["1", "2"]}, {"parent": "S2"}])
 def test_changes_are_made_by_making_it_anew(host: Host, two: FakeHost, change: dict[str, Any]) -> None:
     act(host, one())
     assert act(host, one(**change)) == [("stop", U1), ("undefine", U1), ("define", U1), ("start", U1)]
@@ -109,16 +80,16 @@ def test_changes_are_made_by_making_it_anew(host: Host, two: FakeHost, change: d
 
 
 def test_namespaces_can_change_hands_in_one_call(host: Host, two: FakeHost) -> None:
-    act(host, one(U1, namespaces=[1]), one(U2, namespaces=[2]))
-    actions = act(host, one(U1, namespaces=[2]), one(U2, namespaces=[1]))
+    act(host, one(U1, namespaces=["1"]), one(U2, namespaces=["2"]))
+    actions = act(host, one(U1, namespaces=["2"]), one(U2, namespaces=["1"]))
     assert [action for action, _uuid in actions] == 2 * ["stop"] + 2 * ["undefine"] + 2 * ["define"] + 2 * ["start"]
 
 
 def test_a_stopped_one_is_started_and_an_undefined_one_defined(host: Host, two: FakeHost) -> None:
-    act(host, one(U1), one(U2, namespaces=[2]))
+    act(host, one(U1), one(U2, namespaces=["2"]))
     two.remove_mdev(U1)
     two.path(f"/etc/mdevctl.d/{A}/{U2}").unlink()
-    assert act(host, one(U1), one(U2, namespaces=[2])) == [("define", U2), ("start", U1)]
+    assert act(host, one(U1), one(U2, namespaces=["2"])) == [("define", U2), ("start", U1)]
 
 
 def test_a_definition_that_does_not_start_at_boot_is_replaced(host: Host, two: FakeHost) -> None:
@@ -131,8 +102,8 @@ def test_a_definition_that_does_not_start_at_boot_is_replaced(host: Host, two: F
 def test_definitions_at_an_address_of_former_times_go(host: Host, two: FakeHost) -> None:
     act(host, one())
     two.write(f"/etc/mdevctl.d/0000:07:00.0/{U1}", two.read(f"/etc/mdevctl.d/{A}/{U1}"))
-    plan = make(host, one())
-    assert [step.describe() for step in plan.steps] == [{"action": "undefine", "object": U1, "address": "0000:07:00.0"}]
+    made = make(host, one())
+    assert [step.describe() for step in made.steps] == [{"action": "undefine", "object": U1, "address": "0000:07:00.0"}]
 
 
 def test_mdevs_of_other_drivers_are_not_touched(host: Host, two: FakeHost) -> None:
@@ -159,33 +130,33 @@ class TestOpenByAVm:
         assert opened.snapshot() == before
 
     def test_check_mode_takes_it_as_detached_before(self, host: Host, opened: FakeHost) -> None:
-        plan = make(host, predict=True)
-        assert [step.action for step in plan.steps] == ["stop", "undefine"]
-        assert len(plan.warnings) == 1
+        made = make(host, predict=True)
+        assert [step.action for step in made.steps] == ["stop", "undefine"]
+        assert len(made.warnings) == 1
 
     def test_by_force_it_is_asked_for_until_the_deadline(self, host: Host, opened: FakeHost) -> None:
         with pytest.raises(LightiovError, match="does not give it up"):
             act(host, force=True, timeout=1)
 
     def test_others_can_be_made_beside_it(self, host: Host, opened: FakeHost) -> None:
-        assert act(host, one(), one(U2, namespaces=[2])) == [("define", U2), ("start", U2)]
+        assert act(host, one(), one(U2, namespaces=["2"])) == [("define", U2), ("start", U2)]
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
         ([one("vm1")], "not a UUID"),
-        ([one(), one(namespaces=[2])], "listed 2 times"),
+        ([one(), one(namespaces=["2"])], "listed 2 times"),
         ([one(parent="S9")], r"parent 'S9', which is no controller of this host: choose from S1"),
         ([one(queue_pairs=0)], "choose 1 to 128"),
         ([one(queue_pairs=129)], "choose 1 to 128"),
         ([one(parent="S2", queue_pairs=5)], r"S2 \(0000:02:00.0\) has 4 queue pairs, but its mdevs want 5"),
         ([one(namespaces=[])], "cannot have 0 namespaces"),
-        ([one(namespaces=[0])], "cannot have the namespace 0"),
-        ([one(namespaces=[5])], "wants namespace 5.*choose from 1, 2, 3, 4"),
-        ([one(namespaces=[1, 1])], "Namespace 1 of controller S1.*again"),
+        ([one(namespaces=["0"])], "cannot have the namespace 0"),
+        ([one(namespaces=["5"])], "wants namespace 5.*choose from 1, 2, 3, 4"),
+        ([one(namespaces=["1", "1"])], "Namespace 1 of controller S1.*again"),
         ([one(), one(U2)], f"is given to mdev {U1} and again to mdev {U2}"),
-        ([one(), one(U2, namespaces=[2], tenant="red")], "tenants blue and red at once"),
+        ([one(), one(U2, namespaces=["2"], tenant="red")], "tenants blue and red at once"),
         ([one(tenant="")], "tenant ''"),
         ([one(tenant="a b")], "tenant 'a b'"),
         ([one(tenant="x" * 65)], "1 to 64 letters"),
@@ -206,29 +177,38 @@ def test_two_tenants_on_two_controllers(host: Host, two: FakeHost) -> None:
 def test_namespaces_are_checked_before_the_controller_is_bound(host: Host, fake: FakeHost) -> None:
     fake.add_controller(A, "S1", driver="nvme", namespaces=2)
     with pytest.raises(LightiovError, match="wants namespace 3"):
-        make(host, one(namespaces=[3]), predict=True)
+        make(host, one(namespaces=["3"]), predict=True)
 
 
 def test_a_refusal_of_the_driver_is_told(host: Host, two: FakeHost) -> None:
-    plan = make(host, one())
+    *before, start = make(host, one()).steps
     two.write(f"{two.device(A)}/lightiov/queue_pairs_free", "0\n")
-    plan.steps[0].run()
+    for step in before:
+        step.run()
     with pytest.raises(LightiovError, match=r"not accepted by controller S1.*attribute queue_pairs"):
-        plan.steps[1].run()
+        start.run()
 
 
 def test_one_that_udev_starts_meanwhile_is_as_good(host: Host, two: FakeHost) -> None:
-    plan = make(host, one())
-    plan.steps[0].run()
-    two.add_mdev(A, U1, tenant="blue", queue_pairs="2", namespaces="1")
-    plan.steps[1].run()
+    *before, start = make(host, one()).steps
+    for step in before:
+        step.run()
+    two.boot()
+    start.run()
     assert make(host, one()).steps == []
 
 
-def test_a_spoilt_definition_is_named(host: Host, two: FakeHost) -> None:
-    two.write(f"/etc/mdevctl.d/{A}/{U1}", "{")
-    with pytest.raises(LightiovError, match=f"/etc/mdevctl.d/{A}/{U1} is not a definition"):
+def test_a_spoilt_definition_of_something_else_is_named(host: Host, two: FakeHost) -> None:
+    two.write(f"/etc/mdevctl.d/{A}/{U2}", "{")
+    with pytest.raises(LightiovError, match=f"/etc/mdevctl.d/{A}/{U2} is not a definition"):
         make(host, one())
+
+
+def test_a_definition_that_a_power_cut_spoilt_is_replaced(host: Host, two: FakeHost) -> None:
+    two.write(f"/etc/mdevctl.d/{A}/{U1}", "")
+    assert make(host, one()).warnings == [f"/etc/mdevctl.d/{A}/{U1} is not a definition of mdevctl and is replaced"]
+    assert act(host, one()) == [("undefine", U1), ("define", U1), ("start", U1)]
+    assert act(host, one()) == []
 
 
 class TestBootRule:
@@ -258,20 +238,21 @@ class TestBootOrder:
 
     def test_libvirt_waits_for_the_mdevs_of_the_list(self, host: Host, two: FakeHost) -> None:
         # Before they start: what starts later is known to systemd from its first event on.
-        assert act(host, one(U1), one(U2, namespaces=[2]))[0] == ("boot_order", UNIT)
+        assert act(host, one(U1), one(U2, namespaces=["2"]))[0] == ("boot_order", UNIT)
         names = ["sys-bus-mdev-devices-" + uuid.replace("-", r"\x2d") + ".device" for uuid in (U1, U2)]
         wants = [line.partition("=")[2] for line in two.read(UNIT).splitlines() if line.startswith("Wants=")]
         assert wants == names
         assert two.path(self.LINK).is_symlink()
         assert 'TAG+="systemd"' in two.read(ORDER_RULE)
-        assert act(host, one(U2, namespaces=[2]), one(U1)) == []
+        assert act(host, one(U2, namespaces=["2"]), one(U1)) == []
 
     def test_follows_the_list(self, host: Host, two: FakeHost) -> None:
-        act(host, one(U1), one(U2, namespaces=[2]))
-        assert ("boot_order", UNIT) in act(host, one(U2, namespaces=[2]))
+        act(host, one(U1), one(U2, namespaces=["2"]))
+        assert ("boot_order", UNIT) in act(host, one(U2, namespaces=["2"]))
         assert U1.replace("-", r"\x2d") not in two.read(UNIT)
 
     def test_waits_for_nothing_that_will_never_come(self, host: Host, two: FakeHost) -> None:
+        two.write(RECORD, '{\n  "S1": {\n    "1": "blue"\n  }\n}\n')
         before = two.snapshot()
         act(host, one())
         assert ("boot_order", UNIT) in act(host)

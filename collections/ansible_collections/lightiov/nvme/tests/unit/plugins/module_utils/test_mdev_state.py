@@ -13,7 +13,8 @@ UUID = "8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55"
 
 def test_active_one(host: Host, fake: FakeHost) -> None:
     fake.add_controller(A, "S1", driver="lightiov")
-    fake.add_mdev(A, UUID, tenant="blue", queue_pairs="2", namespaces="1,3", state="ready")
+    names = {"serial": "S1", "label": "lightiov.nvme:vm1/data", "tenant": "blue"}
+    fake.add_mdev(A, UUID, **names, queue_pairs="2", namespaces="1=eui.0025385b01400c1e 3", state="ready")
     device = f"{fake.device(A)}/{UUID}"
     fake.write(f"{device}/queues", "0 5 5 1024\n1 6 6 -\n")
     fake.write(f"{device}/window", "0x10000000000 0x40000000\n")
@@ -28,9 +29,11 @@ def test_active_one(host: Host, fake: FakeHost) -> None:
         "active": True,
         "defined": False,
         "autostart": False,
+        "label": "vm1/data",
         "tenant": "blue",
         "queue_pairs": 2,
         "namespaces": [1, 3],
+        "identities": ["eui.0025385b01400c1e", ""],
         "state": "ready",
         "queues": [
             {"index": 0, "hw_qid": 5, "vector": 5, "entries": 1024},
@@ -51,6 +54,14 @@ def test_one_that_is_only_defined_on_a_controller_that_is_gone(host: Host, fake:
     assert (state.parent, state.active, state.defined, state.autostart) == ("", False, True, True)
     assert (state.tenant, state.queue_pairs, state.namespaces) == ("blue", 2, [1, 3])
     assert (state.state, state.queues, state.window, state.statistics) == ("", [], None, {})
+
+
+def test_a_definition_says_whose_it_is(host: Host, fake: FakeHost) -> None:
+    fake.add_controller(A, "S2", driver="lightiov")
+    attributes = [{"serial": "S1"}, {"label": "mine"}]
+    fake.write_json(f"/etc/mdevctl.d/{A}/{UUID}", {"mdev_type": "lightiov-passthrough", "attrs": attributes})
+    (state,) = mdev_states(host)
+    assert (state.parent, state.label, state.autostart) == ("S1", "mine", False)
 
 
 def test_mdevs_of_other_drivers_are_not_listed(host: Host, fake: FakeHost) -> None:

@@ -15,26 +15,29 @@ def test_a_host_without_controllers_has_none(host: Host, fake: FakeHost) -> None
     assert controllers(host) == []
 
 
+NGUID = "eui.0123456789abcdef0025385b01400c1d"
+
+
 def test_controller_of_the_stock_driver(host: Host, fake: FakeHost) -> None:
-    fake.add_controller("0000:01:00.0", "S1", namespaces=2)
+    fake.add_controller("0000:01:00.0", "S1", namespaces=2, ids={2: "eui.0025385b01400c1e"})
     (one,) = controllers(host)
     assert (one.address, one.serial, one.model, one.firmware) == ("0000:01:00.0", "S1", "QEMU NVMe Ctrl", "8.2.0")
     assert (one.driver, one.override, one.iommu_group, one.numa_node) == ("nvme", "", 12, None)
     assert (one.queue_pairs, one.admin, one.state) == (None, "/dev/nvme0", "live")
     assert one.namespaces == [
-        Namespace(1, 4096, 262144, device="/dev/nvme0n1"),
-        Namespace(2, 4096, 262144, device="/dev/nvme0n2"),
+        Namespace(1, 4096, 262144, device="/dev/nvme0n1", id=""),
+        Namespace(2, 4096, 262144, device="/dev/nvme0n2", id="eui.0025385b01400c1e"),
     ]
 
 
 def test_controller_of_lightiov(host: Host, fake: FakeHost) -> None:
-    fake.add_controller("0000:01:00.0", "S1", namespaces=2, driver="lightiov")
+    fake.add_controller("0000:01:00.0", "S1", namespaces=2, driver="lightiov", ids={2: NGUID})
     fake.add_mdev("0000:01:00.0", UUID, tenant="blue", queue_pairs="2", namespaces="2")
     fake.write("/etc/driverctl.d/pci-0000:01:00.0", "lightiov\n")
     (one,) = controllers(host)
     assert (one.serial, one.driver, one.override, one.admin) == ("S1", "lightiov", "lightiov", "/dev/lightiov0")
     assert (one.queue_pairs, one.queue_pairs_free, one.vectors, one.tenant) == (64, 62, 64, "blue")
-    assert one.namespaces == [Namespace(1, 4096, 262144), Namespace(2, 4096, 262144, owner=UUID)]
+    assert one.namespaces == [Namespace(1, 4096, 262144, id=""), Namespace(2, 4096, 262144, owner=UUID, id=NGUID)]
     assert one.mdevs == [UUID]
 
 

@@ -26,7 +26,13 @@ def test_uuid_is_of_version_5_and_canonical(serial: str, vm: str, disk: str) -> 
     assert canonical(made.upper()) == made
 
 
-@pytest.mark.parametrize("serial", ["", "a/b", None, 1])
+@given(st.integers(min_value=0))
+def test_a_name_of_digits_is_its_text(number: int) -> None:
+    # YAML has made numbers of them.
+    assert mdev_uuid(number, number, number) == mdev_uuid(str(number), str(number), str(number))
+
+
+@pytest.mark.parametrize("serial", ["", "a/b", None, True, 1.5])
 def test_unusable_names_are_refused(serial: object) -> None:
     with pytest.raises(LightiovError):
         mdev_uuid(serial, "vm", "disk")

@@ -1,0 +1,105 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads whether a namespace is blank, and makes it so: by `liov`, on an mdev that exists as long as that takes."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
+    MARK,
+    TYPE_PREFIX,
+    Attributes,
+    Claim,
+    Definition,
+    passed_to_mdevctl,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import PCI_DEVICES
+
+# Of a run that was killed, one may be left over.
+LABEL = f"{MARK}(blank)"
+# Any drive is faster, so a command that takes longer hangs.
+BYTES_PER_SECOND = 10_000_000
+
+
+@dataclass(frozen=True)
+class Passing:
+    """A namespace that goes to a tenant who must not see what the one before has left on it."""
+
+    mdev: Placed
+    claim: Claim
+    former: str
+
+    def __str__(self) -> str:
+        name = f"{self.claim.nsid} ({self.claim.id})" if self.claim.id else str(self.claim.nsid)
+        return f"Namespace {name} of controller {self.mdev.controller}"
+
+    @property
+    def refusal(self) -> str:
+        return (
+            f"{self} was tenant {self.former}'s, so mdev {self.mdev.uuid} of tenant {self.mdev.wanted.tenant} gets it "
+            "only blank"
+        )
+
+    remedy = (
+        "add erase to lightiov_allow (option erase) to have what is on it erased, choose another namespace, or, if "
+        "only the tenant's name has changed, correct /etc/lightiov/tenants.json"
+    )
+
+
+def check(host: Host, passing: Passing) -> None:
+    _blank(host, passing)
+
+
+def erase(host: Host, passing: Passing) -> None:
+    _blank(host, passing, "--yes-destroy-data")
+
+
+def _blank(host: Host, passing: Passing, *options: str) -> None:
+    with _temporary(host, passing) as mdev:
+        try:
+            host.runner.run(["liov", "blank", mdev, *options], timeout=_deadline(passing))
+        except CommandError as error:
+            remedy = "see the kernel log" if options else passing.remedy
+            raise LightiovError(f"{passing.refusal}, and that it is not: {remedy} ({error.output or error})") from error
+
+
+def _deadline(passing: Passing) -> float:
+    sizes = (
+        one.lba_size * one.lba_count for one in passing.mdev.controller.namespaces if one.nsid == passing.claim.nsid
+    )
+    return 60 + sum(sizes) // BYTES_PER_SECOND
+
+
+@contextlib.contextmanager
+def _temporary(host: Host, passing: Passing) -> Iterator[str]:
+    """An mdev with this namespace alone, that no boot brings back."""
+    controller = passing.mdev.controller
+    # Beside mdevs that serve the controller's tenant, only that one can be.
+    tenant = host.read(f"{PCI_DEVICES}/{controller.address}/lightiov/tenant") or passing.mdev.wanted.tenant
+    definition = Definition(
+        uuid=str(uuid.uuid4()),
+        address=controller.address,
+        type=f"{TYPE_PREFIX}passthrough",
+        attributes=Attributes(controller.serial, LABEL, tenant, 1, (passing.claim,)).ordered(),
+    )
+    try:
+        with passed_to_mdevctl(definition) as arguments:
+            host.runner.run(["mdevctl", "start", *arguments])
+    except CommandError as error:
+        raise LightiovError(
+            f"{passing.refusal}, and it cannot be read: see the kernel log for the reason ({error.output or error})"
+        ) from error
+    try:
+        yield definition.uuid
+    finally:
+        with contextlib.suppress(CommandError):
+            host.runner.run(["mdevctl", "stop", "--uuid", definition.uuid], timeout=60)

@@ -1,0 +1,91 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The VMs of all hypervisors as hosts of the inventory, and how SSH gets to each."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vms
+
+Variables = Mapping[str, Any]
+
+
+def guests(hypervisors: Iterable[str], hostvars: Mapping[str, Variables]) -> list[dict[str, Any]]:
+    """Without those of a hypervisor whose list is missing or wrong: its own preflight says what is wrong."""
+    found = []
+    for hypervisor in hypervisors:
+        variables = hostvars[hypervisor]
+        try:
+            listed = vms(variables.get("lightiov_vms"))
+        except LightiovError:
+            continue
+        found += [_guest(hypervisor, variables, vm) for vm in listed]
+    return found
+
+
+def refusals(found: Iterable[Mapping[str, Any]], hypervisors: Iterable[str]) -> list[str]:
+    """One sentence for each mistake that could send a command to another machine than is meant.
+
+    A VM that is absent here may be present elsewhere: it moved.
+    """
+    hypervisors = set(hypervisors)
+    owners: dict[str, list[str]] = defaultdict(list)
+    neighbours: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for guest in found:
+        if guest["vm"]["state"] == "absent":
+            continue
+        owners[guest["name"]].append(guest["hypervisor"])
+        neighbours[guest["hypervisor"], guest["address"]].append(guest["name"])
+    return (
+        [
+            f"VM {name} of {owners[name][0]} has the name of a hypervisor: give the VM another name in lightiov_vms."
+            for name in owners
+            if name in hypervisors
+        ]
+        + [
+            f"VMs of {_and(on)} have the same name {name}: give each VM of the fleet its own in lightiov_vms."
+            for name, on in owners.items()
+            if len(on) > 1
+        ]
+        + [
+            f"VMs {_and(names)} on {on} have the same address {address}: give each its own in lightiov_vms."
+            for (on, address), names in neighbours.items()
+            if len(set(names)) > 1
+        ]
+    )
+
+
+def _guest(hypervisor: str, variables: Variables, vm: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(vm["name"])
+    options = [f"HostKeyAlias={name}"]
+    if variables.get("ansible_connection") != "local":
+        options.append(f"ProxyJump={_jump(hypervisor, variables)}")
+    return {
+        "name": name,
+        "hypervisor": hypervisor,
+        "address": str(vm.get("address") or name),
+        "vm": vm,
+        "ssh_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
+        "control_path": "%(directory)s/" + hashlib.sha256(f"{hypervisor}/{name}".encode()).hexdigest()[:16],
+    }
+
+
+def _jump(hypervisor: str, variables: Variables) -> str:
+    """[USER@]HOST[:PORT] as Ansible itself gets to the hypervisor."""
+    host = str(variables.get("ansible_host") or hypervisor)
+    user = variables.get("ansible_user") or variables.get("ansible_ssh_user")
+    port = variables.get("ansible_port") or variables.get("ansible_ssh_port")
+    text = f"[{host}]" if ":" in host else host
+    return (f"{user}@" if user else "") + text + (f":{port}" if port else "")
+
+
+def _and(names: Iterable[str]) -> str:
+    *rest, last = sorted(set(names))
+    return f"{', '.join(rest)} and {last}" if rest else last

@@ -1,0 +1,244 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The LightIOV mdevs that a host has and those that it shall have, side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
+from ansible_collections.lightiov.nvme.plugins.module_utils import _tenants as tenants
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed, Wanted, place, waits_for_identity
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, Attributes, Claim, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, and what is consented to."""
+
+    wanted: Sequence[Wanted]
+    absent: frozenset[str] = frozenset()
+    remove: bool = False
+    removals_max: int | None = None
+    erase: bool = False
+    force: bool = False
+    timeout: int = 30
+    phase: str = "all"
+
+
+@dataclass
+class State:
+    """The LightIOV mdevs of a host: those that exist, by UUID, and definitions, by the paths of their files."""
+
+    active: dict[str, Active]
+    defined: dict[str, Definition]
+
+    @classmethod
+    def look(cls, active: Iterable[Active], defined: Iterable[Definition]) -> State:
+        return cls({one.uuid: one for one in active}, {one.path: one for one in defined})
+
+    def attributes(self) -> dict[str, list[Attributes]]:
+        """All that is known of each, what exists first."""
+        found: dict[str, list[Attributes]] = defaultdict(list)
+        for uuid, mdev in self.active.items():
+            found[uuid].append(mdev.attributes)
+        for one in self.defined.values():
+            found[one.uuid].append(one.parsed)
+        return found
+
+    def show(self) -> dict[str, Any]:
+        return {
+            "active": {
+                uuid: {"address": one.address, "type": one.type, **dict(one.attributes.ordered())}
+                for uuid, one in sorted(self.active.items())
+            },
+            "definitions": {
+                path: {
+                    "type": one.type,
+                    "autostart": one.autostart,
+                    "attributes": [list(pair) for pair in one.attributes],
+                }
+                for path, one in sorted(self.defined.items())
+            },
+        }
+
+    def mdevs(self, serial_at: Callable[[str], str]) -> list[dict[str, Any]]:
+        shown: dict[str, Active | Definition] = {one.uuid: one for one in self.defined.values() if not one.is_spoilt}
+        autostart = {one.uuid: one.autostart for one in self.defined.values() if not one.is_spoilt}
+        shown.update(self.active)
+        return [
+            {
+                **_describe(one, serial_at(one.address)),
+                "active": uuid in self.active,
+                "defined": uuid in autostart,
+                "autostart": autostart.get(uuid, False),
+            }
+            for uuid, one in sorted(shown.items())
+        ]
+
+
+def _describe(mdev: Active | Definition, serial: str) -> dict[str, Any]:
+    attributes = mdev.attributes if isinstance(mdev, Active) else mdev.parsed
+    return {
+        "uuid": mdev.uuid,
+        "parent": attributes.serial or serial or mdev.address,
+        "address": mdev.address,
+        "type": mdev.type,
+        "label": attributes.name,
+        "tenant": attributes.tenant,
+        "queue_pairs": attributes.queue_pairs,
+        "namespaces": [claim.nsid for claim in attributes.namespaces],
+        "identities": [claim.id for claim in attributes.namespaces],
+    }
+
+
+@dataclass
+class Difference:
+    """What is there and what shall be, side by side."""
+
+    host: Host
+    request: Request
+    before: State
+    placed: dict[str, Placed]
+    present: dict[str, Controller]
+    # Those that something else has made: they are left alone.
+    strangers: frozenset[str]
+    # Those whose controller is not known before a driver has it.
+    pending: frozenset[str]
+    record: tenants.Tenants
+
+    @classmethod
+    def find(cls, host: Host, request: Request, before: State, record: tenants.Tenants, predict: bool) -> Difference:
+        present = controllers(host)
+        pending = [mdev for mdev in request.wanted if predict and waits_for_identity(present, mdev)]
+        named = {mdev.uuid for mdev in request.wanted} | request.absent
+        known = before.attributes()
+        strangers = {
+            uuid for uuid, found in known.items() if uuid not in named and not any(one.is_marked for one in found)
+        }
+        wanted = [mdev for mdev in request.wanted if mdev not in pending]
+        placed = place(present, wanted, known, _by_address(before, strangers))
+        return cls(
+            host=host,
+            request=request,
+            before=before,
+            placed={mdev.uuid: mdev for mdev in placed},
+            present={one.address: one for one in present},
+            strangers=frozenset(strangers),
+            pending=frozenset(mdev.uuid for mdev in pending),
+            record=record,
+        )
+
+    def shrunk(self) -> Difference:
+        """As it will be once what the phase `shrink` does is done."""
+        shrinking = replace(self, request=replace(self.request, phase="shrink"))
+        before = State(
+            {uuid: mdev for uuid, mdev in self.before.active.items() if not shrinking.stops(mdev)},
+            {path: one for path, one in self.before.defined.items() if not shrinking.undefines(one)},
+        )
+        return self.find(self.host, self.request, before, self.left, predict=True)
+
+    @property
+    def left(self) -> tenants.Tenants:
+        """The record of tenants with those of the mdevs that are there: what goes is not forgotten with it."""
+        active = [(mdev.address, mdev.attributes) for mdev in self.before.active.values()]
+        defined = [(one.address, one.parsed) for one in self.before.defined.values()]
+        noted = tenants.noted(self.record, map(self._by_serial, active), replace=True)
+        # A definition that was never started has left nothing.
+        return tenants.noted(noted, map(self._by_serial, defined), replace=False)
+
+    def serial_at(self, address: str) -> str:
+        return self.present[address].serial if address in self.present else ""
+
+    def _by_serial(self, mdev: tuple[str, Attributes]) -> tuple[str, Attributes]:
+        address, attributes = mdev
+        if attributes.label == blank.LABEL:
+            return "", attributes
+        serial = attributes.serial or self.serial_at(address)
+        if not serial or serial != self.serial_at(address):
+            return serial, attributes
+        identities = {one.nsid: one.id or "" for one in self.present[address].namespaces}
+        claims = (Claim(one.nsid, one.id or identities.get(one.nsid, "")) for one in attributes.namespaces)
+        return serial, replace(attributes, namespaces=tuple(claims))
+
+    @property
+    def kept(self) -> tenants.Tenants:
+        """The record of tenants once the wanted mdevs are there."""
+        wanted = [(mdev.controller.serial, mdev.attributes) for mdev in self.placed.values()]
+        return tenants.noted(self.left, wanted, replace=True)
+
+    def passing(self) -> list[blank.Passing]:
+        """Namespaces that go to another tenant."""
+        left = self.left
+        found = [
+            blank.Passing(mdev, claim, tenants.last(left, mdev.controller.serial, claim))
+            for mdev in self.placed.values()
+            for claim in mdev.claims
+        ]
+        return [one for one in found if one.former not in ("", one.mdev.wanted.tenant)]
+
+    @property
+    def grows(self) -> bool:
+        return self.request.phase != "shrink"
+
+    def _is_left_alone(self, uuid: str) -> bool:
+        return uuid in self.strangers or uuid in self.pending
+
+    def stops(self, mdev: Active) -> bool:
+        if self._is_left_alone(mdev.uuid):
+            return False
+        placed = self.placed.get(mdev.uuid)
+        if placed is None or not self._stays(mdev.address, mdev.attributes, placed):
+            return True
+        if placed.is_active_as(mdev):
+            return False
+        if placed.lacks_only_identity(mdev):
+            # Serving the right disk to a VM, it is as good as any until it is closed.
+            return self.grows and checks_identity(placed.controller) and not mdev_is_open(self.host, mdev.uuid)
+        return self.grows
+
+    def undefines(self, one: Definition) -> bool:
+        if self._is_left_alone(one.uuid):
+            return False
+        placed = self.placed.get(one.uuid)
+        if placed is None:
+            return True
+        return one != placed.definition and (self.grows or not self._stays(one.address, one.parsed, placed))
+
+    def _stays(self, address: str, attributes: Attributes, placed: Placed) -> bool:
+        """Whether it belongs to the controller that it shall have, wherever that is now."""
+        serial = attributes.serial or self.serial_at(address)
+        if serial and placed.controller.serial:
+            return serial == placed.controller.serial
+        return address == placed.controller.address
+
+    def is_removed(self, uuid: str, attributes: Sequence[Attributes]) -> bool:
+        return (
+            uuid not in self.placed
+            and not self._is_left_alone(uuid)
+            and any(one.label != blank.LABEL for one in attributes)
+        )
+
+
+def _by_address(state: State, uuids: set[str]) -> dict[str, list[tuple[str, Attributes]]]:
+    found: dict[str, dict[str, Attributes]] = defaultdict(dict)
+    for one in state.defined.values():
+        found[one.address][one.uuid] = one.parsed
+    for mdev in state.active.values():
+        found[mdev.address][mdev.uuid] = mdev.attributes
+    return {
+        address: [(uuid, attributes) for uuid, attributes in mdevs.items() if uuid in uuids]
+        for address, mdevs in found.items()
+    }
+
+
+def checks_identity(controller: Controller) -> bool:
+    """Whether its driver is one that is told serial numbers and identities of namespaces."""
+    return all(namespace.id is not None for namespace in controller.namespaces)

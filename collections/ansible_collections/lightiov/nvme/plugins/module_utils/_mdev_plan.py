@@ -1,0 +1,256 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All LightIOV mdevs of a host as one desired list: plan and act, through mdevctl."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
+from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_order as boot_order
+from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_rule as boot_rule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _tenants as tenants
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import (
+    Difference,
+    Request,
+    State,
+    checks_identity,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
+    MDEV_DEVICES,
+    Active,
+    Definition,
+    active_mdevs,
+    definitions,
+    is_ours,
+    passed_to_mdevctl,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
+from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
+
+
+def plan(host: Host, request: Request, predict: bool) -> Plan:
+    """What makes the LightIOV mdevs of the host exactly those wanted."""
+    all_active, all_defined = active_mdevs(host), definitions(host)
+    wanted = {mdev.uuid for mdev in request.wanted}
+    for uuid in sorted(wanted & request.absent):
+        raise LightiovError(f"mdev {uuid} is wanted and absent at once: list it in one of the two")
+    named = wanted | request.absent
+    _refuse_foreign(named, all_active, all_defined)
+    _refuse_spoilt(named, all_defined)
+    before = State.look(
+        [mdev for mdev in all_active if is_ours(mdev.type)],
+        [one for one in all_defined if is_ours(one.type) or one.is_spoilt],
+    )
+    difference = Difference.find(host, request, before, tenants.recorded(host), predict)
+    if predict and request.phase == "grow":
+        difference = difference.shrunk()
+    result = Plan(predict=predict)
+    for uuid in sorted(difference.pending):
+        result.refuse(
+            f"mdev {uuid} names a parent that may be one of this host's controllers without a driver: "
+            "correct its serial number if none of them has it",
+            until="controller",
+        )
+    _check_removals(difference)
+    _warn(difference, result)
+    _plan_steps(difference, result)
+    if result.steps and host.runner.find("mdevctl") is None:
+        result.refuse(
+            "mdevs cannot be changed, because mdevctl is not installed: install the package of that name",
+            until="packages",
+        )
+    return result
+
+
+def _refuse_foreign(named: set[str], active: Sequence[Active], defined: Sequence[Definition]) -> None:
+    types = {one.uuid: one.type for one in defined if not one.is_spoilt}
+    types.update({mdev.uuid: mdev.type for mdev in active})
+    for uuid in sorted(named & set(types)):
+        if not is_ours(types[uuid]):
+            raise LightiovError(
+                f"mdev {uuid} belongs to another driver, its type is {types[uuid]}: choose another UUID"
+            )
+
+
+def _refuse_spoilt(named: set[str], defined: Sequence[Definition]) -> None:
+    for one in defined:
+        if one.is_spoilt and one.uuid not in named:
+            raise LightiovError(f"{one.path} is not a definition of mdevctl: correct or remove the file")
+
+
+def _check_removals(difference: Difference) -> None:
+    """What is merely missing from the list may be missing by mistake."""
+    request = difference.request
+    names = [
+        f"{uuid} ({found[0].name})" if found[0].name else uuid
+        for uuid, found in sorted(difference.before.attributes().items())
+        if uuid not in request.absent and difference.is_removed(uuid, found)
+    ]
+    listed = ", ".join(names)
+    if names and not request.remove:
+        raise LightiovError(
+            f"mdevs that are no longer wanted would be removed, {len(names)} of them: {listed}; list them again, give "
+            "their VMs the state absent (option absent), or add remove to lightiov_allow (option remove)"
+        )
+    if request.removals_max is not None and len(names) > request.removals_max:
+        raise LightiovError(
+            f"mdevs that are no longer wanted would be removed, {len(names)} of them, which is more than the "
+            f"{request.removals_max} that one run may remove: {listed}; list them again, give their VMs the state "
+            "absent (option absent), or raise lightiov_removals_max (option removals_max)"
+        )
+
+
+def _warn(difference: Difference, result: Plan) -> None:
+    before, placed = difference.before, difference.placed
+    for uuid in sorted(difference.strangers):
+        result.warnings.append(
+            f"mdev {uuid} has not been made by lightiov.nvme and is left alone: "
+            "remove it with mdevctl if nobody needs it"
+        )
+    for one in before.defined.values():
+        if one.uuid not in placed or not difference.undefines(one):
+            continue
+        controller, definition = placed[one.uuid].controller, placed[one.uuid].definition
+        if one.is_spoilt:
+            result.warnings.append(f"{one.path} is not a definition of mdevctl and is replaced")
+        elif definition.path not in before.defined and one.parsed.serial in ("", controller.serial):
+            serial = difference.serial_at(one.address)
+            there = f"controller {serial}" if serial else "no known controller"
+            result.warnings.append(
+                f"mdev {one.uuid} is defined for {one.address}, where {there} is now, and belongs to {controller}: "
+                "drives have moved or changed places, and the definition follows the serial number"
+            )
+
+
+def _plan_steps(difference: Difference, result: Plan) -> None:
+    host, before, placed = difference.host, difference.before, difference.placed
+    stopping = [mdev for mdev in before.active.values() if difference.stops(mdev)]
+    undefining = [one for one in before.defined.values() if difference.undefines(one)]
+    kept_active = {uuid: mdev for uuid, mdev in before.active.items() if mdev not in stopping}
+    kept_defined = {path: one for path, one in before.defined.items() if one not in undefining}
+    starting: list[Placed] = []
+    defining: list[Placed] = []
+    if difference.grows:
+        starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active]
+        defining = [mdev for mdev in placed.values() if mdev.definition.path not in kept_defined]
+
+    passing = difference.passing() if difference.grows else []
+    if not difference.request.erase:
+        _plan_blank(difference, passing, result)
+    files = tenants.plan(host, difference.record, difference.left, result)
+    for mdev in stopping:
+        _plan_stop(difference, mdev, result)
+    for one in undefining:
+        result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
+    if difference.grows:
+        _refuse_impossible(placed.values(), starting, result)
+        uuids = [*placed, *difference.pending]
+        files.update(boot_rule.plan(host, bool(uuids), result))
+        files.update(boot_order.plan(host, uuids, result))
+        if difference.request.erase:
+            for namespace in passing:
+                _add_for(namespace.mdev, result, "erase", str(namespace.claim), partial(blank.erase, host, namespace))
+        kept = tenants.plan(host, difference.left, difference.kept, result)
+        files[tenants.RECORD] = files[tenants.RECORD][0], kept[tenants.RECORD][1]
+    for wanted in defining:
+        _add_for(wanted, result, "define", wanted.uuid, partial(_define, host, wanted.definition))
+    for wanted in starting:
+        _add_for(wanted, result, "start", wanted.uuid, partial(_start, host, wanted))
+
+    after = State(
+        {**kept_active, **{mdev.uuid: mdev.as_active for mdev in starting}},
+        {**kept_defined, **{mdev.definition.path: mdev.definition for mdev in defining}},
+    )
+    result.before = {**before.show(), "files": {path: text for path, (text, _after) in files.items()}}
+    result.after = {**after.show(), "files": {path: text for path, (_before, text) in files.items()}}
+    result.returned = {"mdevs": after.mdevs(difference.serial_at)}
+
+
+def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None]) -> None:
+    result.add(action, object_, run, address=mdev.controller.address)
+
+
+def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], result: Plan) -> None:
+    for controller in {mdev.controller.address: mdev.controller for mdev in placed}.values():
+        if controller.driver != DRIVER:
+            result.refuse(
+                f"Controller {controller} cannot have mdevs, because it is bound to {controller.driver or 'nothing'}: "
+                "list it in lightiov_controllers (module lightiov.nvme.controller) first",
+                until="controller",
+            )
+    for controller in {mdev.controller.address: mdev.controller for mdev in starting}.values():
+        if controller.driver == DRIVER and not checks_identity(controller):
+            result.refuse(
+                f"Controller {controller} cannot have new mdevs, because the host module that is loaded is an older "
+                "one, which does not check whose they are: shut the VMs down and add reload to "
+                "lightiov_allow, or reboot",
+                until="reload",
+            )
+
+
+def _plan_blank(difference: Difference, passing: Sequence[blank.Passing], result: Plan) -> None:
+    """Without consent to erase, what passes to another tenant must be blank by itself."""
+    for one in passing:
+        users = [mdev for mdev in difference.before.active.values() if mdev.address == one.mdev.controller.address]
+        if one.claim.nsid in {claim.nsid for mdev in users for claim in mdev.attributes.namespaces}:
+            raise LightiovError(f"{one.refusal}, and it is in use: {one.remedy}")
+        if result.predict:
+            result.warnings.append(f"{one.refusal}, and is not read in check mode: unless it is blank, {one.remedy}")
+        _add_for(one.mdev, result, "check_blank", str(one.claim), partial(blank.check, difference.host, one))
+
+
+def _plan_stop(difference: Difference, mdev: Active, result: Plan) -> None:
+    request = difference.request
+    if not request.force and mdev_is_open(difference.host, mdev.uuid):
+        result.refuse(
+            f"mdev {mdev.uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to lightiov_allow "
+            "(option force) to have it taken away",
+            until="domain_mdev",
+        )
+    run = partial(_stop, difference.host, mdev, request.timeout)
+    result.add("stop", mdev.uuid, run, address=mdev.address)
+
+
+def _stop(host: Host, mdev: Active, timeout: int) -> None:
+    try:
+        host.runner.run(["mdevctl", "stop", "--uuid", mdev.uuid], timeout=timeout)
+    except CommandError as error:
+        raise LightiovError(
+            f"mdev {mdev.uuid} was not stopped, most likely because its VM does not give it up: stop the VM ({error})"
+        ) from error
+
+
+def _undefine(host: Host, definition: Definition) -> None:
+    if definition.is_spoilt:
+        host.path(definition.path).unlink()
+    else:
+        host.runner.run(["mdevctl", "undefine", "--uuid", definition.uuid, "--parent", definition.address])
+
+
+def _define(host: Host, definition: Definition) -> None:
+    with passed_to_mdevctl(definition) as arguments:
+        host.runner.run(["mdevctl", "define", *arguments])
+
+
+def _start(host: Host, mdev: Placed) -> None:
+    try:
+        host.runner.run(["mdevctl", "start", "--uuid", mdev.uuid, "--parent", mdev.controller.address])
+    except CommandError as error:
+        # udev may be starting it: that happens when its controller has just registered.
+        host.settle()
+        if any(one.uuid == mdev.uuid and mdev.is_active_as(one) for one in active_mdevs(host)):
+            return
+        raise LightiovError(
+            f"mdev {mdev.uuid} was not accepted by controller {mdev.controller}: see the kernel log for the reason "
+            f"({error.output or error})"
+        ) from error
+    if not host.path(f"{MDEV_DEVICES}/{mdev.uuid}").exists():
+        raise LightiovError(f"mdev {mdev.uuid} is gone right after its start: see the kernel log for the reason")

@@ -1,0 +1,93 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has to say at its end: of the disks that it has looked at, and of what it did not get right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks
+
+Variables = Mapping[str, Any]
+
+HEADINGS = ("HOST", "VM", "CONTROLLER", "HARDWARE QUEUES", "NAMESPACE", "WINDOW", "VERIFIED I/O")
+# What Ansible says where the words of the program, or of the item, say more.
+EMPTY = ("non-zero return code", "One or more items failed", "MODULE FAILURE")
+
+
+def first_error(result: Variables) -> str:
+    """The first thing that went wrong in a task, in one line."""
+    for item in result.get("results") or ():
+        if item.get("failed") or item.get("unreachable"):
+            return first_error(item)
+    message = _one_line(result.get("msg"))
+    if message and not message.startswith(EMPTY):
+        return message
+    for output in ("stderr", "module_stderr", "stdout", "module_stdout"):
+        words = [line for line in str(result.get(output) or "").splitlines() if line.strip()]
+        if words:
+            return _one_line(words[-1])
+    return message or "failed without a word"
+
+
+def disk_rows(names: Iterable[str], hostvars: Mapping[str, Variables]) -> list[list[str]]:
+    """Of each disk of the hypervisors that were looked at, with a heading if there is any."""
+    rows = [
+        _disk_row(name, disk, hostvars)
+        for name in names
+        if "__lightiov_mdev_info" in hostvars[name]
+        for disk in vm_disks(hostvars[name]["lightiov_vms"])
+        if disk["state"] != "absent"
+    ]
+    return [list(HEADINGS), *rows] if rows else []
+
+
+def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Variables]) -> list[str]:
+    """What failed, what was left out for it, and what waits for somebody; in the order of the inventory."""
+    names, lost = list(names), set(lost)
+    failed, left, waiting = [], [], []
+    for name in names:
+        variables = hostvars[name]
+        hypervisor = variables.get("lightiov_hypervisor")
+        title = f"{name} on {hypervisor}" if hypervisor else name
+        if variables.get("__lightiov_failure"):
+            failed.append(f"{title}: {variables['__lightiov_failure']}")
+        elif name in lost:
+            failed.append(f"{title}: failed, or could not be reached any more; its messages above say more")
+        elif hypervisor in names and not hostvars[hypervisor].get("__lightiov_prepared"):
+            left.append(f"{title}: not looked at, because {hypervisor} failed")
+        waiting += [f"{title}: {sentence}" for sentence in variables.get("__lightiov_waiting") or ()]
+    return _section("FAILED", failed) + _section("LEFT OUT", left) + _section("WAITING", waiting)
+
+
+def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variables]) -> list[str]:
+    mdevs = hostvars[host]["__lightiov_mdev_info"].get("mdevs") or ()
+    mdev: Variables = next((mdev for mdev in mdevs if mdev["uuid"] == disk["uuid"]), {})
+    window = mdev.get("window")
+    found: Variables = {}
+    if disk["vm"] in hostvars:  # whose get() does not return a default
+        found = (hostvars[disk["vm"]].get("__lightiov_found") or {}).get(disk["name"]) or {}
+    return [
+        host,
+        disk["vm"],
+        disk["controller"],
+        " ".join(str(queue["hw_qid"]) for queue in mdev.get("queues") or ()),
+        _namespace(disk["namespace"], mdev.get("namespaces") or ()),
+        f"{window['base']} + {window['size']}" if window else "-",
+        found.get("finding") or ("off" if disk["state"] == "stopped" else "-"),
+    ]
+
+
+def _namespace(listed: str, nsids: Sequence[int]) -> str:
+    """By its number too, where the inventory names its identity."""
+    return f"{nsids[0]} ({listed})" if nsids and not listed.isdecimal() else listed
+
+
+def _section(title: str, entries: list[str]) -> list[str]:
+    return [title, *entries] if entries else []
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text or "").split())

@@ -1,0 +1,274 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of a host's VMs, checked as a whole, and what follows from it for mdevs and domains."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_NSID, MAX_QUEUE_PAIRS, TENANT
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
+
+# What argument_specs.yml of role devices describes; a test compares them.
+VM_KEYS = frozenset(
+    {
+        "name",
+        "tenant",
+        "state",
+        "address",
+        "mac",
+        "memory_mib",
+        "vcpus",
+        "image",
+        "root_keep",
+        "root_gib",
+        "guest_install",
+        "disks",
+    }
+)
+DISK_KEYS = frozenset({"name", "controller", "namespace", "queue_pairs"})
+STATES = ("running", "stopped", "absent")
+GUEST_INSTALLS = ("package", "dkms", "none")
+
+# They are parts of paths, of labels in sysfs and of UUIDs, where a slash stands between them.
+NAME = re.compile(r"[!-.0-~]+")
+# Linux's notation of an NGUID or EUI-64 (wwid in sysfs).
+IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})")
+# What udev leaves as it is in the name of a link, of what a serial number may have.
+NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9#+.:=@_-]")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of a VM; whether it fits the others is for `parse` to see."""
+
+    name: str
+    controller: str
+    namespace: str
+    queue_pairs: int
+
+    @classmethod
+    def parse(cls, options: object, number: int, vm: str) -> Disk:
+        where = f"Disk {number} of VM {vm}"
+        options = _mapping(options, where, "name, controller and namespace")
+        name = _name(options.get("name"), where)
+        where = f"Disk {name} of VM {vm}"
+        _refuse_unknown(options, DISK_KEYS, where)
+        return cls(
+            name=name,
+            controller=_controller(options.get("controller"), where),
+            namespace=_namespace(options.get("namespace"), where),
+            queue_pairs=_queue_pairs(options.get("queue_pairs"), where),
+        )
+
+    @property
+    def path(self) -> str:
+        """The link that udev makes in the VM (native/guest/60-lightiov.rules)."""
+        if self.namespace.isdecimal():
+            return f"/dev/disk/by-id/lightiov-{NOT_IN_LINKS.sub('_', self.controller)}-ns{self.namespace}"
+        return f"/dev/disk/by-id/lightiov-{self.namespace}"
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A VM; whether it fits the others is for `parse` to see."""
+
+    name: str
+    tenant: str
+    state: str
+    disks: tuple[Disk, ...]
+    options: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, options: object, number: int) -> Vm:
+        where = f"VM {number} of lightiov_vms"
+        options = _mapping(options, where, "name and tenant")
+        name = _name(options.get("name"), where)
+        where = f"VM {name}"
+        _refuse_unknown(options, VM_KEYS, where)
+        if options.get("guest_install") is not None:
+            _choice(options["guest_install"], "guest_install", GUEST_INSTALLS, where)
+        listed = _sequence(_or(options.get("disks"), []), f"The value of disks of VM {name}", "disks")
+        disks = tuple(Disk.parse(disk, number, name) for number, disk in enumerate(listed, 1))
+        for repeated in _repeated(disk.name for disk in disks):
+            raise LightiovError(f"VM {name} has several disks with the name {repeated}: give each a name of its own")
+        return cls(
+            name=name,
+            tenant=_tenant(options.get("tenant"), where),
+            state=_choice(_or(options.get("state"), STATES[0]), "state", STATES, where),
+            disks=disks,
+            options=options,
+        )
+
+    def uuid(self, disk: Disk) -> str:
+        return mdev_uuid(disk.controller, self.name, disk.name)
+
+
+def parse(listed: object) -> list[Vm]:
+    """Check the list as a whole."""
+    options = _sequence(listed, "The value of lightiov_vms", "VMs")
+    parsed = [Vm.parse(one, number) for number, one in enumerate(options, 1)]
+    for repeated in _repeated(vm.name for vm in parsed):
+        raise LightiovError(f"VM {repeated} is listed more than once in lightiov_vms: give each VM a name of its own")
+    owners: dict[tuple[str, str], str] = {}
+    for vm in _wanted(parsed):
+        for disk in vm.disks:
+            place = (disk.controller, disk.namespace)
+            if place in owners:
+                raise LightiovError(
+                    f"Disk {disk.name} of VM {vm.name} cannot have namespace {disk.namespace} of controller "
+                    f"{disk.controller}, because {owners[place]} has it: give each disk a namespace of its own"
+                )
+            owners[place] = f"disk {disk.name} of VM {vm.name}"
+    return parsed
+
+
+def vms(listed: object) -> list[dict[str, Any]]:
+    """The list itself with names as text and defaults filled in."""
+    return [
+        {
+            **vm.options,
+            "name": vm.name,
+            "tenant": vm.tenant,
+            "state": vm.state,
+            "disks": [asdict(disk) for disk in vm.disks],
+        }
+        for vm in parse(listed)
+    ]
+
+
+def vm_disks(listed: object) -> list[dict[str, Any]]:
+    """All disks, those of absent VMs included."""
+    return [
+        {
+            "vm": vm.name,
+            "tenant": vm.tenant,
+            "state": vm.state,
+            **asdict(disk),
+            "uuid": vm.uuid(disk),
+            "path": disk.path,
+        }
+        for vm in parse(listed)
+        for disk in vm.disks
+    ]
+
+
+def vm_mdevs(listed: object) -> list[dict[str, Any]]:
+    """What lightiov.nvme.mdev wants."""
+    return [
+        {
+            "uuid": vm.uuid(disk),
+            "parent": disk.controller,
+            "tenant": vm.tenant,
+            "queue_pairs": disk.queue_pairs,
+            "namespaces": [disk.namespace],
+            "label": f"{vm.name}/{disk.name}",
+        }
+        for vm in _wanted(parse(listed))
+        for disk in vm.disks
+    ]
+
+
+def vm_domains(listed: object) -> list[dict[str, Any]]:
+    """What lightiov.nvme.domain_mdev wants."""
+    return [{"name": vm.name, "mdevs": [vm.uuid(disk) for disk in vm.disks]} for vm in _wanted(parse(listed))]
+
+
+def _wanted(parsed: Iterable[Vm]) -> list[Vm]:
+    return [vm for vm in parsed if vm.state != "absent"]
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _or(value: object, default: object) -> object:
+    """A key without a value is one that is not there; false (which YAML reads in `off`) is a value."""
+    return default if value is None else value
+
+
+def _sequence(value: object, what: str, of: str) -> Sequence[object]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise LightiovError(f"{what} is {value!r}, which is not a list: write a list of {of}")
+    return value
+
+
+def _mapping(value: object, where: str, keys: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise LightiovError(f"{where} is {value!r}, which is not a mapping: write {keys} with their values")
+    return value
+
+
+def _refuse_unknown(options: Mapping[str, Any], known: Collection[str], where: str) -> None:
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise LightiovError(f"{where} has the unknown key {unknown[0]!r}: choose from {', '.join(sorted(known))}")
+
+
+def _text(value: object, where: str, key: str, remedy: str) -> str:
+    """YAML takes a name or serial number that is made of digits for a number."""
+    if value is None or value == "":
+        raise LightiovError(f"{where} has no {key}: {remedy}")
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise LightiovError(
+            f"{where} has the {key} {value!r}, which YAML does not take for text: write it between quotation marks"
+        )
+    return str(value)
+
+
+def _name(value: object, where: str) -> str:
+    text = _text(value, where, "name", "give it one")
+    if not NAME.fullmatch(text):
+        raise LightiovError(
+            f"{where} cannot have the name {text!r}: use ASCII letters, digits and punctuation, no blanks, no slashes"
+        )
+    return text
+
+
+def _tenant(value: object, where: str) -> str:
+    text = _text(value, where, "tenant", "set it to a name that it shares with the VMs that trust it")
+    if not TENANT.fullmatch(text):
+        raise LightiovError(
+            f"{where} cannot have the tenant {text!r}: use 1 to 64 letters, digits, dots, underscores and hyphens"
+        )
+    return text
+
+
+def _controller(value: object, where: str) -> str:
+    text = _text(value, where, "controller", "set it to the serial number of one in lightiov_controllers")
+    if "/" in text:
+        raise LightiovError(
+            f"{where} cannot have the controller {text!r}, because of the slash: set it to a serial number without"
+        )
+    return text
+
+
+def _namespace(value: object, where: str) -> str:
+    text = _text(value, where, "namespace", "set it to a number, or to eui. and its NGUID or EUI-64").lower()
+    if IDENTITY.fullmatch(text):
+        return text
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NSID:
+        return str(int(text))
+    raise LightiovError(
+        f"{where} cannot have the namespace {text!r}: set it to a number from 1 to {MAX_NSID}, "
+        "or to eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+    )
+
+
+def _queue_pairs(value: object, where: str) -> int:
+    text = _text(_or(value, 1), where, "queue_pairs", "set it to a number")
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_QUEUE_PAIRS:
+        return int(text)
+    raise LightiovError(f"{where} cannot have {text!r} as its queue_pairs: choose 1 to {MAX_QUEUE_PAIRS}")
+
+
+def _choice(value: object, key: str, choices: Sequence[str], where: str) -> str:
+    if value not in choices:
+        raise LightiovError(f"{where} cannot have {value!r} as its {key}: choose from {', '.join(choices)}")
+    return str(value)

@@ -1,0 +1,105 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._blank import LABEL
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from fake_host import FakeHost
+from mdev_calls import FOREIGN, U1, U2, A, act, make, one
+
+
+@pytest.fixture
+def used(fake: FakeHost, host: Host) -> FakeHost:
+    fake.add_controller(A, "S1", driver="lightiov")
+    act(host, one(U1), one(U2, namespaces=["2"], label="vm2/data"))
+    return fake
+
+
+class TestRemoval:
+    def test_is_refused_by_name(self, host: Host, used: FakeHost) -> None:
+        before = used.snapshot()
+        for options in ({}, {"force": True}, {"predict": True}, {"phase": "shrink"}, {"phase": "grow"}):
+            with pytest.raises(LightiovError, match=rf"removed, 2 of them: {U1} \(vm1/data\), {U2} \(vm2/data\)"):
+                make(host, remove=False, **options)
+        assert used.snapshot() == before
+
+    def test_of_what_is_named_needs_no_consent(self, host: Host, used: FakeHost) -> None:
+        with pytest.raises(LightiovError, match=rf"1 of them: {U2}"):
+            make(host, remove=False, absent=frozenset({U1}))
+        assert act(host, one(U1), remove=False, absent=frozenset({U2})) == [("stop", U2), ("undefine", U2)]
+
+    def test_stays_within_the_number(self, host: Host, used: FakeHost) -> None:
+        with pytest.raises(LightiovError, match="2 of them, which is more than the 1 that one run may remove"):
+            make(host, removals_max=1)
+        assert len(make(host, removals_max=2).steps) == 4
+        assert len(make(host, removals_max=1, absent=frozenset({U1})).steps) == 4
+        assert len(make(host, removals_max=0, absent=frozenset({U1, U2})).steps) == 4
+
+    @pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": ["3"]}])
+    def test_is_not_what_a_change_is(self, host: Host, used: FakeHost, change: dict[str, Any]) -> None:
+        act(host, one(U1, **change), one(U2, namespaces=["2"], label="vm2/data"), remove=False)
+
+    def test_of_one_that_is_only_defined_counts_as_well(self, host: Host, used: FakeHost) -> None:
+        used.remove_mdev(U1)
+        with pytest.raises(LightiovError, match="2 of them"):
+            make(host, remove=False)
+
+    def test_what_is_both_wanted_and_absent_is_refused(self, host: Host, used: FakeHost) -> None:
+        with pytest.raises(LightiovError, match=f"mdev {U1} is wanted and absent at once"):
+            make(host, one(U1), absent=frozenset({U1}))
+
+
+class TestMadeBySomethingElse:
+    @pytest.fixture
+    def stranger(self, used: FakeHost) -> FakeHost:
+        used.add_mdev(A, FOREIGN, serial="S1", label="mine", tenant="blue", queue_pairs="1", namespaces="3")
+        attributes = [{"serial": "S1"}, {"tenant": "blue"}, {"queue_pairs": "1"}, {"namespaces": "3"}]
+        content = {"mdev_type": "lightiov-passthrough", "start": "auto", "attrs": attributes}
+        used.write_json(f"/etc/mdevctl.d/{A}/{FOREIGN}", content)
+        return used
+
+    def test_is_left_alone_with_a_word(self, host: Host, stranger: FakeHost) -> None:
+        made = make(host)
+        assert FOREIGN not in {step.object for step in made.steps}
+        assert made.warnings == [
+            f"mdev {FOREIGN} has not been made by lightiov.nvme and is left alone: "
+            "remove it with mdevctl if nobody needs it"
+        ]
+        act(host)
+        assert stranger.mdevs(A) == [FOREIGN]
+        assert make(host).steps == []
+
+    @pytest.mark.parametrize("active", [True, False])
+    def test_is_named_when_it_has_the_namespace(self, host: Host, stranger: FakeHost, active: bool) -> None:
+        if not active:
+            stranger.remove_mdev(FOREIGN)
+        with pytest.raises(LightiovError, match=f"wants namespace 3 of controller S1 .* but mdev {FOREIGN} has it"):
+            make(host, one(U1, namespaces=["3"]), force=True)
+
+    def test_is_named_when_it_serves_another_tenant(self, host: Host, stranger: FakeHost) -> None:
+        with pytest.raises(LightiovError, match=f"because it serves tenant blue with mdev {FOREIGN}"):
+            make(host, one(U1, tenant="red"), erase=True)
+
+    def test_is_counted_with_its_queue_pairs(self, host: Host, stranger: FakeHost) -> None:
+        with pytest.raises(LightiovError, match=r"64 queue pairs, of which .* hold 1, but its mdevs want 64"):
+            make(host, one(U1, queue_pairs=62), one(U2, namespaces=["2"]))
+
+    def test_goes_when_it_is_named(self, host: Host, stranger: FakeHost) -> None:
+        act(host, remove=True, absent=frozenset({FOREIGN}))
+        assert stranger.mdevs(A) == []
+
+    def test_is_taken_over_when_it_bears_a_wanted_uuid(self, host: Host, stranger: FakeHost) -> None:
+        act(host, one(FOREIGN, namespaces=["3"]))
+        assert stranger.read(f"{stranger.device(A)}/{FOREIGN}/label") == "lightiov.nvme:vm1/data"
+
+
+def test_one_that_a_killed_run_left_goes_without_consent(host: Host, used: FakeHost) -> None:
+    used.add_mdev(A, FOREIGN, serial="S1", label=LABEL, tenant="red", queue_pairs="1", namespaces="3")
+    wanted = (one(U1), one(U2, namespaces=["2"], label="vm2/data"))
+    assert act(host, *wanted, remove=False) == [("stop", FOREIGN)]
+    assert "red" not in used.read("/etc/lightiov/tenants.json")

@@ -1,0 +1,89 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._outcome import disk_rows, first_error, outcome
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        ({"msg": "LIOV1A is in use: unmount it"}, "LIOV1A is in use: unmount it"),
+        ({"msg": "Validation failed:\nmissing: lightiov_vms"}, "Validation failed: missing: lightiov_vms"),
+        ({"msg": "non-zero return code", "rc": 2, "stderr": "Error!\nBad exit status: 10\n"}, "Bad exit status: 10"),
+        ({"msg": "non-zero return code", "rc": 2, "stderr": "", "stdout": "no space left"}, "no space left"),
+        (
+            {
+                "msg": "One or more items failed",
+                "results": [{"msg": "fine"}, {"failed": True, "msg": "a"}, {"msg": "b"}],
+            },
+            "a",
+        ),
+        ({"msg": "non-zero return code", "rc": 2}, "non-zero return code"),
+        ({}, "failed without a word"),
+    ],
+)
+def test_first_error(result: dict[str, Any], sentence: str) -> None:
+    assert first_error(result) == sentence
+
+
+def test_outcome_names_each() -> None:
+    hostvars = {
+        "hv1": {"__lightiov_failure": "no IOMMU"},
+        "hv2": {"__lightiov_prepared": True, "__lightiov_waiting": ["the module waits for a reboot"]},
+        "hv3": {"__lightiov_reached": True},
+        "a": {"lightiov_hypervisor": "hv1"},
+        "b": {"lightiov_hypervisor": "hv2", "__lightiov_failure": "no disk"},
+        "c": {"lightiov_hypervisor": "hv2", "__lightiov_waiting": ["the driver waits for a reboot"]},
+        "d": {"lightiov_hypervisor": "hv3"},
+        "e": {"lightiov_hypervisor": "hv4"},
+    }
+    assert outcome(hostvars, ["hv3"], hostvars) == [
+        "FAILED",
+        "hv1: no IOMMU",
+        "hv3: failed, or could not be reached any more; its messages above say more",
+        "b on hv2: no disk",
+        "LEFT OUT",
+        "a on hv1: not looked at, because hv1 failed",
+        "d on hv3: not looked at, because hv3 failed",
+        "WAITING",
+        "hv2: the module waits for a reboot",
+        "c on hv2: the driver waits for a reboot",
+    ]
+
+
+def test_nothing_to_say() -> None:
+    hostvars = {"hv1": {"__lightiov_prepared": True}, "a": {"lightiov_hypervisor": "hv1"}}
+    assert outcome(hostvars, [], hostvars) == []
+    assert disk_rows(hostvars, hostvars) == []
+
+
+def test_row_of_each_disk() -> None:
+    """Also of a VM whose name and controller YAML takes for numbers."""
+    disk = {"name": "data", "controller": 77, "namespace": 1}
+    vms = [
+        {"name": 101, "tenant": "blue", "disks": [disk]},
+        {"name": "off", "tenant": "blue", "state": "stopped", "disks": [{**disk, "namespace": 2}]},
+        {"name": "eui", "tenant": "blue", "disks": [{**disk, "namespace": "eui.0011223344556677"}]},
+        {"name": "gone", "tenant": "blue", "state": "absent", "disks": [disk]},
+    ]
+    mdev = {
+        "uuid": mdev_uuid("77", "101", "data"),
+        "queues": [{"hw_qid": 5}, {"hw_qid": 6}],
+        "window": {"base": "0x1", "size": "0x2"},
+    }
+    by_identity = {"uuid": mdev_uuid("77", "eui", "data"), "namespaces": [3]}
+    hostvars = {
+        "hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": [mdev, by_identity]}},
+        "101": {"__lightiov_found": {"data": {"finding": "16 MiB read"}}},
+    }
+    assert disk_rows(hostvars, hostvars)[1:] == [
+        ["hv1", "101", "77", "5 6", "1", "0x1 + 0x2", "16 MiB read"],
+        ["hv1", "off", "77", "", "2", "-", "off"],
+        ["hv1", "eui", "77", "", "3 (eui.0011223344556677)", "-", "-"],
+    ]

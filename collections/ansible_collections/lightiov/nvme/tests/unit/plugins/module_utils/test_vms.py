@@ -1,0 +1,250 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
+
+NO_TEXT = "which YAML does not take for text: write it between quotation marks"
+CHARACTERS = "use ASCII letters, digits and punctuation, no blanks, no slashes"
+OWN_NAMESPACE = "give each disk a namespace of its own"
+EUI64 = "eui.0011223344556677"
+NGUID = "eui.00112233445566778899aabbccddeeff"
+
+
+def disk(**options: Any) -> dict[str, Any]:
+    return {"name": "data", "controller": "S1", "namespace": 1, **options}
+
+
+def vm(*disks: object, **options: Any) -> dict[str, Any]:
+    return {"name": "vm1", "tenant": "blue", "disks": list(disks), **options}
+
+
+def refusal(*listed: object) -> str:
+    with pytest.raises(LightiovError) as error:
+        _vms.parse(list(listed))
+    return str(error.value)
+
+
+def test_list_is_completed_by_defaults() -> None:
+    assert _vms.vms([{"name": "vm1", "tenant": "blue", "vcpus": 4}, vm(disk(), name="vm2", state="stopped")]) == [
+        {"name": "vm1", "tenant": "blue", "vcpus": 4, "state": "running", "disks": []},
+        {
+            "name": "vm2",
+            "tenant": "blue",
+            "state": "stopped",
+            "disks": [{"name": "data", "controller": "S1", "namespace": "1", "queue_pairs": 1}],
+        },
+    ]
+
+
+def test_completed_list_stays_as_it_is() -> None:
+    once = _vms.vms([vm(disk(queue_pairs=2), disk(name=7, namespace=NGUID.upper()), guest_install="none")])
+    assert _vms.vms(once) == once
+
+
+def test_disks_tell_what_follows_from_them() -> None:
+    assert _vms.vm_disks([vm(disk(), state="absent"), vm(disk(namespace=EUI64, queue_pairs=4), name="vm2")]) == [
+        {
+            "vm": "vm1",
+            "tenant": "blue",
+            "state": "absent",
+            "name": "data",
+            "controller": "S1",
+            "namespace": "1",
+            "queue_pairs": 1,
+            "uuid": mdev_uuid("S1", "vm1", "data"),
+            "path": "/dev/disk/by-id/lightiov-S1-ns1",
+        },
+        {
+            "vm": "vm2",
+            "tenant": "blue",
+            "state": "running",
+            "name": "data",
+            "controller": "S1",
+            "namespace": EUI64,
+            "queue_pairs": 4,
+            "uuid": mdev_uuid("S1", "vm2", "data"),
+            "path": f"/dev/disk/by-id/lightiov-{EUI64}",
+        },
+    ]
+
+
+def test_mdevs_are_those_of_vms_that_stay() -> None:
+    listed = [vm(disk(), state="absent"), vm(disk(namespace=NGUID, queue_pairs=4), name="vm2", state="stopped")]
+    assert _vms.vm_mdevs(listed) == [
+        {
+            "uuid": mdev_uuid("S1", "vm2", "data"),
+            "parent": "S1",
+            "tenant": "blue",
+            "queue_pairs": 4,
+            "namespaces": [NGUID],
+            "label": "vm2/data",
+        }
+    ]
+
+
+def test_domains_are_those_of_vms_that_stay() -> None:
+    listed = [
+        vm(disk(), state="absent"),
+        vm(name="vm2", state="stopped"),
+        vm(disk(), disk(name="log", controller="S2"), name="vm3"),
+    ]
+    assert _vms.vm_domains(listed) == [
+        {"name": "vm2", "mdevs": []},
+        {"name": "vm3", "mdevs": [mdev_uuid("S1", "vm3", "data"), mdev_uuid("S2", "vm3", "log")]},
+    ]
+
+
+def test_names_and_serials_of_digits_are_their_text() -> None:
+    listed = [
+        {"name": 101, "tenant": 7, "disks": [{"name": 1, "controller": 12345, "namespace": "0007", "queue_pairs": "2"}]}
+    ]
+    (mdev,) = _vms.vm_mdevs(listed)
+    assert mdev == {
+        "uuid": mdev_uuid("12345", "101", "1"),
+        "parent": "12345",
+        "tenant": "7",
+        "queue_pairs": 2,
+        "namespaces": ["7"],
+        "label": "101/1",
+    }
+    assert _vms.vm_domains(listed)[0]["name"] == "101"
+
+
+@pytest.mark.parametrize(
+    ("serial", "link"),
+    [
+        ("S64GNE0R-500031", "S64GNE0R-500031"),
+        ("BTLN 9123", "BTLN_9123"),
+        ("a$b%c,d(e)", "a_b_c_d_e_"),
+        ("#+-.:=@_", "#+-.:=@_"),
+    ],
+)
+def test_paths_are_escaped_as_udev_does(serial: str, link: str) -> None:
+    (found,) = _vms.vm_disks([vm(disk(controller=serial, namespace=3))])
+    assert found["path"] == f"/dev/disk/by-id/lightiov-{link}-ns3"
+
+
+def test_namespace_of_an_absent_vm_may_go_to_another() -> None:
+    listed = [vm(disk(), state="absent"), vm(disk(), name="vm2")]
+    assert [mdev["label"] for mdev in _vms.vm_mdevs(listed)] == ["vm2/data"]
+
+
+def test_same_number_on_another_controller_is_another_namespace() -> None:
+    assert len(_vms.vm_mdevs([vm(disk(), disk(name="log", controller="S2"))])) == 2
+
+
+@pytest.mark.parametrize("listed", [None, {"name": "vm1"}, "vm1", 5])
+def test_what_is_no_list_is_refused(listed: object) -> None:
+    with pytest.raises(
+        LightiovError, match=r"^The value of lightiov_vms is .*, which is not a list: write a list of VMs$"
+    ):
+        _vms.parse(listed)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ("vm1", "VM 2 of lightiov_vms is 'vm1', which is not a mapping: write name and tenant with their values"),
+        ({"tenant": "blue"}, "VM 2 of lightiov_vms has no name: give it one"),
+        (vm(name=""), "VM 2 of lightiov_vms has no name: give it one"),
+        (vm(name=True), f"VM 2 of lightiov_vms has the name True, {NO_TEXT}"),
+        (vm(name=1.5), f"VM 2 of lightiov_vms has the name 1.5, {NO_TEXT}"),
+        (
+            vm(name="vm/1"),
+            f"VM 2 of lightiov_vms cannot have the name 'vm/1': {CHARACTERS}",
+        ),
+        (
+            vm(name="vm 1"),
+            f"VM 2 of lightiov_vms cannot have the name 'vm 1': {CHARACTERS}",
+        ),
+        (vm(name="first"), "VM first is listed more than once in lightiov_vms: give each VM a name of its own"),
+        (
+            vm(disk=[]),
+            "VM vm1 has the unknown key 'disk': choose from address, disks, guest_install, image, mac, memory_mib, "
+            "name, root_gib, root_keep, state, tenant, vcpus",
+        ),
+        (vm(tenant=None), "VM vm1 has no tenant: set it to a name that it shares with the VMs that trust it"),
+        (
+            vm(tenant="two words"),
+            "VM vm1 cannot have the tenant 'two words': use 1 to 64 letters, digits, dots, underscores and hyphens",
+        ),
+        (vm(state="off"), "VM vm1 cannot have 'off' as its state: choose from running, stopped, absent"),
+        (vm(state=False), "VM vm1 cannot have False as its state: choose from running, stopped, absent"),
+        (vm(state=["absent"]), "VM vm1 cannot have ['absent'] as its state: choose from running, stopped, absent"),
+        (vm(guest_install="deb"), "VM vm1 cannot have 'deb' as its guest_install: choose from package, dkms, none"),
+        (
+            vm() | {"disks": disk()},
+            f"The value of disks of VM vm1 is {disk()!r}, which is not a list: write a list of disks",
+        ),
+        (
+            vm("data"),
+            "Disk 1 of VM vm1 is 'data', which is not a mapping: "
+            "write name, controller and namespace with their values",
+        ),
+        (vm({"controller": "S1"}), "Disk 1 of VM vm1 has no name: give it one"),
+        (
+            vm(disk(name="a/b")),
+            f"Disk 1 of VM vm1 cannot have the name 'a/b': {CHARACTERS}",
+        ),
+        (vm(disk(), disk(namespace=2)), "VM vm1 has several disks with the name data: give each a name of its own"),
+        (
+            vm(disk(size=5)),
+            "Disk data of VM vm1 has the unknown key 'size': choose from controller, name, namespace, queue_pairs",
+        ),
+        (
+            vm(disk(controller=None)),
+            "Disk data of VM vm1 has no controller: set it to the serial number of one in lightiov_controllers",
+        ),
+        (
+            vm(disk(controller="S/1")),
+            "Disk data of VM vm1 cannot have the controller 'S/1', because of the slash: "
+            "set it to a serial number without",
+        ),
+        (
+            vm(disk(namespace=None)),
+            "Disk data of VM vm1 has no namespace: set it to a number, or to eui. and its NGUID or EUI-64",
+        ),
+        (vm(disk(queue_pairs=0)), "Disk data of VM vm1 cannot have '0' as its queue_pairs: choose 1 to 128"),
+        (vm(disk(queue_pairs=129)), "Disk data of VM vm1 cannot have '129' as its queue_pairs: choose 1 to 128"),
+        (vm(disk(queue_pairs="two")), "Disk data of VM vm1 cannot have 'two' as its queue_pairs: choose 1 to 128"),
+        (
+            vm(disk(controller="S9", namespace=9)),
+            "Disk data of VM vm1 cannot have namespace 9 of controller S9, because disk data of VM first has it: "
+            f"{OWN_NAMESPACE}",
+        ),
+        (
+            vm(disk(controller="S1"), disk(name="log", namespace="1")),
+            "Disk log of VM vm1 cannot have namespace 1 of controller S1, because disk data of VM vm1 has it: "
+            f"{OWN_NAMESPACE}",
+        ),
+    ],
+)
+def test_refusals_name_vm_disk_cause_and_remedy(wrong: object, sentence: str) -> None:
+    assert refusal(vm(disk(controller="S9", namespace=9), name="first"), wrong) == sentence
+
+
+@pytest.mark.parametrize(
+    "namespace", [0, -1, 0xFFFFFFFF, "one", "eui.", "eui.00", EUI64 + "0", "uuid.0011223344556677", "²", True]
+)
+def test_what_names_no_namespace_is_refused(namespace: object) -> None:
+    assert refusal(vm(disk(namespace=namespace))).startswith("Disk data of VM vm1 ")
+
+
+def test_keys_are_those_of_the_role() -> None:
+    roles = Path(__file__).resolve().parents[4] / "roles"
+    specification = yaml.safe_load((roles / "devices/meta/argument_specs.yml").read_text())
+    of_vms = specification["argument_specs"]["main"]["options"]["lightiov_vms"]["options"]
+    assert of_vms.keys() == _vms.VM_KEYS
+    assert of_vms["disks"]["options"].keys() == _vms.DISK_KEYS
+    assert tuple(of_vms["state"]["choices"]) == _vms.STATES
+    assert of_vms["state"]["default"] == _vms.STATES[0]
+    assert tuple(of_vms["guest_install"]["choices"]) == _vms.GUEST_INSTALLS

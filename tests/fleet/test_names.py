@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A LightIOV disk is an ordinary disk to udev: it is found by what is on it, at once and at the next boot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fleet import VM
+
+from lab import wait_until
+
+UUID = "7d3b8e0a-2f4c-4b8e-9d55-0c1de5f00d42"
+
+
+def links(vm: VM) -> set[str]:
+    """Names of the VM's disk and of its partitions, below /dev/disk."""
+    return set(vm.remote.run("cd /dev/disk && find . -lname '*liov*' -printf '%P\\n'").stdout.split())
+
+
+def wait_for_link(vm: VM, name: str) -> None:
+    wait_until(lambda: name in links(vm), f"{vm.name}: /dev/disk/{name}")
+
+
+@pytest.fixture
+def file_system(vm3: VM) -> Iterator[str]:
+    """One with a UUID and a label on the VM's disk; afterwards the disk is blank."""
+    disk = vm3.disk
+    vm3.remote.run(f"mkfs.ext4 -qF -U {UUID} -L orders {disk} 64m")
+    yield disk
+    vm3.remote.run(f"umount -q {disk}; blkdiscard --zeroout --length 64m {disk}")
+    wait_until(lambda: f"by-uuid/{UUID}" not in links(vm3), f"{vm3.name}: the end of /dev/disk/by-uuid/{UUID}")
+
+
+def test_names_by_content_and_place(vm3: VM, file_system: str) -> None:
+    wait_for_link(vm3, f"by-uuid/{UUID}")
+    found = links(vm3)
+    assert "by-label/orders" in found
+    kinds = {name.partition("/")[0] for name in found}
+    assert kinds >= {"by-id", "by-path", "by-diskseq"}
+    assert vm3.remote.run(f"lsblk --noheadings --nodeps --output SERIAL,UUID {file_system}").stdout.split() == [
+        "LIOV2A", UUID
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_fstab_by_uuid(vm3: VM, file_system: str) -> None:
+    wait_for_link(vm3, f"by-uuid/{UUID}")
+    vm3.remote.run(f"mkdir -p /srv/orders && echo 'UUID={UUID} /srv/orders ext4 defaults 0 2' >> /etc/fstab && sync")
+    try:
+        vm3.restart()
+        mounted = "findmnt --noheadings --output UUID /srv/orders"
+        wait_until(lambda: UUID in vm3.remote.run(mounted, check=False).stdout, f"{vm3.name}: what fstab names")
+        assert "running" in vm3.remote.run("systemctl is-system-running", check=False).stdout
+    finally:
+        vm3.remote.run("umount -q /srv/orders; sed -i '\\,/srv/orders,d' /etc/fstab")

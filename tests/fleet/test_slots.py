@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controllers that changed places while the host was off: PCI addresses name others, serials do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fleet import VM, Ansible, changed, mark, marked, misplaced
+
+from lab import Host, Lab, wait_until
+
+OURS, OTHER = "LIOV2A", "LIOV2B"
+
+
+def exchange(lab: Lab, host: Host) -> None:
+    lab.down((host.name,))
+    host.exchange_slots()
+    lab.up((host.name,))
+    # What starts by itself has started.
+    wait_until(lambda: not host.run("systemctl list-jobs --no-legend").stdout.strip(), "the end of the boot", 300)
+
+
+@pytest.fixture
+def slots(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> Iterator[None]:
+    """At the end each controller is in its own slot, and the VM has its disk."""
+    yield
+    if host2.spec != host2.delivered:
+        exchange(lab, host2)
+        ansible.playbook("playbooks/deploy.yml", *vm3.only)
+
+
+def other_disk(host: Host) -> str:
+    """The first namespace of the controller that stays with the stock driver."""
+    return host.run(f"readlink -f /dev/disk/by-id/nvme-*{OTHER}_1").stdout.split()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slots")
+def test_slots_exchanged(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> None:
+    mark(vm3.remote, vm3.disk, "vm3")
+    mark(host2, other_disk(host2), "nobody")
+    for where in ("elsewhere", "back"):
+        vm3.remote.disconnect()
+        exchange(lab, host2)
+        assert misplaced(host2, OURS) == [], where
+        domain = host2.run("virsh domstate vm3").stdout.strip()
+        assert domain == "shut off", f"vm3 is {domain} with its disk nowhere, {where}"
+        log = host2.run("dmesg").stdout
+        assert f"has the serial {OTHER}, not {OURS}: the device belongs to another controller" in log, log[-4000:]
+
+        run = ansible.playbook("playbooks/deploy.yml", *vm3.only)
+        assert run.returncode == 0, run.stdout[-4000:]
+        assert misplaced(host2, OURS) == []
+        assert vm3.state == "ready"
+        assert marked(vm3.remote, vm3.disk) == "vm3"
+        assert marked(host2, other_disk(host2)) == "nobody"
+        unchanged = ansible.playbook("playbooks/deploy.yml", *vm3.only)
+        assert set(changed(unchanged).values()) == {0}, unchanged.stdout[-4000:]
+        assert host2.kernel_problems() == []
