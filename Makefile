@@ -7,6 +7,9 @@ CACHE      := $(or $(LIGHTIOV_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ligh
 VENV       := $(CACHE)/venv-$(shell sha256sum requirements.txt | cut -c1-16)
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
+# The oldest Python that modules may meet on a host. Debian has none so old, so that is for the machine to have.
+PYTHON39   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3) $(shell command -v python3.9))
+VENV39     := $(CACHE)/venv39
 # What the machine itself must have; everything else is in $(CACHE) or in the lab's images.
 PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring gcc libc6-dev make
 PLAYBOOK   := $(BIN)/ansible-playbook $(ANSIBLE_ARGS)
@@ -61,6 +64,19 @@ unit: $(READY) ## unit tests
 	$(BIN)/pytest -n 2 -q tests/unit
 	$(BIN)/pytest -n 2 -q -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 	$(MAKE) --no-print-directory -C $(COLLECTION)/native/tools check
+	$(MAKE) --no-print-directory unit39
+
+.PHONY: unit39
+unit39: ## unit tests of the collection with Python 3.9, where there is one
+ifeq ($(PYTHON39),)
+	@echo "No Python 3.9 on this machine, so nothing is run with it: install one with pyenv"
+	@test -z "$(CI)"
+else
+	@test -e $(VENV39)/.ready || { echo "Setting up $(VENV39)" && $(PYTHON39) -m venv $(VENV39) && \
+		$(VENV39)/bin/pip install --quiet --disable-pip-version-check ansible-core hypothesis pytest pytest-xdist && \
+		touch $(VENV39)/.ready; }
+	$(VENV39)/bin/pytest -n 2 -q -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
+endif
 
 .PHONY: lint
 lint: $(READY) ## Python and Ansible style

@@ -49,7 +49,7 @@ def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
     gone = ansible.playbook("playbooks/teardown.yml", "--limit", vm3.host.name, "-e", "lightiov_remove_domains=true")
     assert gone.returncode == 0, gone.stdout[-4000:]
     assert vm3.name not in vm3.host.run("virsh list --all --name").stdout.split()
-    vm3.host.run(f"rm {ROOT_DISK}")
+    vm3.host.run(f"rm {ROOT_DISK}.removed-*")
     run = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert run.returncode == 0, run.stdout[-4000:]
     vm3.remote.run(f"blkdiscard {DISK}")

@@ -122,6 +122,16 @@ def test_mdev_removed(
     refused(ansible.module("host1", "mdev", {"mdevs": rest, **options}), sentence.format(uuid=vm2.uuid))
 
 
+def test_root_disk_of_another_vm(ansible: Ansible) -> None:
+    disk = "/var/lib/libvirt/images/vm1-root.qcow2"
+    new = {
+        "name": "vm9",
+        "xml": "<domain type='kvm'><name>vm9</name><devices/></domain>",
+        "root": {"path": disk, "image": "/dev/disk/by-id/virtio-guestbase"},
+    }
+    refused(ansible.module("host1", "domain", {"domains": [new]}), "vm9", disk, "root_keep")
+
+
 def test_running_vms_torn_down(ansible: Ansible) -> None:
     run = ansible.playbook("playbooks/teardown.yml", "--limit", "host1", "-e", "{lightiov_allow: [remove, reload]}")
     assert run.returncode != 0
@@ -135,10 +145,11 @@ def test_headers_missing(ansible: Ansible, host1: Host) -> None:
     kernel = host1.run("uname -r").stdout.strip()
     build = f"/lib/modules/{kernel}/build"
     changed = "/tmp/lightiov-changed"
-    host1.run(f"cp -aL /usr/src/lightiov-host-0.1.0 {changed} && echo >> {changed}/host/Kbuild")
+    source = host1.run("readlink -f /usr/local/sbin/liov").stdout.strip().removesuffix(".liov/sbin/liov")
+    host1.run(f"cp -a {source} {changed} && echo >> {changed}/host/Kbuild")
     host1.run(f"mv {build} {build}.away")
     try:
-        arguments = {"name": "lightiov-host", "version": "0.1.0", "module": "lightiov_host", "src": changed}
+        arguments = {"name": "lightiov-host", "version": "0", "src": changed, "conf": "dkms/host.conf"}
         refused(
             ansible.module("host1", "dkms_module", arguments),
             f"lightiov-host.* cannot be built for kernel {kernel}, because its headers are missing: install "

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from passthrough import MODULE, Controller, load_module, unload_module
+from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 
 from lab import Host, Lab, debug_kernel
 
@@ -96,6 +96,7 @@ def host(lab_host: Host, module: Path, tmp_path_factory: pytest.TempPathFactory)
     """The host with the module and liov on it."""
     unload_module(lab_host)
     lab_host.copy(module, MODULE)
+    lab_host.copy(Path(__file__).with_name("owner.py"), OWNER)
     native = tmp_path_factory.mktemp("liov") / "native"
     shutil.copytree(NATIVE, native, ignore=BUILT)
     subprocess.run(["make", "-s", "-C", native / "tools", "install", f"DESTDIR={native}/root"], check=True)

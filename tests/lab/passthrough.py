@@ -15,6 +15,7 @@ from subprocess import CompletedProcess
 from lab import Host, Program, wait_until
 
 LIOV = "/usr/local/sbin/liov"
+OWNER = "/root/owner.py"
 MODULE = "/root/lightiov_host.ko"
 PCI = PurePosixPath("/sys/bus/pci")
 MDEVS = PurePosixPath("/sys/bus/mdev/devices")

@@ -136,7 +136,8 @@ struct liov_namespace_info {
  * The write returns when the command has completed, so RESULT is valid at once.
  *
  * @LIOV_CMD_RESET: delete all queue pairs, forget all memory and the window,
- *	clear LIOV_STATUS_QUEUES_LOST.
+ *	clear LIOV_STATUS_QUEUES_LOST.  When it returns, whatever the result, no
+ *	queue pair of the device reaches any memory.
  * @LIOV_CMD_OPEN_WINDOW: ARG0: bytes, above the highest gpa the owner will add.
  *	The host reserves a window and fills WINDOW_BASE and WINDOW_SIZE.
  * @LIOV_CMD_ADD_MEMORY: ARG0: gpa, ARG1: bytes, both multiples of PAGE_SIZE and

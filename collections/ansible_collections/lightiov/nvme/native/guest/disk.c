@@ -65,6 +65,26 @@ static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(uuid);
 
+/* NGUID or else EUI-64, in the notation of Linux; nothing if it has neither. */
+static int liov_emit_eui(const struct liov_ns *ns, char *buf)
+{
+	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
+		return sysfs_emit(buf, "eui.%16phN", ns->nguid);
+	if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		return sysfs_emit(buf, "eui.%8phN", ns->eui64);
+	return 0;
+}
+
+/* What the host and its inventory call the namespace, UUID or not. */
+static ssize_t host_id_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	int len = liov_emit_eui(dev_to_ns(dev), buf);
+
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+static DEVICE_ATTR_RO(host_id);
+
 /* What is worldwide unique of it: the best of what the namespace has. */
 static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 			 char *buf)
@@ -74,11 +94,9 @@ static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 
 	if (memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
 		len = sysfs_emit(buf, "uuid.%pU", ns->uuid);
-	else if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
-		len = sysfs_emit(buf, "eui.%16phN", ns->nguid);
-	else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
-		len = sysfs_emit(buf, "eui.%8phN", ns->eui64);
 	else
+		len = liov_emit_eui(ns, buf);
+	if (!len)
 		len = sysfs_emit(buf, "nvme.%s-%s-%08x", ns->ldev->model,
 				 ns->ldev->serial, ns->nsid);
 	/* One namespace may hold several slices. */
@@ -96,6 +114,7 @@ static struct attribute *liov_disk_attrs[] = {
 	&dev_attr_nguid.attr,
 	&dev_attr_eui.attr,
 	&dev_attr_uuid.attr,
+	&dev_attr_host_id.attr,
 	&dev_attr_wwid.attr,
 	NULL
 };
@@ -113,6 +132,10 @@ static umode_t liov_disk_attr_visible(struct kobject *kobj,
 		return 0;
 	if (attr == &dev_attr_uuid.attr &&
 	    !memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
+		return 0;
+	if (attr == &dev_attr_host_id.attr &&
+	    !memchr_inv(ns->nguid, 0, sizeof(ns->nguid)) &&
+	    !memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
 		return 0;
 	return attr->mode;
 }

@@ -126,7 +126,10 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 	spin_unlock_irqrestore(&admin->lock, flags);
 }
 
-/* The controller is stopped, so what is in flight never completes. */
+/*
+ * The controller is stopped, so what is in flight never completes, and an
+ * epoch is over.
+ */
 void liov_admin_cancel(struct liov_ctrl *ctrl)
 {
 	struct liov_admin *admin = &ctrl->admin;
@@ -135,6 +138,7 @@ void liov_admin_cancel(struct liov_ctrl *ctrl)
 
 	spin_lock_irq(&admin->lock);
 	admin->running = false;
+	WRITE_ONCE(ctrl->epoch, ctrl->epoch + 1);
 	busy = admin->busy;
 	for_each_set_bit(cid, &busy, LIOV_ADMIN_ENTRIES)
 		liov_admin_complete(ctrl, cid, -ECANCELED, 0);
@@ -178,40 +182,45 @@ static bool liov_admin_wait(struct liov_ctrl *ctrl,
 	return false;
 }
 
-/**
- * liov_admin_exec() - run one admin command
- * @ctrl: controller, started
- * @cmd: command; its command ID is filled in
- * @result: DW0 of the completion, or NULL
- * @timeout: in jiffies
- *
- * Return: 0, an NVMe status, or an errno.  After -ETIMEDOUT the command is
- * still in flight, and only stopping the controller ends it.
+/*
+ * Takes one of admin->free, which the caller has waited for.  Whoever starts
+ * the controller has the admin queue for itself until it is live: Number of
+ * Queues comes before any queue.  So whether a command may pass is decided
+ * where it is submitted, and so is in which epoch it was.
  */
-int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
-		    u32 *result, unsigned long timeout)
+static void liov_request_submit(struct liov_ctrl *ctrl, struct liov_request *rq,
+				enum liov_ctrl_state in)
 {
 	struct liov_admin *admin = &ctrl->admin;
-	struct liov_admin_slot *slot;
 	unsigned int cid;
-	int status;
 
-	down(&admin->free);
-
+	rq->slot = NULL;
 	spin_lock_irq(&admin->lock);
-	if (!admin->running) {
-		spin_unlock_irq(&admin->lock);
-		up(&admin->free);
-		return -ECANCELED;
+	rq->epoch = ctrl->epoch;
+	if (admin->running && ctrl->state == in) {
+		cid = find_first_zero_bit(&admin->busy, LIOV_EVENT_CID);
+		rq->slot = &admin->slots[cid];
+		rq->slot->abandoned = false;
+		reinit_completion(&rq->slot->done);
+		__set_bit(cid, &admin->busy);
+		liov_admin_submit(ctrl, &rq->cmd, cid);
 	}
-	cid = find_first_zero_bit(&admin->busy, LIOV_EVENT_CID);
-	slot = &admin->slots[cid];
-	slot->abandoned = false;
-	reinit_completion(&slot->done);
-	__set_bit(cid, &admin->busy);
-	liov_admin_submit(ctrl, cmd, cid);
 	spin_unlock_irq(&admin->lock);
 
+	if (!rq->slot)
+		up(&admin->free);
+}
+
+/* Return: as liov_admin_exec(). */
+static int liov_request_wait(struct liov_ctrl *ctrl, struct liov_request *rq,
+			     unsigned long timeout)
+{
+	struct liov_admin *admin = &ctrl->admin;
+	struct liov_admin_slot *slot = rq->slot;
+	int status;
+
+	if (!slot)
+		return -ECANCELED;
 	status = -ETIMEDOUT;
 	if (liov_admin_wait(ctrl, slot, timeout))
 		status = 0;
@@ -219,9 +228,8 @@ int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
 	spin_lock_irq(&admin->lock);
 	if (!status || try_wait_for_completion(&slot->done)) {
 		status = slot->status;
-		if (result)
-			*result = slot->result;
-		liov_admin_release_slot(admin, cid);
+		rq->result = slot->result;
+		liov_admin_release_slot(admin, slot - admin->slots);
 	} else {
 		slot->abandoned = true;
 	}
@@ -231,39 +239,91 @@ int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
 }
 
 /**
- * liov_admin_cmd() - run one admin command on a controller that is in use
- * @ctrl: controller
- * @cmd: command
- * @result: DW0 of the completion, or NULL
+ * liov_admin_exec() - run one admin command on a controller that is starting
+ * @ctrl: controller, which is not live yet
+ * @rq: command, and then what came of it
  * @timeout: in jiffies
  *
- * Waits for a reset in progress, and resets a controller that does not answer:
- * in no case is the command still in flight when this returns.
- *
- * Return: 0, an NVMe status, or an errno.
+ * Return: 0, an NVMe status, or an errno.  After -ETIMEDOUT the command is
+ * still in flight, and only stopping the controller ends it.
  */
-int liov_admin_cmd(struct liov_ctrl *ctrl, struct nvme_command *cmd,
-		   u32 *result, unsigned long timeout)
+int liov_admin_exec(struct liov_ctrl *ctrl, struct liov_request *rq,
+		    unsigned long timeout)
 {
-	u32 epoch;
-	int ret;
+	down(&ctrl->admin.free);
+	liov_request_submit(ctrl, rq, LIOV_CTRL_RESETTING);
+	return liov_request_wait(ctrl, rq, timeout);
+}
 
+/**
+ * liov_admin_start() - give an admin command to a controller that is in use
+ * @ctrl: controller
+ * @rq: command
+ *
+ * Waits for a reset in progress.  The caller has no other command in flight,
+ * since that reset may wait for the slot of it.
+ */
+void liov_admin_start(struct liov_ctrl *ctrl, struct liov_request *rq)
+{
 	if (liov_ctrl_state(ctrl) == LIOV_CTRL_RESETTING) {
 		mutex_lock(&ctrl->reset_lock);
 		mutex_unlock(&ctrl->reset_lock);
 	}
-	if (liov_ctrl_state(ctrl) == LIOV_CTRL_DEAD)
-		return -ENODEV;
+	down(&ctrl->admin.free);
+	liov_request_submit(ctrl, rq, LIOV_CTRL_LIVE);
+}
 
-	epoch = READ_ONCE(ctrl->epoch);
-	ret = liov_admin_exec(ctrl, cmd, result, timeout);
+/* The same without waiting.  Returns false if there is no slot just now. */
+bool liov_admin_try_start(struct liov_ctrl *ctrl, struct liov_request *rq)
+{
+	if (down_trylock(&ctrl->admin.free))
+		return false;
+	liov_request_submit(ctrl, rq, LIOV_CTRL_LIVE);
+	return true;
+}
+
+/**
+ * liov_admin_finish() - wait for a command that was started
+ * @ctrl: controller
+ * @rq: command, and then what came of it
+ * @timeout: in jiffies, from now on
+ *
+ * Resets a controller that does not answer: in no case is the command still in
+ * flight when this returns.
+ *
+ * Return: 0, an NVMe status, or an errno.
+ */
+int liov_admin_finish(struct liov_ctrl *ctrl, struct liov_request *rq,
+		      unsigned long timeout)
+{
+	int ret = liov_request_wait(ctrl, rq, timeout);
+
 	if (ret == -ETIMEDOUT) {
 		dev_err(ctrl->dev,
 			"controller does not answer admin command 0x%02x\n",
-			cmd->common.opcode);
-		liov_ctrl_reset(ctrl, epoch);
+			rq->cmd.common.opcode);
+		liov_ctrl_reset(ctrl, rq->epoch);
 	}
+	if (ret == -ECANCELED && liov_ctrl_state(ctrl) == LIOV_CTRL_DEAD)
+		ret = -ENODEV;
+	rq->status = ret;
 	return ret;
+}
+
+int liov_admin_run(struct liov_ctrl *ctrl, struct liov_request *rq,
+		   unsigned long timeout)
+{
+	liov_admin_start(ctrl, rq);
+	return liov_admin_finish(ctrl, rq, timeout);
+}
+
+/* The same for those who want to know no more than whether it succeeded. */
+int liov_admin_cmd(struct liov_ctrl *ctrl, const struct nvme_command *cmd,
+		   unsigned long timeout)
+{
+	struct liov_request rq = { .cmd = *cmd };
+
+	return liov_admin_run(ctrl, &rq, timeout);
 }
 
 int liov_admin_errno(int status)
@@ -312,7 +372,8 @@ void liov_admin_request_event(struct liov_ctrl *ctrl)
 	cmd.common.opcode = nvme_admin_async_event;
 
 	spin_lock_irq(&admin->lock);
-	if (admin->running && !test_bit(LIOV_EVENT_CID, &admin->busy)) {
+	if (admin->running && ctrl->state == LIOV_CTRL_LIVE &&
+	    !test_bit(LIOV_EVENT_CID, &admin->busy)) {
 		__set_bit(LIOV_EVENT_CID, &admin->busy);
 		liov_admin_submit(ctrl, &cmd, LIOV_EVENT_CID);
 	}
@@ -334,7 +395,7 @@ static void liov_admin_clear_event(struct liov_ctrl *ctrl, u8 log)
 	cmd.get_log_page.numdl =
 		cpu_to_le16((log == NVME_LOG_CHANGED_NS ? PAGE_SIZE : 512) / 4 - 1);
 	cmd.common.dptr.prp1 = cpu_to_le64(data.iova);
-	liov_admin_cmd(ctrl, &cmd, NULL, LIOV_ADMIN_TIMEOUT);
+	liov_admin_cmd(ctrl, &cmd, LIOV_ADMIN_TIMEOUT);
 	liov_dma_free(ctrl, &data);
 }
 

@@ -152,23 +152,24 @@ static int liov_passthrough_run(struct liov_ctrl *ctrl,
 				const struct nvme_passthru_cmd64 *ucmd,
 				u32 *result)
 {
-	struct nvme_command cmd = {};
+	struct liov_request rq = {};
+	struct nvme_command *cmd = &rq.cmd;
 	u32 timeout_ms = clamp_t(u32, ucmd->timeout_ms, LIOV_MIN_TIMEOUT_MS,
 				 LIOV_MAX_TIMEOUT_MS);
 	void __user *user = u64_to_user_ptr(ucmd->addr);
 	struct liov_dma data, list;
 	int ret;
 
-	cmd.common.opcode = ucmd->opcode;
-	cmd.common.nsid = cpu_to_le32(ucmd->nsid);
-	cmd.common.cdw2[0] = cpu_to_le32(ucmd->cdw2);
-	cmd.common.cdw2[1] = cpu_to_le32(ucmd->cdw3);
-	cmd.common.cdw10 = cpu_to_le32(ucmd->cdw10);
-	cmd.common.cdw11 = cpu_to_le32(ucmd->cdw11);
-	cmd.common.cdw12 = cpu_to_le32(ucmd->cdw12);
-	cmd.common.cdw13 = cpu_to_le32(ucmd->cdw13);
-	cmd.common.cdw14 = cpu_to_le32(ucmd->cdw14);
-	cmd.common.cdw15 = cpu_to_le32(ucmd->cdw15);
+	cmd->common.opcode = ucmd->opcode;
+	cmd->common.nsid = cpu_to_le32(ucmd->nsid);
+	cmd->common.cdw2[0] = cpu_to_le32(ucmd->cdw2);
+	cmd->common.cdw2[1] = cpu_to_le32(ucmd->cdw3);
+	cmd->common.cdw10 = cpu_to_le32(ucmd->cdw10);
+	cmd->common.cdw11 = cpu_to_le32(ucmd->cdw11);
+	cmd->common.cdw12 = cpu_to_le32(ucmd->cdw12);
+	cmd->common.cdw13 = cpu_to_le32(ucmd->cdw13);
+	cmd->common.cdw14 = cpu_to_le32(ucmd->cdw14);
+	cmd->common.cdw15 = cpu_to_le32(ucmd->cdw15);
 
 	/* Commands of a fixed size transfer a page, whatever their caller says. */
 	ret = liov_dma_alloc(ctrl, &data, max_t(u32, ucmd->data_len, PAGE_SIZE));
@@ -177,14 +178,15 @@ static int liov_passthrough_run(struct liov_ctrl *ctrl,
 	ret = liov_dma_alloc(ctrl, &list, PAGE_SIZE);
 	if (ret)
 		goto out_data;
-	liov_set_prps(&cmd, &data, &list);
+	liov_set_prps(cmd, &data, &list);
 
 	ret = -EFAULT;
-	if (nvme_is_write(&cmd) &&
+	if (nvme_is_write(cmd) &&
 	    copy_from_user(data.cpu, user, ucmd->data_len))
 		goto out_list;
-	ret = liov_admin_cmd(ctrl, &cmd, result, msecs_to_jiffies(timeout_ms));
-	if (ret >= 0 && !nvme_is_write(&cmd) &&
+	ret = liov_admin_run(ctrl, &rq, msecs_to_jiffies(timeout_ms));
+	*result = rq.result;
+	if (ret >= 0 && !nvme_is_write(cmd) &&
 	    copy_to_user(user, data.cpu, ucmd->data_len))
 		ret = -EFAULT;
 

@@ -84,6 +84,13 @@ static unsigned long liov_ctrl_ready_timeout(struct liov_ctrl *ctrl)
 	return (NVME_CAP_TIMEOUT(ctrl->cap) + 1) * HZ / 2;
 }
 
+/* How long creating or deleting a queue may take. */
+unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl)
+{
+	return max_t(unsigned long, LIOV_ADMIN_TIMEOUT,
+		     liov_ctrl_ready_timeout(ctrl));
+}
+
 static int liov_ctrl_disable(struct liov_ctrl *ctrl)
 {
 	u32 cc = readl(ctrl->regs + NVME_REG_CC);
@@ -109,27 +116,50 @@ static int liov_ctrl_quiesce(struct liov_ctrl *ctrl)
 		/* A read pushes what the controller had already sent. */
 		pci_read_config_word(ctrl->pdev, PCI_COMMAND, &command);
 	}
-	WRITE_ONCE(ctrl->epoch, ctrl->epoch + 1);
 	liov_admin_cancel(ctrl);
 	return ret;
 }
 
+/*
+ * The last resort: what PCI can do for a controller that NVMe cannot reach any
+ * more.  A controller that comes back from it is disabled.  Not the kernel's
+ * pci_reset_function(), whose locks are held by callers of reset_prepare().
+ */
+static int liov_ctrl_reset_function(struct liov_ctrl *ctrl)
+{
+	struct pci_dev *pdev = ctrl->pdev;
+	int ret;
+
+	if (!pci_device_is_present(pdev))
+		return -ENODEV;
+
+	dev_warn(ctrl->dev,
+		 "controller does not obey: resetting its PCI function\n");
+	pci_save_state(pdev);
+	ret = pcie_reset_flr(pdev, PCI_RESET_DO_RESET);
+	pci_restore_state(pdev);
+	if (ret)
+		return ret;
+
+	pci_set_master(pdev);
+	return liov_ctrl_disable(ctrl);
+}
+
 static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
 {
-	struct nvme_command cmd = {};
+	struct liov_request rq = {};
 	unsigned int granted;
-	u32 result;
 	int ret;
 
 	/* All there are: 0xfffe is the highest count, as 0's based value. */
-	cmd.features.opcode = nvme_admin_set_features;
-	cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
-	cmd.features.dword11 = cpu_to_le32(0xfffe << 16 | 0xfffe);
-	ret = liov_admin_exec(ctrl, &cmd, &result, LIOV_ADMIN_TIMEOUT);
+	rq.cmd.features.opcode = nvme_admin_set_features;
+	rq.cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
+	rq.cmd.features.dword11 = cpu_to_le32(0xfffe << 16 | 0xfffe);
+	ret = liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT);
 	if (ret)
 		return liov_admin_errno(ret);
 
-	granted = min(result & 0xffff, result >> 16) + 1;
+	granted = min(rq.result & 0xffff, rq.result >> 16) + 1;
 	if (!ctrl->nr_queue_pairs)
 		ctrl->nr_queue_pairs = granted;
 	return granted < ctrl->nr_queue_pairs ? -EIO : 0;
@@ -156,8 +186,17 @@ void liov_ctrl_stop(struct liov_ctrl *ctrl)
 {
 	liov_ctrl_set_state(ctrl, LIOV_CTRL_RESETTING);
 	liov_mdevs_lost(ctrl);
-	if (liov_ctrl_quiesce(ctrl))
+	if (liov_ctrl_quiesce(ctrl) && liov_ctrl_reset_function(ctrl))
 		liov_ctrl_set_state(ctrl, LIOV_CTRL_DEAD);
+}
+
+static int liov_ctrl_enable_again(struct liov_ctrl *ctrl)
+{
+	int ret;
+
+	liov_ctrl_quiesce(ctrl);
+	ret = liov_ctrl_reset_function(ctrl);
+	return ret ?: liov_ctrl_enable(ctrl);
 }
 
 void liov_ctrl_start(struct liov_ctrl *ctrl)
@@ -165,7 +204,7 @@ void liov_ctrl_start(struct liov_ctrl *ctrl)
 	int ret = -EIO;
 
 	if (liov_ctrl_state(ctrl) != LIOV_CTRL_DEAD)
-		ret = liov_ctrl_enable(ctrl);
+		ret = liov_ctrl_enable(ctrl) ? liov_ctrl_enable_again(ctrl) : 0;
 	if (ret) {
 		dev_err(ctrl->dev,
 			"controller does not come back from a reset (%d): its mediated devices are lost, bind it to the driver again\n",
@@ -259,7 +298,7 @@ void liov_ctrl_resume(struct liov_ctrl *ctrl)
 
 static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 {
-	struct nvme_command cmd;
+	struct liov_request rq;
 	struct nvme_id_ctrl *id;
 	struct liov_dma data;
 	u16 oncs;
@@ -269,9 +308,8 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	if (ret)
 		return ret;
 
-	liov_admin_identify(&cmd, NVME_ID_CNS_CTRL, 0, &data);
-	ret = liov_admin_errno(liov_admin_exec(ctrl, &cmd, NULL,
-					       LIOV_ADMIN_TIMEOUT));
+	liov_admin_identify(&rq.cmd, NVME_ID_CNS_CTRL, 0, &data);
+	ret = liov_admin_errno(liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT));
 	if (ret)
 		/* A command may be in flight: the buffer goes when it cannot. */
 		goto out_disable;

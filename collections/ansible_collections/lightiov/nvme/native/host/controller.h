@@ -74,11 +74,28 @@ struct liov_admin_slot {
 };
 
 /**
+ * struct liov_request - an admin command and what came of it
+ * @cmd: the command; its command ID is filled in
+ * @result: DW0 of the completion
+ * @epoch: liov_ctrl.epoch when it was submitted; with it the command is over
+ * @status: what liov_admin_finish() returned
+ * @slot: while it is in flight
+ */
+struct liov_request {
+	struct nvme_command cmd;
+	int status;
+	u32 result;
+	u32 epoch;
+	struct liov_admin_slot *slot;
+};
+
+/**
  * struct liov_admin - the admin queue
- * @lock: everything below but @free, and liov_ctrl.state; taken in hard IRQ
+ * @lock: everything below but @free, and liov_ctrl.state and epoch; taken in
+ *	hard IRQ
  * @free: counts slots that are not in @busy
  * @busy: command IDs in flight; the last one is the event request's
- * @running: commands can be submitted
+ * @running: commands can be submitted; by whom tells liov_ctrl.state
  * @interrupts: completions are signalled; before that they are polled for
  * @event: result of the last event request, for liov_ctrl.event_work
  */
@@ -226,6 +243,7 @@ void liov_ctrl_suspend(struct liov_ctrl *ctrl);
 void liov_ctrl_resume(struct liov_ctrl *ctrl);
 void liov_ctrl_kill(struct liov_ctrl *ctrl);
 void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
+unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl);
 void liov_ctrl_queue_work(struct work_struct *work);
 int liov_ctrl_init_workqueue(void);
 void liov_ctrl_exit_workqueue(void);
@@ -242,10 +260,16 @@ void liov_admin_cancel(struct liov_ctrl *ctrl);
 int liov_admin_request_irq(struct liov_ctrl *ctrl);
 void liov_admin_free_irq(struct liov_ctrl *ctrl);
 void liov_admin_request_event(struct liov_ctrl *ctrl);
-int liov_admin_exec(struct liov_ctrl *ctrl, struct nvme_command *cmd,
-		    u32 *result, unsigned long timeout);
-int liov_admin_cmd(struct liov_ctrl *ctrl, struct nvme_command *cmd,
-		   u32 *result, unsigned long timeout);
+int liov_admin_exec(struct liov_ctrl *ctrl, struct liov_request *rq,
+		    unsigned long timeout);
+void liov_admin_start(struct liov_ctrl *ctrl, struct liov_request *rq);
+bool liov_admin_try_start(struct liov_ctrl *ctrl, struct liov_request *rq);
+int liov_admin_finish(struct liov_ctrl *ctrl, struct liov_request *rq,
+		      unsigned long timeout);
+int liov_admin_run(struct liov_ctrl *ctrl, struct liov_request *rq,
+		   unsigned long timeout);
+int liov_admin_cmd(struct liov_ctrl *ctrl, const struct nvme_command *cmd,
+		   unsigned long timeout);
 int liov_admin_errno(int status);
 void liov_admin_identify(struct nvme_command *cmd, u8 cns, u32 nsid,
 			 const struct liov_dma *data);

@@ -151,7 +151,7 @@ static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
 	switch (command) {
 	case LIOV_CMD_RESET:
 		liov_mdev_reset(mdev);
-		return 0;
+		return liov_mdev_status(mdev) & LIOV_STATUS_DEAD ? -ENODEV : 0;
 	case LIOV_CMD_OPEN_WINDOW:
 		return liov_memory_open_window(mdev, args[0]);
 	case LIOV_CMD_ADD_MEMORY:
@@ -172,20 +172,22 @@ static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
 	}
 }
 
-/* Commands that give nothing more to the owner are never refused. */
+/*
+ * Commands that give nothing more to the owner are never refused: it relies on
+ * RESET when it takes its memory back, also from a controller that is dead but
+ * may not have stopped yet.
+ */
 static u32 liov_mailbox_refusal(struct liov_mdev *mdev, u32 command)
 {
 	u32 status;
 
 	if (command == LIOV_CMD_REMOVE_MEMORY ||
-	    command == LIOV_CMD_DELETE_QUEUE)
+	    command == LIOV_CMD_DELETE_QUEUE || command == LIOV_CMD_RESET)
 		return LIOV_RESULT_OK;
 
 	status = liov_mdev_status(mdev);
 	if (status & LIOV_STATUS_DEAD)
 		return LIOV_RESULT_DEAD;
-	if (command == LIOV_CMD_RESET)
-		return LIOV_RESULT_OK;
 	if (status & LIOV_STATUS_QUEUES_LOST)
 		return LIOV_RESULT_QUEUES_LOST;
 	if (status & LIOV_STATUS_QUARANTINED)
@@ -210,6 +212,8 @@ static u32 liov_mailbox_result(struct liov_mdev *mdev, u32 command, int ret)
 	}
 	if (command == LIOV_CMD_ADD_MEMORY)
 		return LIOV_RESULT_NO_MEMORY;
+	if (ret == -ENODEV)
+		return LIOV_RESULT_DEAD;
 	/* The controller may have been reset or have died over the command. */
 	return liov_mailbox_refusal(mdev, command) ?: LIOV_RESULT_DEVICE;
 }

@@ -37,7 +37,7 @@ struct liov_trigger {
 /**
  * struct liov_queue - one hardware queue pair
  * @qid: the controller's ID for SQ and CQ alike
- * @created: exists on the controller, unless @epoch is over
+ * @created: exists on the controller, at least its CQ, unless @epoch is over
  * @sq, @cq: gpa of the rings
  */
 struct liov_queue {
@@ -52,6 +52,7 @@ struct liov_queue {
 	struct liov_trigger trigger;
 	int vector;
 	struct list_head vector_node;
+	struct liov_request deletion;
 	char irq_name[32];
 };
 

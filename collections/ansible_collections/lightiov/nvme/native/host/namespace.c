@@ -60,14 +60,13 @@ static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
 
 	memset(data->cpu, 0, data->size);
 	liov_admin_identify(&cmd, cns, nsid, data);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_ADMIN_TIMEOUT);
+	return liov_admin_cmd(ctrl, &cmd, LIOV_ADMIN_TIMEOUT);
 }
 
 static void liov_namespace_parse(struct liov_namespace *ns,
 				 const struct nvme_id_ns *id)
 {
-	const struct nvme_lbaf *format =
-		&id->lbaf[id->flbas & NVME_NS_FLBAS_LBA_MASK];
+	const struct nvme_lbaf *format = &id->lbaf[nvme_lbaf_index(id->flbas)];
 
 	ns->usable = !format->ms && format->ds >= 9 && format->ds <= PAGE_SHIFT;
 	/* Whatever the device says, BIT() of it must be defined. */

@@ -3,16 +3,19 @@
  * Hardware queue pairs: reserved when the mediated device is defined, created
  * on the controller when the VM asks, over rings in the VM's memory.
  */
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 #include "mdev.h"
 #include "trace.h"
 
-/* Deleting a queue ends at most QUEUE_ENTRIES commands. */
-#define LIOV_QUEUE_TIMEOUT	(10 * HZ)
-
-/* The status code without More and Do Not Retry. */
+/* The status code without More and Do Not Retry, and the latter. */
 #define LIOV_STATUS_CODE	0x7ff
+#define LIOV_STATUS_DNR		0x4000
+
+/* Deletions in flight at once, so that others get to the admin queue too. */
+#define LIOV_DELETIONS		16
+#define LIOV_DELETION_RETRY_MS	100
 
 /* Caller holds ctrl->lock.  The device is not open. */
 static void liov_queues_release(struct liov_mdev *mdev)
@@ -63,19 +66,23 @@ int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
 	return 0;
 }
 
+/* From here on the queue is of the controller's epoch. */
 static int liov_queue_create_cq(struct liov_ctrl *ctrl,
 				struct liov_queue *queue, u64 iova)
 {
-	struct nvme_command cmd = {};
+	struct liov_request rq = {};
+	int ret;
 
-	cmd.create_cq.opcode = nvme_admin_create_cq;
-	cmd.create_cq.prp1 = cpu_to_le64(iova);
-	cmd.create_cq.cqid = cpu_to_le16(queue->qid);
-	cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
-	cmd.create_cq.cq_flags =
+	rq.cmd.create_cq.opcode = nvme_admin_create_cq;
+	rq.cmd.create_cq.prp1 = cpu_to_le64(iova);
+	rq.cmd.create_cq.cqid = cpu_to_le16(queue->qid);
+	rq.cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
+	rq.cmd.create_cq.cq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_CQ_IRQ_ENABLED);
-	cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	rq.cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
+	ret = liov_admin_run(ctrl, &rq, liov_ctrl_queue_timeout(ctrl));
+	queue->epoch = rq.epoch;
+	return ret;
 }
 
 static int liov_queue_create_sq(struct liov_ctrl *ctrl,
@@ -90,49 +97,114 @@ static int liov_queue_create_sq(struct liov_ctrl *ctrl,
 	cmd.create_sq.sq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_SQ_PRIO_MEDIUM);
 	cmd.create_sq.cqid = cpu_to_le16(queue->qid);
-	return liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
+	return liov_admin_cmd(ctrl, &cmd, liov_ctrl_queue_timeout(ctrl));
+}
+
+/* Whether the controller says that it has no such queue, or no more. */
+static bool liov_queue_deleted(int status)
+{
+	return !status || (status > 0 &&
+			   (status & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID);
+}
+
+/* Returns false if it has to wait until another deletion has ended. */
+static bool liov_queue_start_deletion(struct liov_queue *queue, u8 opcode,
+				      bool first)
+{
+	struct liov_request *rq = &queue->deletion;
+
+	rq->status = 0;
+	if (!liov_queue_exists(queue))
+		return true;
+	rq->status = -EINPROGRESS;
+	rq->cmd = (struct nvme_command) {};
+	rq->cmd.delete_queue.opcode = opcode;
+	rq->cmd.delete_queue.qid = cpu_to_le16(queue->qid);
+	if (!first)
+		return liov_admin_try_start(queue->mdev->ctrl, rq);
+	liov_admin_start(queue->mdev->ctrl, rq);
+	return true;
 }
 
 /*
  * After this the controller has no such queue: it deleted it, or said that
- * there is none, or was reset, which deletes all.
+ * there is none, or was reset, which deletes all.  A controller that answers
+ * does not hang: what it will not do now, it may do soon, and a reset would
+ * cost all others their queues.
  */
-static void liov_queue_delete_one(struct liov_ctrl *ctrl,
-				  struct liov_queue *queue, u8 opcode)
+static void liov_queue_insist(struct liov_queue *queue)
 {
-	struct nvme_command cmd = {};
-	int ret;
+	struct liov_ctrl *ctrl = queue->mdev->ctrl;
+	unsigned long deadline = jiffies + liov_ctrl_queue_timeout(ctrl);
+	int status = queue->deletion.status;
 
-	if (queue->epoch != READ_ONCE(ctrl->epoch))
+	while (status > 0 && !(status & LIOV_STATUS_DNR) &&
+	       !liov_queue_deleted(status) && time_before(jiffies, deadline)) {
+		msleep(LIOV_DELETION_RETRY_MS);
+		status = liov_admin_run(ctrl, &queue->deletion,
+					liov_ctrl_queue_timeout(ctrl));
+	}
+	if (liov_queue_deleted(status))
 		return;
 
-	cmd.delete_queue.opcode = opcode;
-	cmd.delete_queue.qid = cpu_to_le16(queue->qid);
-	ret = liov_admin_cmd(ctrl, &cmd, NULL, LIOV_QUEUE_TIMEOUT);
-	if (!ret || (ret > 0 && (ret & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID))
-		return;
-
-	if (queue->epoch == READ_ONCE(ctrl->epoch))
+	/* Anything else has reset the controller or comes of its reset. */
+	if (status > 0)
 		dev_err(ctrl->dev,
 			"controller does not delete queue %u of %s (%d): resetting it\n",
-			queue->qid, dev_name(liov_mdev_dev(queue->mdev)), ret);
+			queue->qid, dev_name(liov_mdev_dev(queue->mdev)),
+			status);
 	liov_ctrl_reset(ctrl, queue->epoch);
+}
+
+/*
+ * Deletes the SQs or the CQs of the given queue pairs, all at once: a busy
+ * controller ends the commands of one while it ends those of the others.
+ */
+static void liov_queues_run_deletion(struct liov_queue *queues,
+				     unsigned int count, u8 opcode)
+{
+	struct liov_ctrl *ctrl = queues->mdev->ctrl;
+	unsigned int next = 0, done = 0;
+	struct liov_request *rq;
+
+	while (done < count) {
+		if (next < count && next - done < LIOV_DELETIONS &&
+		    liov_queue_start_deletion(&queues[next], opcode,
+					      next == done)) {
+			next++;
+			continue;
+		}
+		rq = &queues[done++].deletion;
+		if (rq->status == -EINPROGRESS)
+			liov_admin_finish(ctrl, rq,
+					  liov_ctrl_queue_timeout(ctrl));
+	}
+	for (done = 0; done < count; done++)
+		liov_queue_insist(&queues[done]);
+}
+
+static void liov_queues_delete_some(struct liov_queue *queues,
+				    unsigned int count)
+{
+	struct liov_mdev *mdev = queues->mdev;
+	unsigned int i;
+
+	lockdep_assert_held(&mdev->lock);
+
+	liov_queues_run_deletion(queues, count, nvme_admin_delete_sq);
+	liov_queues_run_deletion(queues, count, nvme_admin_delete_cq);
+	for (i = 0; i < count; i++) {
+		if (!queues[i].created)
+			continue;
+		trace_liov_queue_delete(&queues[i]);
+		liov_vector_detach(mdev->ctrl, &queues[i]);
+		queues[i].created = false;
+	}
 }
 
 void liov_queue_delete(struct liov_queue *queue)
 {
-	struct liov_ctrl *ctrl = queue->mdev->ctrl;
-
-	lockdep_assert_held(&queue->mdev->lock);
-
-	if (!queue->created)
-		return;
-
-	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_sq);
-	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_cq);
-	trace_liov_queue_delete(queue);
-	liov_vector_detach(ctrl, queue);
-	queue->created = false;
+	liov_queues_delete_some(queue, 1);
 }
 
 /* The rings lie in the device's memory: the caller has checked that. */
@@ -156,11 +228,11 @@ int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
 	ret = liov_queue_create_cq(ctrl, queue, mdev->window + cq);
 	if (ret)
 		goto out_vector;
+	queue->created = true;
 	ret = liov_queue_create_sq(ctrl, queue, mdev->window + sq);
 	if (ret)
 		goto out_cq;
 
-	queue->created = true;
 	mdev->stats.queues_created++;
 	trace_liov_queue_create(queue);
 
@@ -173,7 +245,8 @@ int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
 	return 0;
 
 out_cq:
-	liov_queue_delete_one(ctrl, queue, nvme_admin_delete_cq);
+	liov_queues_run_deletion(queue, 1, nvme_admin_delete_cq);
+	queue->created = false;
 out_vector:
 	liov_vector_detach(ctrl, queue);
 	return liov_admin_errno(ret);
@@ -181,10 +254,8 @@ out_vector:
 
 void liov_queues_delete(struct liov_mdev *mdev)
 {
-	unsigned int i;
-
-	for (i = 0; i < mdev->nr_queues; i++)
-		liov_queue_delete(&mdev->queues[i]);
+	if (mdev->nr_queues)
+		liov_queues_delete_some(mdev->queues, mdev->nr_queues);
 }
 
 static bool liov_overlap(u64 a, u64 a_size, u64 b, u64 b_size)

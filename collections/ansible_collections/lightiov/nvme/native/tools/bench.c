@@ -194,7 +194,7 @@ static int prepare(struct bench *b, const struct options *o)
 	if (b->s.config.io_bytes != o->block_size)
 		return fail(STATUS_USAGE,
 			    "--block-size %llu: a command of namespace %u transfers whole blocks of %u bytes, up to %u bytes",
-			    o->block_size, o->ns, b->s.ns.lba_size,
+			    o->block_size, b->s.config.ns, b->s.ns.lba_size,
 			    b->s.limits.max_transfer);
 	status = session_range(&b->s, o->lba, &count);
 	if (status)

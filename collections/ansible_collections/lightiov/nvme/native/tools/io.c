@@ -157,6 +157,7 @@ static bool fill_one(struct worker *worker)
 	switch (w->next(w->arg, worker->queue->index, rq)) {
 	case IO_SUBMIT:
 		worker->idle = rq->next;
+		rq->in_flight = true;
 		worker->in_flight++;
 		submit(worker, rq);
 		return true;
@@ -192,10 +193,10 @@ static void complete(struct worker *worker, const struct nvme_cqe *cqe)
 	u16 cid = le16toh(cqe->cid);
 	struct io_request *rq;
 
-	if (cid >= worker->s->config.depth) {
+	if (cid >= worker->s->config.depth || !worker->requests[cid].in_flight) {
 		if (first_to_fail(worker))
 			fail(STATUS_IO,
-			     "mdev %s: queue pair %u completed command %u, which does not exist; reset the controller",
+			     "mdev %s: queue pair %u completed command %u, which it did not have; reset the controller",
 			     worker->s->dev.uuid, worker->queue->index, cid);
 		return;
 	}
@@ -204,6 +205,7 @@ static void complete(struct worker *worker, const struct nvme_cqe *cqe)
 		return;
 	rq = &worker->requests[cid];
 	rq->next = worker->idle;
+	rq->in_flight = false;
 	worker->idle = rq;
 	worker->in_flight--;
 	if (!status) {
@@ -328,6 +330,7 @@ int io_run(struct session *s, const struct io_workload *w, u32 queues)
 			.failed = &failed,
 		};
 		for (tag = 0; tag < depth; tag++) {
+			workers[i].requests[tag].in_flight = false;
 			workers[i].requests[tag].next = workers[i].idle;
 			workers[i].idle = &workers[i].requests[tag];
 		}

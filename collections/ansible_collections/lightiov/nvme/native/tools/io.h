@@ -17,6 +17,7 @@
  * @data_iova: where the controller sees @data
  * @list: a page for its PRP list
  * @list_iova: where the controller sees @list
+ * @in_flight: the controller has it
  * @submitted: when it went to the controller
  * @next: another one that is not in flight either
  */
@@ -28,6 +29,7 @@ struct io_request {
 	u64 data_iova;
 	__le64 *list;
 	u64 list_iova;
+	bool in_flight;
 	u64 submitted;
 	struct io_request *next;
 };

@@ -17,22 +17,27 @@ static const struct command {
 	{ "identify", cmd_identify, "j", 1, "UUID [--json]" },
 	{ "read", cmd_read, "nlcodH", 1,
 	  "UUID [--lba L] [--count N] [--namespace I] [--output FILE]" },
-	{ "write", cmd_write, "nlcidH", 1,
-	  "UUID [--lba L] [--count N] [--namespace I] [--input FILE]" },
+	{ "write", cmd_write, "nlcidRDH", 1,
+	  "UUID [--lba L] [--count N] [--namespace I] [--input FILE] [--raw]\n"
+	  "                  [--yes-destroy-data]" },
 	{ "verify", cmd_verify, "nlcsqdWCDH", 1,
 	  "UUID {--yes-destroy-data [--write-only] | --check-only}\n"
 	  "                  [--lba L] [--count N] [--seed S] [--namespace I]\n"
 	  "                  [--queues Q] [--queue-depth D]" },
-	{ "copy-in", cmd_copy_in, "ndH", 2,
-	  "UUID IMAGE [--namespace I] [--queue-depth D]" },
+	{ "copy-in", cmd_copy_in, "ndRDH", 2,
+	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D] [--raw]\n"
+	  "                  [--yes-destroy-data]" },
 	{ "copy-out", cmd_copy_out, "ndH", 2,
-	  "UUID IMAGE [--namespace I] [--queue-depth D]" },
+	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D]" },
+	{ "blank", cmd_blank, "ndDH", 1,
+	  "UUID [--namespace I] [--queue-depth D] [--yes-destroy-data]" },
 	{ "bench", cmd_bench, "nlcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
 	  "                  [--namespace I] [--json] [--yes-destroy-data]" },
-	{ "hold", cmd_hold, "nqdH", 1, "UUID [--queues Q]" },
-	{ "provoke", cmd_provoke, "ndH", 2, "UUID unmap|reset|mailbox" },
+	{ "hold", cmd_hold, "qdH", 1, "UUID [--queues Q]" },
+	{ "provoke", cmd_provoke, "ndH", 2,
+	  "UUID unmap|reset|mailbox [--namespace I]" },
 };
 
 static void print_help(void)
@@ -42,7 +47,7 @@ static void print_help(void)
 	printf("liov uses a lightiov-passthrough mdev without a VM; liov(8) explains it.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  liov %-11s%s\n", commands[i].name, commands[i].usage);
-	printf("\nNumbers may be 0x hexadecimal or have a suffix K, M, G, T (powers of 1024).\n"
+	printf("\nNumbers are decimal or 0x hexadecimal, K, M, G, T after them powers of 1024.\n"
 	       "Exit status: 0 done, 1 I/O or verification failed, 2 wrong usage or environment.\n");
 }
 
@@ -79,7 +84,7 @@ int main(int argc, char **argv)
 	int status = run(argc, argv);
 
 	/* Output that did not reach its file is not success. */
-	if (fflush(stdout) && !status)
+	if ((fflush(stdout) || ferror(stdout)) && !status)
 		status = fail(STATUS_IO,
 			      "standard output cannot be written; free space or choose another file");
 	return status;

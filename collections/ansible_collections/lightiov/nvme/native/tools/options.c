@@ -22,6 +22,7 @@ static const struct option long_options[] = {
 	{ "write-only", no_argument, NULL, 'W' },
 	{ "check-only", no_argument, NULL, 'C' },
 	{ "yes-destroy-data", no_argument, NULL, 'D' },
+	{ "raw", no_argument, NULL, 'R' },
 	{ "hugepages", no_argument, NULL, 'H' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -59,7 +60,7 @@ static int parse_range(const char *name, const char *text, u64 min, u64 max,
 	if (parse_number(text, value) && *value >= min && *value <= max)
 		return STATUS_OK;
 	return fail(STATUS_USAGE,
-		    "--%s %s: it is out of range; give a number from %llu to %llu",
+		    "--%s %s: it must be a number from %llu to %llu, decimal or 0x hexadecimal, with or without a suffix K, M, G or T",
 		    name, text, min, max);
 }
 
@@ -92,6 +93,7 @@ static int parse_one(struct options *o, int key, const char *name,
 		o->output = text;
 		break;
 	case 's':
+		o->seeded = true;
 		return parse_range(name, text, 0, ~0ull, &o->seed);
 	case 'q':
 		return parse_u32(name, text, 1, LIOV_MAX_QUEUE_PAIRS,
@@ -117,6 +119,9 @@ static int parse_one(struct options *o, int key, const char *name,
 	case 'D':
 		o->destroy = true;
 		break;
+	case 'R':
+		o->raw = true;
+		break;
 	case 'H':
 		o->hugepages = true;
 		break;
@@ -130,6 +135,8 @@ int options_parse(struct options *o, const char *command, const char *accepted,
 	int key, index = 0, status;
 
 	*o = (struct options){
+		/* What has no option to choose one uses none. */
+		.ns = strchr(accepted, 'n') ? NAMESPACE_ONLY : 0,
 		.seed = 1,
 		.queues = 1,
 		.queue_depth = 32,

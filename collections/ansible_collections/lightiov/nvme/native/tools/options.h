@@ -5,6 +5,7 @@
 
 #include "session.h"
 #include "types.h"
+#include "util.h"
 
 enum bench_mode {
 	BENCH_RANDREAD,
@@ -19,10 +20,11 @@ enum bench_mode {
  * @operand: second operand: an image, or what to provoke
  * @input: --input, NULL: standard input
  * @output: --output, NULL: standard output
- * @ns: --namespace
+ * @ns: --namespace, or NAMESPACE_ONLY
  * @lba: --lba
  * @count: --count, 0: up to the end of the namespace
- * @seed: --seed
+ * @seed: --seed; 1 by default
+ * @seeded: --seed was given
  * @queues: --queues
  * @queue_depth: --queue-depth
  * @block_size: --block-size
@@ -32,6 +34,7 @@ enum bench_mode {
  * @write_only: --write-only
  * @check_only: --check-only
  * @destroy: --yes-destroy-data
+ * @raw: --raw
  * @hugepages: --hugepages
  */
 struct options {
@@ -43,6 +46,7 @@ struct options {
 	u64 lba;
 	u64 count;
 	u64 seed;
+	bool seeded;
 	u32 queues;
 	u32 queue_depth;
 	u64 block_size;
@@ -52,8 +56,12 @@ struct options {
 	bool write_only;
 	bool check_only;
 	bool destroy;
+	bool raw;
 	bool hugepages;
 };
+
+/* Bytes of one command of a copy. */
+#define COPY_IO_BYTES (256 * KIB)
 
 int options_parse(struct options *o, const char *command, const char *accepted,
 		  u32 operands, int argc, char **argv);
@@ -70,6 +78,7 @@ int cmd_write(const struct options *o);
 int cmd_verify(const struct options *o);
 int cmd_copy_in(const struct options *o);
 int cmd_copy_out(const struct options *o);
+int cmd_blank(const struct options *o);
 int cmd_bench(const struct options *o);
 int cmd_hold(const struct options *o);
 int cmd_provoke(const struct options *o);

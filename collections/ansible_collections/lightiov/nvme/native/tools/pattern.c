@@ -50,6 +50,24 @@ void pattern_fill(void *block, u32 size, u64 seed, u64 lba)
 	words[WORD_CHECKSUM] = htole64(checksum(words, nr));
 }
 
+void pattern_poison(void *data, u64 bytes)
+{
+	__le64 *words = data;
+	u64 i;
+
+	for (i = 0; i < bytes / sizeof(*words); i++)
+		words[i] = htole64(PATTERN_POISON);
+}
+
+static bool is_poison(const __le64 *words, u32 nr)
+{
+	u32 i;
+
+	for (i = 0; i < nr && words[i] == htole64(PATTERN_POISON); i++)
+		;
+	return i == nr;
+}
+
 /* The first byte that differs from what pattern_fill() would write, or @size. */
 static u32 first_difference(const __le64 *words, u32 size, u64 seed, u64 lba)
 {
@@ -96,6 +114,8 @@ struct pattern_report pattern_check(const void *block, u32 size, u64 seed,
 
 	if (report.offset == size)
 		report.fault = PATTERN_OK;
+	else if (is_poison(words, size / sizeof(__le64)))
+		report.fault = PATTERN_UNREAD;
 	else if (le64toh(words[WORD_MAGIC]) != PATTERN_MAGIC)
 		report.fault = PATTERN_ABSENT;
 	else if (le64toh(words[WORD_CHECKSUM]) !=
@@ -117,6 +137,10 @@ void pattern_describe(const struct pattern_report *report, char *text,
 	switch (report->fault) {
 	case PATTERN_OK:
 		snprintf(text, size, "holds what belongs there");
+		break;
+	case PATTERN_UNREAD:
+		snprintf(text, size,
+			 "was not read: the controller reported success and transferred nothing");
 		break;
 	case PATTERN_ABSENT:
 		snprintf(text, size, "holds no pattern (wrong from byte %u)",

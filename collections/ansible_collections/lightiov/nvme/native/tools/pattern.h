@@ -12,9 +12,11 @@
 #include "types.h"
 
 #define PATTERN_MAGIC 0x54544150564f494cull /* "LIOVPATT" */
+#define PATTERN_POISON 0x44494f56564f494cull /* "LIOVVOID" */
 
 enum pattern_fault {
 	PATTERN_OK,
+	PATTERN_UNREAD,		/* nothing was transferred over the poison */
 	PATTERN_ABSENT,		/* no pattern was ever written here */
 	PATTERN_DAMAGED,	/* a pattern, but its checksum does not hold */
 	PATTERN_FOREIGN,	/* whole, and of another seed */
@@ -34,6 +36,12 @@ struct pattern_report {
 	u64 lba;
 	u32 offset;
 };
+
+/*
+ * Fills memory that is to be read into with what no disk holds, so that what
+ * was there before cannot pass for what was read.
+ */
+void pattern_poison(void *data, u64 bytes);
 
 /* @size is the LBA size: 512 bytes or more. */
 void pattern_fill(void *block, u32 size, u64 seed, u64 lba);

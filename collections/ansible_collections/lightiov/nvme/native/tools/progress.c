@@ -23,12 +23,16 @@ void progress_update(struct progress *p, u64 done)
 	if (!p->shown)
 		return;
 	now = now_ns();
-	if (now < p->next && done < p->total)
+	if (now < p->next && (!p->total || done < p->total))
 		return;
 	p->next = now + INTERVAL;
-	fprintf(stderr, "\r%3.0f %%  %llu of %llu MiB  %.0f MiB/s ",
-		100.0 * (double)done / (double)p->total, done / MIB,
-		p->total / MIB, (double)done / MIB /
+	fputc('\r', stderr);
+	if (p->total)
+		fprintf(stderr, "%3.0f %% of %llu MiB, ",
+			100.0 * (double)done / (double)p->total,
+			p->total / MIB);
+	fprintf(stderr, "%llu MiB  %.0f MiB/s ", done / MIB,
+		(double)done / MIB /
 		((double)(now - p->started + 1) / NSEC_PER_SEC));
 }
 

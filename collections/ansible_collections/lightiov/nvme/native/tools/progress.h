@@ -12,7 +12,7 @@ struct progress {
 	u64 next;
 };
 
-/* Shows nothing unless standard error is a terminal. */
+/* Shows nothing unless standard error is a terminal.  @total: 0 if unknown. */
 void progress_start(struct progress *p, u64 total);
 void progress_update(struct progress *p, u64 done);
 void progress_finish(struct progress *p);

@@ -70,6 +70,10 @@ int session_namespace(const struct device *dev, const struct limits *limits,
 {
 	struct liov_namespace_info info;
 
+	if (!limits->namespaces)
+		return fail(STATUS_USAGE,
+			    "mdev %s: it has no namespace; set its attribute namespaces",
+			    dev->uuid);
 	if (index >= limits->namespaces)
 		return fail(STATUS_USAGE,
 			    "mdev %s: it has no namespace %u; choose one of 0 to %u",
@@ -86,6 +90,17 @@ int session_namespace(const struct device *dev, const struct limits *limits,
 	memcpy(ns->eui64, info.eui64, sizeof(ns->eui64));
 	memcpy(ns->uuid, info.uuid, sizeof(ns->uuid));
 	return STATUS_OK;
+}
+
+static int choose_namespace(struct session *s)
+{
+	if (s->config.ns == NAMESPACE_ONLY && s->limits.namespaces > 1)
+		return fail(STATUS_USAGE,
+			    "mdev %s: it has %u namespaces; say which with --namespace, as 'liov identify' counts them",
+			    s->config.uuid, s->limits.namespaces);
+	if (s->config.ns == NAMESPACE_ONLY)
+		s->config.ns = 0;
+	return session_namespace(&s->dev, &s->limits, s->config.ns, &s->ns);
 }
 
 /* Lowers what one command transfers to what it can, in whole blocks. */
@@ -201,7 +216,7 @@ static int session_setup(struct session *s)
 	status = check_config(s);
 	if (status)
 		return status;
-	status = session_namespace(&s->dev, &s->limits, s->config.ns, &s->ns);
+	status = choose_namespace(s);
 	if (status)
 		return status;
 	fit_io_bytes(s);

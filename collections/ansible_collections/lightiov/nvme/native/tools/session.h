@@ -39,10 +39,13 @@ struct namespace {
 	u8 uuid[16];
 };
 
+/* A namespace that need not be named, as there is no other. */
+#define NAMESPACE_ONLY (~0u)
+
 /**
  * struct session_config - what a subcommand wants
  * @uuid: the mdev
- * @ns: index of the namespace
+ * @ns: index of the namespace; session_open() replaces NAMESPACE_ONLY
  * @queues: queue pairs to create
  * @depth: commands in flight in each
  * @io_bytes: most bytes of one command; session_open() may lower it

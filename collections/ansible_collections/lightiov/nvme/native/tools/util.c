@@ -47,8 +47,16 @@ u64 random_next(u64 *state)
 	return z ^ (z >> 31);
 }
 
+bool all_zeroes(const void *data, u64 bytes)
+{
+	const char *first = data;
+
+	return !*first && !memcmp(first, first + 1, bytes - 1);
+}
+
 bool parse_number(const char *text, u64 *value)
 {
+	bool hexadecimal = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
 	static const char suffixes[] = "KMGT";
 	const char *suffix;
 	unsigned int shift;
@@ -58,7 +66,7 @@ bool parse_number(const char *text, u64 *value)
 	if (!isdigit((unsigned char)*text))
 		return false;
 	errno = 0;
-	*value = strtoull(text, &end, 0);
+	*value = strtoull(text, &end, hexadecimal ? 16 : 10);
 	if (errno)
 		return false;
 	if (!*end)

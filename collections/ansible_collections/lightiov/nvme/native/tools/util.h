@@ -26,8 +26,12 @@ int fail(int status, const char *fmt, ...);
 u64 now_ns(void);
 u64 align_up(u64 value, u64 alignment);
 u64 random_next(u64 *state);
+bool all_zeroes(const void *data, u64 bytes);
 
-/* Accepts decimal, 0x hexadecimal and the suffixes K, M, G, T (powers of 1024). */
+/*
+ * Accepts decimal (with leading zeroes, too), 0x hexadecimal and the suffixes
+ * K, M, G, T (powers of 1024).
+ */
 bool parse_number(const char *text, u64 *value);
 
 #endif

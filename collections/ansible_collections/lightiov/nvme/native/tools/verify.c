@@ -3,8 +3,11 @@
  * verify: writes a pattern that names its owner and its place, reads it back
  * and says what differs.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "io.h"
 #include "nvme.h"
@@ -55,6 +58,8 @@ static enum io_next verify_next(void *arg, u32 queue, struct io_request *rq)
 	rq->opcode = v->opcode;
 	rq->lba = lba;
 	rq->blocks = (u32)blocks;
+	if (rq->opcode == NVME_READ)
+		pattern_poison(rq->data, blocks * size);
 	for (i = 0; rq->opcode == NVME_WRITE && i < rq->blocks; i++)
 		pattern_fill((char *)rq->data + (size_t)i * size, size, v->seed,
 			     lba + i);
@@ -117,8 +122,9 @@ static int conclude(const struct verify *v, u64 count)
 	}
 	pattern_describe(&first->report, text, sizeof(text));
 	return fail(STATUS_IO,
-		    "mdev %s: namespace %u: %llu of %llu blocks are wrong: the first, LBA %llu, %s",
-		    s->dev.uuid, s->config.ns, bad, count, first->lba, text);
+		    "mdev %s: namespace %u: %llu of %llu blocks are not as seed %llu makes them: the first, LBA %llu, %s",
+		    s->dev.uuid, s->config.ns, bad, count, v->seed, first->lba,
+		    text);
 }
 
 static int run_passes(const struct options *o, struct verify *v)
@@ -130,6 +136,11 @@ static int run_passes(const struct options *o, struct verify *v)
 	if (status)
 		return status;
 	v->end = o->lba + count;
+	if (!o->seeded) {
+		/* Now, so that it is known of a run that does not end. */
+		printf("seed %llu\n", v->seed);
+		fflush(stdout);
+	}
 	if (!o->check_only) {
 		status = pass(v, NVME_WRITE, o->lba);
 		if (!status)
@@ -146,10 +157,26 @@ static int run_passes(const struct options *o, struct verify *v)
 	return status ? status : conclude(v, count);
 }
 
+/* One of its own each time: what an earlier run wrote must not pass. */
+static int choose_seed(const struct options *o, u64 *seed)
+{
+	u32 own;
+
+	*seed = o->seed;
+	if (o->seeded)
+		return STATUS_OK;
+	if (getrandom(&own, sizeof(own), 0) != sizeof(own))
+		return fail(STATUS_USAGE,
+			    "verify: the kernel has no random numbers: %s; add --seed",
+			    strerror(errno));
+	*seed = own;
+	return STATUS_OK;
+}
+
 int cmd_verify(const struct options *o)
 {
 	struct session s;
-	struct verify v = { .s = &s, .seed = o->seed };
+	struct verify v = { .s = &s };
 	int status;
 
 	if (o->write_only && o->check_only)
@@ -158,6 +185,12 @@ int cmd_verify(const struct options *o)
 	if (!o->check_only && !o->destroy)
 		return fail(STATUS_USAGE,
 			    "verify: it overwrites the range; add --yes-destroy-data, or --check-only to read a pattern written before");
+	if (o->check_only && !o->seeded)
+		return fail(STATUS_USAGE,
+			    "verify: --check-only needs the --seed of what was written, which the run that wrote it printed");
+	status = choose_seed(o, &v.seed);
+	if (status)
+		return status;
 	status = options_session(o, &s, o->queues, VERIFY_IO_BYTES);
 	if (status)
 		return status;

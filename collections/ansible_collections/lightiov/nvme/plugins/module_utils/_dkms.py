@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,24 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _source_tree as source_tree
+from ansible_collections.lightiov.nvme.plugins.module_utils._dkms_package import (
+    SETTING,
+    Package,
+    active_versions,
+    build_log,
+    versions,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, read, write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils._kernel import (
     KernelModule,
     has_headers,
     headers_package,
+    module_info,
     newest_kernel,
     running_kernel,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MODULE = re.compile(r"[A-Za-z0-9_]+")
 VALUE = re.compile(r"[^\s\"'#\\]*")
-# Below /lib/modules/KERNEL, whatever dkms.conf says: Debian, Fedora.
-INSTALL_DIRECTORIES = ("updates", "extra")
-SETTING = re.compile(r"^\s*(PACKAGE_NAME|PACKAGE_VERSION)=[\"']?([^\"'\s]*)", re.MULTILINE)
+# Made by dkms, or given to it; with openssl it makes them by itself.
+SIGNING_KEY = "/var/lib/dkms/mok.key"
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,12 @@ class Wanted:
             kernels=tuple(options["kernels"] or ()),
         )
 
+    def source(self) -> dict[str, Path]:
+        return source_tree.files(self.src, self.exclude, self.conf)
+
     @property
-    def package(self) -> str:
-        return f"{self.name}/{self.version}"
+    def options(self) -> str:
+        return "".join(f"options {self.module} {key}={value}\n" for key, value in sorted(self.parameters.items()))
 
     @property
     def options_file(self) -> str:
@@ -99,84 +107,62 @@ def _parameter(module: str, name: str, value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Package:
-    """One version of a DKMS package on a host, read from the files of dkms."""
+class State:
+    """Of one kernel."""
+
+    # Whether the wanted version is built, and whether it is what the kernel loads.
+    built: bool
+    installed: bool
+    # Whether what the kernel loads has a signature.
+    signed: bool
+    # Of the kernel that runs, whether the module is loaded and is the wanted one; of another, whether it will be.
+    loaded: bool
+    current: bool
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a host goes by before a change, to be put back if the new module does not load."""
 
     host: Host
-    name: str
-    version: str
+    wanted: Wanted
+    package: Package
+    active: dict[str, str]
+    options: str | None
+    loaded: bool
+
+    @classmethod
+    def of(cls, host: Host, wanted: Wanted, package: Package, loaded: bool) -> Former:
+        active, options = active_versions(host, wanted.name), host.read(wanted.options_file)
+        return cls(host, wanted, package, active, options and f"{options}\n", loaded)
 
     @property
-    def source(self) -> Path:
-        return self.host.path(f"/usr/src/{self.name}-{self.version}")
+    def replaced(self) -> dict[str, str]:
+        return {kernel: version for kernel, version in self.active.items() if version != self.package.version}
 
-    @property
-    def tree(self) -> Path:
-        return self.host.path(f"/var/lib/dkms/{self.name}/{self.version}")
-
-    @property
-    def added(self) -> bool:
-        return (self.tree / "source").is_symlink()
-
-    def built(self, kernel: str) -> bool:
-        return any((self.tree / kernel).glob("*/module/*.ko*"))
-
-    def _active_links(self, kernel: str) -> list[Path]:
-        """What dkms marks the installed version with."""
-        links = self.tree.parent.glob(f"kernel-{kernel}-*")
-        return [link for link in links if str(link.readlink()).startswith(f"{self.version}/")]
-
-    def installed(self, kernel: str, module: str) -> bool:
-        directories = [self.host.path(f"/lib/modules/{kernel}/{name}") for name in INSTALL_DIRECTORIES]
-        files = [file for directory in directories for file in directory.rglob(f"{module}.ko*")]
-        return bool(files and self._active_links(kernel))
-
-    def describe(self, kernel: str, module: str) -> str:
-        if self.installed(kernel, module):
-            return "installed"
-        return "built" if self.built(kernel) else "absent"
-
-    def remove(self) -> None:
-        if (self.tree / "source").exists():
-            self.host.runner.run(["dkms", "remove", f"{self.name}/{self.version}", "--all"])
-        else:
-            # dkms cannot remove a package whose source was deleted.
-            for link in self._active_links("*"):
-                link.unlink()
-            shutil.rmtree(self.tree)
-
-    def add(self) -> None:
-        self.host.runner.run(["dkms", "add", f"{self.name}/{self.version}"])
-
-    def build(self, kernel: str) -> None:
-        package = f"{self.name}/{self.version}"
+    def load_or_put_back(self, module: KernelModule) -> None:
         try:
-            self.host.runner.run(["dkms", "build", package, "-k", kernel])
-        except CommandError as error:
-            log = self.tree / "build" / "make.log"
-            raise LightiovError(
-                f"{package} does not build for kernel {kernel}: correct the source, see {log} "
-                f"({first_error(log, error)})"
-            ) from error
+            module.load()
+        except LightiovError as error:
+            if not self.loaded and not self.replaced:
+                raise
+            try:
+                self._put_back(module)
+            except LightiovError as second:
+                raise LightiovError(f"{error}; nor was the former module put back: {second}") from error
+            raise LightiovError(f"{error}; the former module was put back") from error
 
-    def install(self, kernel: str) -> None:
-        self.host.runner.run(["dkms", "install", f"{self.name}/{self.version}", "-k", kernel])
-
-
-def first_error(log: Path, error: CommandError) -> str:
-    """The compiler's first complaint, or else what dkms said."""
-    lines = (read(log) or "").splitlines()
-    return next((line.strip() for line in lines if "error:" in line.lower()), error.output)
-
-
-def versions(host: Host, name: str) -> list[str]:
-    """All versions of the package that dkms knows or whose source is there."""
-    known = {path.parent.name for path in host.path(f"/var/lib/dkms/{name}").glob("*/source")}
-    for conf in host.path("/usr/src").glob(f"{name}-*/{source_tree.CONF}"):
-        settings = dict(SETTING.findall(read(conf) or ""))
-        if settings.get("PACKAGE_NAME") == name:
-            known.add(conf.parent.name[len(name) + 1 :])
-    return sorted(known)
+    def _put_back(self, module: KernelModule) -> None:
+        for kernel, version in self.replaced.items():
+            Package(self.host, self.wanted.name, version).install(kernel)
+        options = self.host.path(self.wanted.options_file)
+        if self.options:
+            write_atomically(options, self.options)
+        else:
+            options.unlink(missing_ok=True)
+        if self.package.version not in self.active.values():
+            self.package.discard()
+        module.load()
 
 
 def plan(host: Host, wanted: Wanted, predict: bool) -> Plan:
@@ -184,107 +170,153 @@ def plan(host: Host, wanted: Wanted, predict: bool) -> Plan:
 
 
 def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
+    """Build beside what is installed, then switch, then remove what was: whatever fails, a module is there."""
     result = Plan(predict=predict)
-    package = Package(host, wanted.name, wanted.version)
+    package = Package(host, wanted.name, _version(wanted, result))
     module = KernelModule(host, wanted.module)
     running = running_kernel(host)
     kernels = list(dict.fromkeys(wanted.kernels or (running, newest_kernel(host))))
     if host.runner.find("dkms") is None:
         result.refuse(
-            f"{wanted.package} cannot be built, because dkms is not installed: install the package dkms",
-            until="packages",
+            f"{package} cannot be built, because dkms is not installed: install the package dkms", until="packages"
         )
 
-    source_changed = _source_changed(package, wanted, result)
-    incomplete = [one for one in kernels if source_changed or not package.installed(one, wanted.module)]
-    for kernel in incomplete:
-        if not has_headers(host, kernel):
-            result.refuse(
-                f"{wanted.package} cannot be built for kernel {kernel}, because its headers are missing: "
-                f"install the package {headers_package(host, kernel)}",
-                until="packages",
-            )
+    info = {kernel: module_info(host, kernel, wanted.module) for kernel in {running, *kernels}}
+    source_changed = _source_changed(wanted, package)
+    installed = [kernel for kernel in kernels if not source_changed and info[kernel] and package.active(kernel)]
+    unbuilt = [kernel for kernel in kernels if source_changed or not package.built(kernel)]
+    waiting = _without_headers(host, wanted, unbuilt, result)
+    building = [kernel for kernel in unbuilt if kernel not in waiting]
+    installing = [kernel for kernel in kernels if kernel in building or kernel not in (*installed, *waiting)]
 
-    old = [version for version in versions(host, wanted.name) if version != wanted.version]
-    for version in old:
-        _plan_remove(Package(host, wanted.name, version), result)
-    if source_changed:
-        if package.added:
-            result.add("remove", wanted.package, package.remove)
-        tree = source_tree.files(wanted.src, wanted.exclude, wanted.conf)
-        result.add("copy", str(package.source), partial(source_tree.copy, tree, package.source))
-    if source_changed or not package.added:
-        result.add("add", wanted.package, package.add)
-    for kernel in incomplete:
-        if source_changed or not package.built(kernel):
-            result.add("build", wanted.package, partial(package.build, kernel), kernel=kernel)
-        result.add("install", wanted.package, partial(package.install, kernel), kernel=kernel)
-
-    options = "".join(f"options {wanted.module} {key}={value}\n" for key, value in sorted(wanted.parameters.items()))
-    options_changed = _plan_file(
-        host, wanted.options_file, options, result, partial(module.check_parameters, wanted.parameters)
-    )
+    former = Former.of(host, wanted, package, module.loaded)
+    if building and source_changed:
+        result.add("copy", str(package.source), partial(package.copy, wanted.source()))
+    if building and not package.added:
+        result.add("add", str(package), package.add)
+    for kernel in building:
+        result.add("build", str(package), partial(package.build, kernel), kernel=kernel)
+    for kernel in installing:
+        result.add("install", str(package), partial(package.install, kernel), kernel=kernel)
+    check = partial(module.check_parameters, wanted.parameters)
+    options_changed = _plan_file(host, wanted.options_file, wanted.options, result, check)
     _plan_file(host, wanted.load_file, f"{wanted.module}\n" if wanted.load else "", result)
 
     loaded = module.loaded
     outdated = loaded and (
-        source_changed
-        or running in incomplete
+        running in installing
         or options_changed
-        or not module.is_installed_one()
+        or not module.is_installed_one(info[running])
         or not module.has_parameters(wanted.parameters)
     )
     reload = outdated and wanted.load and wanted.reload
     if reload:
         _plan_unload(module, result, "set reload to false to leave it until then", until="")
     if reload or (wanted.load and not loaded):
-        result.add("load", wanted.module, module.load)
+        result.add("load", wanted.module, partial(former.load_or_put_back, module))
+    # What a kernel has that waits is better than nothing.
+    kept = {package.version, *(former.active[kernel] for kernel in waiting if kernel in former.active)}
+    for version in versions(host, wanted.name):
+        if version not in kept:
+            _plan_remove(Package(host, wanted.name, version), result)
 
+    loads = host.path(wanted.load_file).exists()
+    before = {
+        kernel: State(
+            built=kernel not in unbuilt,
+            installed=kernel in installed,
+            signed="sig_id" in info[kernel],
+            loaded=loaded if kernel == running else loads and bool(info[kernel]),
+            current=loaded and not outdated if kernel == running else kernel in installed,
+        )
+        for kernel in kernels
+    }
+    signs = host.path(SIGNING_KEY).exists() or host.runner.find("openssl") is not None
+    after = {
+        kernel: State(
+            built=kernel not in waiting,
+            installed=kernel not in waiting,
+            signed=signs if kernel in building else before[kernel].signed,
+            loaded=wanted.load or (kernel == running and loaded),
+            current=kernel not in waiting and (reload or not outdated or kernel != running),
+        )
+        for kernel in kernels
+    }
+    for kernel in waiting:
+        after[kernel] = before[kernel]
     result.before = {
         "versions": versions(host, wanted.name),
-        "kernels": {kernel: package.describe(kernel, wanted.module) for kernel in kernels},
-        "source": "" if package.added and not source_changed else "outdated",
-        "options": host.read(wanted.options_file) or "",
-        "loaded": loaded,
-        "loaded_is_current": loaded and not outdated,
+        "kernels": {kernel: vars(state) for kernel, state in before.items()},
+        "options": former.options or "",
+        "loaded_at_boot": loads,
     }
     result.after = {
-        "versions": [wanted.version],
-        "kernels": dict.fromkeys(kernels, "installed"),
-        "source": "",
-        "options": options.strip(),
-        "loaded": loaded or wanted.load,
-        "loaded_is_current": (loaded or wanted.load) and (reload or not outdated),
+        "versions": sorted(kept),
+        "kernels": {kernel: vars(state) for kernel, state in after.items()},
+        "options": wanted.options,
+        "loaded_at_boot": wanted.load,
     }
     result.returned = {
-        "kernels": kernels,
+        "version": package.version,
+        "kernels": [kernel for kernel in kernels if kernel not in waiting],
+        "states": result.after["kernels"],
         "loaded": loaded or wanted.load,
         "reload_needed": outdated and not reload,
+        "waiting": list(waiting.values()),
     }
     return result
 
 
-def _source_changed(package: Package, wanted: Wanted, result: Plan) -> bool:
-    """Compares the trees themselves rather than a stamp, so that an edited copy is put right as well."""
+def _version(wanted: Wanted, result: Plan) -> str:
+    """Has what names the content of the source, so that another content is built beside what is installed."""
     if not wanted.src.is_dir():
         result.refuse(
-            f"{wanted.package} has no source, because {wanted.src} is not a directory: copy the source there",
+            f"{wanted.name} has no source, because {wanted.src} is not a directory: copy the source there",
             until="source",
         )
-        return not package.source.is_dir()
+        return wanted.version
     if not (wanted.src / wanted.conf).is_file():
         raise LightiovError(
-            f"{wanted.package} cannot be built, because {wanted.src} has no file {wanted.conf}: "
+            f"{wanted.name} cannot be built, because {wanted.src} has no file {wanted.conf}: "
             "name the file that becomes dkms.conf in 'conf'"
         )
     settings = dict(SETTING.findall((wanted.src / wanted.conf).read_text(encoding="utf-8")))
-    named = f"{settings.get('PACKAGE_NAME')}/{settings.get('PACKAGE_VERSION')}"
-    if named != wanted.package:
-        raise LightiovError(
-            f"{wanted.package} cannot be built, because {wanted.conf} is that of {named}: correct the one or the other"
-        )
-    tree = source_tree.files(wanted.src, wanted.exclude, wanted.conf)
-    return source_tree.digest(tree) != source_tree.digest(source_tree.files(package.source))
+    for key, value in (("PACKAGE_NAME", wanted.name), ("PACKAGE_VERSION", source_tree.VERSION)):
+        if settings.get(key) != value:
+            raise LightiovError(
+                f"{wanted.name} cannot be built, because {wanted.conf} has {key}={settings.get(key)}: "
+                f'make it {key}="{value}"'
+            )
+    return f"{wanted.version}+{source_tree.digest(wanted.source())[:12]}"
+
+
+def _source_changed(wanted: Wanted, package: Package) -> bool:
+    """Compares the trees themselves rather than their names, so that an edited copy is put right as well."""
+    copied = source_tree.files(package.source)
+    return not copied or source_tree.digest(wanted.source()) != source_tree.digest(copied, package.version)
+
+
+def _without_headers(host: Host, wanted: Wanted, unbuilt: list[str], result: Plan) -> dict[str, str]:
+    """Kernels that must wait for their headers, and what that means. The running one and named ones must not."""
+    running, newest = running_kernel(host), newest_kernel(host)
+    waiting = {}
+    for kernel in unbuilt:
+        if has_headers(host, kernel):
+            continue
+        remedy = f"install the package {headers_package(host, kernel)}"
+        if kernel == running or wanted.kernels or result.predict:
+            if kernel == running and has_headers(host, newest):
+                remedy += f", or boot kernel {newest}, which has its headers"
+            result.refuse(
+                f"{wanted.name} cannot be built for kernel {kernel}, because its headers are missing: {remedy}",
+                until="packages",
+            )
+        else:
+            waiting[kernel] = (
+                f"Kernel {kernel}, which boots next, has no current module {wanted.module}, because its headers are "
+                f"missing: {remedy} and deploy again before a reboot"
+            )
+    return waiting
 
 
 def _plan_file(host: Host, name: str, text: str, result: Plan, check: Callable[[], None] | None = None) -> bool:
@@ -317,11 +349,10 @@ def _plan_unload(module: KernelModule, result: Plan, alternative: str, until: st
 
 
 def _plan_remove(package: Package, result: Plan) -> None:
-    label = f"{package.name}/{package.version}"
     if package.added:
-        result.add("remove", label, package.remove)
+        result.add("remove", str(package), package.remove)
     if package.source.exists():
-        result.add("delete", str(package.source), partial(shutil.rmtree, package.source))
+        result.add("delete", str(package.source), package.discard)
 
 
 def _plan_absent(host: Host, wanted: Wanted, predict: bool) -> Plan:
@@ -343,6 +374,7 @@ def _plan_absent(host: Host, wanted: Wanted, predict: bool) -> Plan:
         _plan_remove(Package(host, wanted.name, version), result)
     _plan_file(host, wanted.options_file, "", result)
     _plan_file(host, wanted.load_file, "", result)
+    _plan_file(host, build_log(wanted.name), "", result)
     if any(Package(host, wanted.name, version).added for version in found) and host.runner.find("dkms") is None:
         result.refuse(f"{wanted.name} cannot be removed, because dkms is not installed: install the package dkms")
     result.before = {"versions": found, "loaded": loaded}

@@ -42,6 +42,19 @@ def headers_package(host: Host, release: str) -> str:
     return f"linux-headers-{release}" if debian else f"kernel-devel-{release}"
 
 
+def module_info(host: Host, release: str, name: str) -> dict[str, list[str]]:
+    """What modinfo says of a file, or of what this kernel would load by that name; nothing if it is damaged."""
+    try:
+        lines = host.runner.run(["modinfo", "--set-version", release, name]).splitlines()
+    except CommandError:
+        return {}
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        field, _colon, value = line.partition(":")
+        found.setdefault(field, []).append(value.strip())
+    return found
+
+
 @dataclass(frozen=True)
 class KernelModule:
     """One kernel module of the running kernel."""
@@ -74,14 +87,10 @@ class KernelModule:
             if ADDRESS.fullmatch(device.name)
         ]
 
-    def is_installed_one(self) -> bool:
+    def is_installed_one(self, installed: Mapping[str, list[str]]) -> bool:
         """Whether the loaded module has the source of the installed one; true if that cannot be told."""
         loaded = self.host.read(f"{self.path}/srcversion")
-        try:
-            installed = self.host.runner.run(["modinfo", "--field", "srcversion", self.name]).strip()
-        except CommandError:
-            return True
-        return not loaded or not installed or loaded == installed
+        return not loaded or loaded in installed.get("srcversion", [loaded])
 
     def has_parameters(self, wanted: Mapping[str, str]) -> bool:
         """Whether it runs with these parameters, as far as it shows them."""
@@ -95,10 +104,8 @@ class KernelModule:
         """modprobe ignores parameters that the module does not have."""
         if not wanted:
             return
-        known = {
-            line.split(":", 1)[0]
-            for line in self.host.runner.run(["modinfo", "--field", "parm", self.name]).splitlines()
-        }
+        parameters = module_info(self.host, running_kernel(self.host), self.name).get("parm", [])
+        known = {parameter.partition(":")[0] for parameter in parameters}
         for name in wanted:
             if name not in known:
                 raise LightiovError(

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 
@@ -13,6 +15,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 
 # Non-interactive sessions may lack the sbin directories, where most of these tools are.
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+# Longer than any of these tools takes on a host that works: a controller may use two minutes to become ready.
+DEADLINE_SECONDS = 300
 
 
 class CommandError(LightiovError):
@@ -40,7 +44,7 @@ class Runner:
                 return candidate
         return None
 
-    def run(self, arguments: Sequence[str], timeout: float | None = None) -> str:
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
         """Standard output of a command that succeeded."""
         program = self.find(arguments[0])
         if program is None:
@@ -55,13 +59,21 @@ class Runner:
             stderr=subprocess.PIPE,
             env=self.environment,
             text=True,
+            # A group of its own, so that what it started ends with it.
+            start_new_session=True,
         )
         try:
             stdout, stderr = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
+        except BaseException as error:
             # It may hang in the kernel, where no signal reaches it, so its end is not awaited.
-            process.kill()
-            raise CommandError(f"{said!r} did not end within {timeout:g} seconds: see the kernel log") from None
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise CommandError(
+                f"{said!r} did not end within {timeout:g} seconds and was killed: see the host's kernel log for what "
+                "it waited for, and reboot the host if it hangs again"
+            ) from None
         if process.returncode != 0:
             output = (stderr.strip() or stdout.strip()).replace("\n", "; ") or f"exit status {process.returncode}"
             raise CommandError(f"{said!r} failed: {output}", output)

@@ -13,6 +13,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 CONF = "dkms.conf"
+# What dkms.conf has in the place of its version, as in Debian's packages: a copy gets its own.
+VERSION = "#MODULE_VERSION#"
 # What a kernel build leaves behind in its source directory.
 BUILD_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order", ".tmp_*")
 
@@ -30,17 +32,22 @@ def files(directory: Path, exclude: Iterable[str] = (), conf: str = CONF) -> dic
     return found
 
 
-def digest(tree: Mapping[str, Path]) -> str:
-    """The same for two trees exactly if they have the same files with the same content."""
+def digest(tree: Mapping[str, Path], version: str = VERSION) -> str:
+    """The same for two trees exactly if they have the same files with the same content, their version aside."""
     total = hashlib.sha256()
     for relative in sorted(tree):
-        content = hashlib.sha256(tree[relative].read_bytes()).hexdigest()
-        total.update(f"{content} {relative}\n".encode())
+        content = _content(tree, relative, version, VERSION)
+        total.update(f"{hashlib.sha256(content).hexdigest()} {relative}\n".encode())
     return total.hexdigest()
 
 
-def copy(tree: Mapping[str, Path], destination: Path) -> None:
-    """Replace a directory by a copy of the tree, which appears whole or not at all."""
+def _content(tree: Mapping[str, Path], relative: str, version: str, becomes: str) -> bytes:
+    content = tree[relative].read_bytes()
+    return content.replace(version.encode(), becomes.encode()) if relative == CONF else content
+
+
+def copy(tree: Mapping[str, Path], destination: Path, version: str = VERSION) -> None:
+    """Replace a directory by a copy of the tree that has this version; it appears whole or not at all."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     # A hidden name, which dkms does not take for a package.
     temporary = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
@@ -50,6 +57,7 @@ def copy(tree: Mapping[str, Path], destination: Path) -> None:
             target = temporary / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
+            target.write_bytes(_content(tree, relative, VERSION, version))
         if destination.exists():
             shutil.rmtree(destination)
         temporary.rename(destination)

@@ -11,9 +11,13 @@ version_added: 0.1.0
 description:
   - Brings one DKMS package to the wished version and content, built and installed for the running kernel as well as
     for the one that boots next, and loads its kernel module with the wished parameters now and at every boot.
-  - The source is compared by content, so that a changed source is built anew under the same version.
+  - A version of the package is O(version) and what names the content of the source, so that a changed source is another
+    version. It is built beside the installed one, then takes its place, and the former one is removed last.
+    What does not build changes nothing, and when a module does not load the former one is put back.
+    An older version is deployed like a newer one.
   - When the loaded kernel module is not the installed one, or its parameters differ, it is reloaded.
     The module refuses that before it changes anything when the kernel module is in use.
+  - When the kernel that boots next lacks its headers, the running one is seen to all the same, and RV(waiting) says so.
   - In check mode neither dkms nor the kernel headers need to be there.
 requirements:
   - dkms
@@ -31,7 +35,7 @@ options:
     required: true
   version:
     description:
-      - Version of the DKMS package. Other versions of it are removed.
+      - Version of the DKMS package, to which what names the content of the source is added. Other versions are removed.
       - Required if O(state=present).
     type: str
   state:
@@ -42,12 +46,12 @@ options:
     default: present
   src:
     description:
-      - Directory on the target with the source. It is copied to C(/usr/src/NAME-VERSION).
+      - Directory on the target with the source. It is copied to C(/usr/src).
       - Required if O(state=present).
     type: path
   conf:
     description:
-      - File in O(src) that becomes C(dkms.conf).
+      - File in O(src) that becomes C(dkms.conf). Its version is C(PACKAGE_VERSION="#MODULE_VERSION#").
     type: str
     default: dkms.conf
   exclude:
@@ -124,17 +128,44 @@ actions:
     object:
       description: DKMS package, file or kernel module.
       type: str
-      sample: lightiov-host/0.1.0
+      sample: lightiov-host/0.1.0+3f2a9c41d07b
     kernel:
       description: Kernel release, for C(build) and C(install).
       type: str
       sample: 6.12.57+deb13-amd64
+version:
+  description: Version of the DKMS package, with what names the content of the source.
+  returned: when O(state=present)
+  type: str
+  sample: 0.1.0+3f2a9c41d07b
 kernels:
   description: Kernel releases that the package is built for.
   returned: when O(state=present)
   type: list
   elements: str
   sample: [6.12.57+deb13-amd64]
+states:
+  description: By kernel release, what the kernel has of the module, or would have in check mode.
+  returned: when O(state=present)
+  type: dict
+  contains:
+    built:
+      description: Whether dkms has built the package for it.
+      type: bool
+    installed:
+      description: Whether that is the module that the kernel loads.
+      type: bool
+    signed:
+      description: Whether the module that the kernel loads has a signature.
+      type: bool
+    loaded:
+      description: Whether the module is loaded, or for a kernel that does not run, whether it will be.
+      type: bool
+    current:
+      description: Whether the loaded module, or for a kernel that does not run, the installed one, is the wished one.
+      type: bool
+  sample:
+    6.12.57+deb13-amd64: {built: true, installed: true, signed: false, loaded: true, current: true}
 loaded:
   description: Whether the kernel module is loaded, or would be in check mode.
   returned: always
@@ -145,6 +176,12 @@ reload_needed:
   returned: always
   type: bool
   sample: false
+waiting:
+  description: Sentences on what the kernel that boots next will lack, each with what to do before.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -11,11 +11,14 @@ version_added: 0.1.0
 description:
   - Makes the LightIOV mediated devices (mdevs) of each listed domain exactly those listed, in its persistent
     definition and, while it runs, by hot plug in the live domain.
-  - Only the host devices of LightIOV mdevs are compared and changed, by UUID and against the inactive XML.
-    All other elements of a domain, mdevs of other drivers and PCI host devices included, are left alone.
-    A host device is LightIOV's when its alias starts with C(ua-lightiov-), which the module gives to each that it
-    adds, or when mdevctl or sysfs says that its type starts with C(lightiov-).
-  - Domains that are not listed are not changed, but for the mdevs in O(absent).
+  - Only the host devices of LightIOV mdevs are compared and changed, by UUID and against the inactive XML. All other
+    elements of a domain, mdevs of other drivers and PCI host devices included, are left alone. A host device is
+    LightIOV's when its alias starts with C(ua-lightiov-), which the module gives to each that it adds, or when
+    mdevctl or sysfs says that its type starts with C(lightiov-).
+  - Domains that are not listed are not changed, but for the mdevs in O(absent), and host devices with the alias whose
+    mdev is neither there nor defined any more, because the domain cannot start with them.
+  - An mdev is detached from a running domain when its guest has let it go. A guest that still plugs it in is asked
+    again.
   - A live domain must have a free hot-plug port (C(pcie-root-port) on the C(q35) machine) for each mdev that it gets.
   - All domains are checked before the first is changed.
 requirements:
@@ -58,8 +61,9 @@ options:
     description:
       - Seconds to wait for the guest of a running domain to give up one mdev.
     type: int
-    default: 30
+    default: 60
 seealso:
+  - module: lightiov.nvme.domain
   - module: lightiov.nvme.mdev
 notes:
   - In check mode a domain or mdev that is not there is taken as one that a preceding task would have made.
@@ -112,7 +116,8 @@ actions:
       type: str
       sample: config
 domains:
-  description: The listed domains, and others that lose an mdev, after the run or, in check mode, as they would be.
+  description: >-
+    The listed domains, and others that lose an mdev, after the run or, in check mode, as they would be.
   returned: always
   type: list
   elements: dict
@@ -126,14 +131,19 @@ domains:
       type: bool
       sample: true
     mdevs:
-      description: UUIDs of its LightIOV mdevs.
+      description: UUIDs of the LightIOV mdevs in its persistent definition.
+      type: list
+      elements: str
+      sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
+    live:
+      description: UUIDs of the LightIOV mdevs in the running domain.
       type: list
       elements: str
       sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import _domain as domain
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
@@ -153,16 +163,16 @@ def main() -> None:
             },
             "absent": {"type": "list", "elements": "str", "default": []},
             "uri": {"type": "str", "default": "qemu:///system"},
-            "timeout": {"type": "int", "default": 30},
+            "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,
     )
     execute(
         module,
-        lambda: domain.plan(
+        lambda: _domain.plan(
             Host(),
             uri=module.params["uri"],
-            wanted=[domain.Wanted.parse(options) for options in module.params["domains"]],
+            wanted=[_domain.Wanted.parse(options) for options in module.params["domains"]],
             absent=[canonical(uuid) for uuid in module.params["absent"]],
             timeout=module.params["timeout"],
             predict=module.check_mode,

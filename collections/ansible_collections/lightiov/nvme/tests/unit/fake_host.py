@@ -377,42 +377,58 @@ class FakeHost:
         self.change_hardware(address, data={**data, nsid: ""})
 
     def dkms(self, command: str, package: str, *arguments: str) -> None:
+        """As dkms 3.2 does it on Debian."""
         name, version = package.split("/")
         source = self.path(f"/usr/src/{name}-{version}")
         tree = self.path(f"/var/lib/dkms/{name}/{version}")
         kernel = arguments[1] if arguments[:1] == ("-k",) else ""
+        force = "--force" in arguments
+        module = name.replace("-", "_")
+        built = tree / kernel / ARCH / "module" / f"{module}.ko"
         link = tree.parent / f"kernel-{kernel}-{ARCH}"
-        conf = (source / "dkms.conf").read_text(encoding="utf-8")
-        module = next(line.split("=")[1] for line in conf.splitlines() if line.startswith("BUILT_MODULE_NAME"))
         if command == "add":
             if tree.exists():
                 raise Refused(f"Error! DKMS tree already contains: {name}/{version}")
-            (tree / "build").mkdir(parents=True)
+            conf = (source / "dkms.conf").read_text(encoding="utf-8")
+            if f'PACKAGE_VERSION="{version}"' not in conf:
+                raise Refused(f"Error! Could not locate dkms.conf file of {name}/{version}")
+            tree.mkdir(parents=True)
             (tree / "source").symlink_to(os.path.relpath(source, tree))
         elif command == "build":
+            if built.exists() and not force:
+                return
+            shutil.rmtree(tree / kernel, ignore_errors=True)
             text = "".join(
                 path.read_text(encoding="utf-8") for path in sorted(source.rglob("*")) if path.suffix in (".c", ".h")
             )
             if "broken" in text:
+                (tree / "build").mkdir(exist_ok=True)
                 (tree / "build" / "make.log").write_text("CC a.o\na.c:1:1: error: expected ';'\n", encoding="utf-8")
                 raise Refused("Error! Bad return status for module build")
-            directory = tree / kernel / ARCH / "module"
-            directory.mkdir(parents=True)
-            (directory / f"{module}.ko").write_text(hashlib.sha256(text.encode()).hexdigest()[:23], encoding="utf-8")
+            built.parent.mkdir(parents=True)
+            signature = "\nsigned" if self.path("/var/lib/dkms/mok.key").exists() else ""
+            built.write_text(f"{hashlib.sha256(text.encode()).hexdigest()[:23]}{signature}", encoding="utf-8")
+            # What the module's initialization does when it is loaded.
+            if "does not load" in text:
+                built.with_suffix(".fails").touch()
         elif command == "install":
+            # Without --force dkms 3.0 leaves a newer module in its place and says that all went well.
+            if not force:
+                raise Refused("Error! Module version is not newer than what is already found in kernel")
             updates = self.path(f"/lib/modules/{kernel}/updates/dkms")
             updates.mkdir(parents=True, exist_ok=True)
-            shutil.copy(tree / kernel / ARCH / "module" / f"{module}.ko", updates)
+            shutil.copy(built, updates)
+            link.unlink(missing_ok=True)
             link.symlink_to(f"{version}/{kernel}/{ARCH}")
         elif command == "remove":
             shutil.rmtree(tree)
             for link in tree.parent.glob("kernel-*"):
-                link.unlink()
-            for built in self.path("/lib/modules").glob(f"*/updates/dkms/{module}.ko"):
-                built.unlink()
+                if link.readlink().parts[0] == version:
+                    link.unlink()
+                    self._installed(module, link.name[len("kernel-") : -len(ARCH) - 1]).unlink()
 
-    def _installed(self, module: str) -> str:
-        return self.read(f"/lib/modules/{KERNEL}/updates/dkms/{module}.ko")
+    def _installed(self, module: str, kernel: str = KERNEL) -> Path:
+        return self.path(f"/lib/modules/{kernel}/updates/dkms/{module}.ko")
 
     def modprobe(self, *arguments: str) -> None:
         if arguments[0] == "--remove":
@@ -422,7 +438,13 @@ class FakeHost:
         if module == "nvme":
             self.load_driver("nvme")
             return
-        self.write(f"/sys/module/{module}/srcversion", self._installed(module))
+        self._load(module, self._installed(module).read_text(encoding="utf-8").split()[0])
+
+    def _load(self, module: str, srcversion: str) -> None:
+        for built in self.path("/var/lib/dkms").glob(f"*/*/{KERNEL}/{ARCH}/module/{module}.fails"):
+            if built.with_suffix(".ko").read_text(encoding="utf-8").startswith(srcversion):
+                raise Refused(f"modprobe: ERROR: could not insert '{module}': Cannot allocate memory")
+        self.write(f"/sys/module/{module}/srcversion", srcversion)
         self.write(f"/sys/module/{module}/refcnt", "0\n")
         for conf in self.path("/etc/modprobe.d").glob("*.conf"):
             for line in conf.read_text(encoding="utf-8").splitlines():
@@ -431,11 +453,14 @@ class FakeHost:
                     key, _equals, value = setting.partition("=")
                     self.write(f"/sys/module/{module}/parameters/{key}", value + "\n")
 
-    def modinfo(self, _option: str, field: str, module: str) -> None:
-        try:
-            print({"srcversion": self._installed(module), "parm": "max_vectors:most vectors (uint)"}[field])
-        except FileNotFoundError:
-            raise Refused(f"modinfo: ERROR: Module {module} not found.") from None
+    def modinfo(self, _option: str, kernel: str, module: str) -> None:
+        path = Path(module) if module.startswith("/") else self._installed(module, kernel)
+        lines = path.read_text(encoding="utf-8").split() if path.exists() else []
+        if not lines:
+            raise Refused(f"modinfo: ERROR: Module {module} not found.")
+        print(f"filename:       {path}\nsrcversion:     {lines[0]}\nparm:           max_vectors:most vectors (uint)")
+        if "signed" in lines:
+            print("sig_id:         PKCS#7")
 
     def udevadm(self, *_arguments: str) -> None:
         """The host has no udev to wait for."""
@@ -450,7 +475,7 @@ class FakeHost:
             if command == "enable":
                 self.link(link, f"{units}/{unit}")
             else:
-                self.path(link).unlink()
+                self.path(link).unlink(missing_ok=True)
 
 
 def main() -> int:

@@ -37,6 +37,10 @@ static void test_pattern(void)
 	u32 i;
 
 	CHECK(fault_of(block, 0, 0) == PATTERN_ABSENT);
+	pattern_poison(block, BLOCK);
+	CHECK(fault_of(block, 7, 1000) == PATTERN_UNREAD);
+	pattern_fill(block, 512, 7, 1000);
+	CHECK(fault_of(block, 7, 1000) == PATTERN_DAMAGED);
 	pattern_fill(block, BLOCK, 7, 1000);
 	CHECK(fault_of(block, 7, 1000) == PATTERN_OK);
 	CHECK(le64toh(block[0]) == PATTERN_MAGIC);
@@ -151,6 +155,18 @@ static void test_numbers(void)
 	CHECK(parse_number("18446744073709551615", &value) && value == ~0ull);
 	CHECK(!parse_number("18446744073709551616", &value));
 	CHECK(!parse_number("18446744073709551615K", &value));
+	CHECK(parse_number("0100", &value) && value == 100);
+	CHECK(parse_number("09", &value) && value == 9);
+	CHECK(parse_number("0X1fK", &value) && value == 31 * 1024);
+	CHECK(parse_number("0xffffffffffffffff", &value) && value == ~0ull);
+	CHECK(!parse_number("0x10000000000000000", &value));
+	CHECK(!parse_number("0x", &value));
+	CHECK(!parse_number("0x-1", &value));
+	CHECK(!parse_number("0x 1", &value));
+	CHECK(!parse_number("0xG", &value));
+	CHECK(!parse_number("1f", &value));
+	CHECK(!parse_number("1.5G", &value));
+	CHECK(!parse_number("16777216T", &value));
 	CHECK(!parse_number("", &value));
 	CHECK(!parse_number("-1", &value));
 	CHECK(!parse_number(" 1", &value));

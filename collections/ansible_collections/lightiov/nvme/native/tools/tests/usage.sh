@@ -37,11 +37,20 @@ refuses "lacks its value" bench $unknown --seconds
 refuses "number from 1 to" bench $unknown --queues 0
 refuses "number from 1 to" bench $unknown --queues 129
 refuses "number from 1 to" verify $unknown --count 0
+refuses "decimal or 0x hexadecimal" verify $unknown --lba 0x
+refuses "decimal or 0x hexadecimal" verify $unknown --lba 1e6
+refuses "decimal or 0x hexadecimal" write $unknown --count 18446744073709551616
 refuses "there is no such mode" bench $unknown --mode rw
 refuses "add --yes-destroy-data" bench $unknown --mode randwrite
 refuses "add --yes-destroy-data" verify $unknown
+refuses "needs the --seed" verify $unknown --check-only
 refuses "exclude each other" verify $unknown --write-only --check-only
+refuses "takes 1 operand, not 0" blank
 refuses "cannot open it" copy-in $unknown /nonexistent/image
+refuses "Is a directory" copy-in $unknown /
+refuses "it is empty" copy-in $unknown /dev/null
+refuses "has no option --yes-destroy-data" copy-out $unknown /dev/null --yes-destroy-data
+refuses "has no option --namespace" hold $unknown --namespace 1
 refuses "choose unmap, reset or mailbox" provoke $unknown earthquake
 
 "$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }

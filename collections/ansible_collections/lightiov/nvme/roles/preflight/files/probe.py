@@ -16,12 +16,36 @@ GRUB_SETTING = Path("/etc/default/grub.d/lightiov.cfg")
 
 def missing(packages):
     """Those of the Debian packages that are not installed."""
-    if not packages:
-        return []
-    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *packages]
-    output = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-    installed = {line.split()[0] for line in output.splitlines() if line.endswith(" installed")}
-    return [package for package in packages if package not in installed]
+    there = installed(*packages) if packages else set()
+    return [package for package in packages if package not in there]
+
+
+def installed(*patterns):
+    """Names of installed Debian packages that match; empty where there is no dpkg."""
+    if shutil.which("dpkg-query") is None:
+        return set()
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *patterns]
+    output = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
+    return {line.split()[0] for line in output.splitlines() if line.endswith(" installed")}
+
+
+def missing_headers(root=Path("/")):
+    """Packages with headers that the running kernel and the one that boots next lack."""
+    kernels = [path.parent.name for path in root.glob("lib/modules/*/kernel")]
+    newest = max(kernels, key=lambda release: [int(number) for number in re.findall(r"\d+", release)], default="")
+    prefix = "linux-headers-" if (root / "etc/debian_version").exists() else "kernel-devel-"
+    return [
+        prefix + release
+        for release in dict.fromkeys((platform.release(), newest or platform.release()))
+        if not (root / "lib/modules" / release / "build" / "Makefile").exists()
+    ]
+
+
+def missing_metapackages(packages):
+    """What has headers follow later kernels: linux-headers-amd64 beside linux-image-amd64."""
+    flavours = (re.fullmatch(r"linux-image-((?!unsigned-|.*-dbg$)[a-z].*)", package) for package in sorted(packages))
+    names = [f"linux-headers-{flavour[1]}" for flavour in flavours if flavour]
+    return [name for name in names if name not in packages]
 
 
 def secure_boot():
@@ -92,7 +116,8 @@ def main():
             "iommu": any(Path("/sys/kernel/iommu_groups").iterdir()),
             "interrupt_remapping": interrupt_remapping(),
             "kernel": platform.release(),
-            "headers": Path("/lib/modules", platform.release(), "build", "Makefile").exists(),
+            "headers": missing_headers(),
+            "metapackages": missing_metapackages(installed("linux-image-*", "linux-headers-*")),
             "kvm": Path("/dev/kvm").exists(),
             "modules_load": not secure_boot() or key_enrolled(),
             "apt": shutil.which("apt-get") is not None,

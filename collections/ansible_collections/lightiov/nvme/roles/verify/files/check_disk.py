@@ -82,7 +82,7 @@ def is_blank(data: bytes, offset: int, left: int) -> bool:
 def is_of_a_check(block: bytes, offset: int) -> bool:
     if offset == 0:
         return left_until(block) > 0
-    magic, _, length, _, position = HEADER.unpack_from(block)
+    magic, _kind, length, _seed, position = HEADER.unpack_from(block)
     return offset >= START and (magic, length, position) == (HEADER_MAGIC, BLOCK, offset)
 
 

@@ -121,8 +121,8 @@ def test_all_that_fio_may_write_was_read_and_is_blank_again(check: Check) -> Non
     check.put(plan.end, b"somebody's")
     assert "written and verified" in check.finding(64, 1)
     assert check.ranges
-    assert min(start for start, _ in check.ranges) == check_disk.START
-    assert max(end for _, end in check.ranges) == plan.end
+    assert min(start for start, _end in check.ranges) == check_disk.START
+    assert max(end for _start, end in check.ranges) == plan.end
     assert check.other_than_zero() == [plan.end]
 
 

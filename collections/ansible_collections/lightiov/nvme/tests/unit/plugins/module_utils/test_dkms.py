@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 import shutil
 from typing import Any
 
@@ -14,10 +15,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import KERNEL, FakeHost
 
 NEXT = "6.12.107+deb13-amd64"
-PACKAGE = "lightiov-host/0.1.0"
-USR_SRC = "/usr/src/lightiov-host-0.1.0"
+DKMS = "/var/lib/dkms/lightiov-host"
 OPTIONS = "/etc/modprobe.d/lightiov-host.conf"
 LOAD = "/etc/modules-load.d/lightiov-host.conf"
+STATES = ("built", "installed", "signed", "loaded", "current")
 
 
 def add_kernel(fake: FakeHost, release: str, headers: bool = True) -> None:
@@ -26,10 +27,21 @@ def add_kernel(fake: FakeHost, release: str, headers: bool = True) -> None:
         fake.write(f"/lib/modules/{release}/build/Makefile", "")
 
 
-def add_source(fake: FakeHost, version: str = "0.1.0", code: str = "int a;") -> None:
-    conf = f'PACKAGE_NAME="lightiov-host"\nPACKAGE_VERSION="{version}"\nBUILT_MODULE_NAME[0]=lightiov_host\n'
-    fake.write("/src/dkms/host.conf", conf)
+def add_source(fake: FakeHost, code: str = "int a;") -> None:
+    fake.write("/src/dkms/host.conf", 'PACKAGE_NAME="lightiov-host"\nPACKAGE_VERSION="#MODULE_VERSION#"\n')
     fake.write("/src/host/a.c", code)
+
+
+def packages(fake: FakeHost) -> list[str]:
+    """Versions that dkms knows, and those whose source is there: the same, when all went well."""
+    known = sorted(path.parent.name for path in fake.path(DKMS).glob("*/source"))
+    sources = sorted(path.name[len("lightiov-host-") :] for path in fake.path("/usr/src").glob("lightiov-host-*"))
+    assert known == sources
+    return known
+
+
+def loaded_version(fake: FakeHost) -> str:
+    return fake.read("/sys/module/lightiov_host/srcversion")
 
 
 @pytest.fixture
@@ -75,14 +87,26 @@ def test_from_nothing_and_then_nothing_is_left_to_do(host: Host, ready: FakeHost
     assert not ready.path(OPTIONS).exists()
     assert ready.path("/sys/module/lightiov_host").exists()
     plan = make(host)
-    assert (plan.steps, plan.returned) == ([], {"kernels": [KERNEL], "loaded": True, "reload_needed": False})
+    (version,) = packages(ready)
+    assert version.startswith("0.1.0+")
+    assert plan.steps == []
+    assert plan.before == plan.after
+    assert plan.returned == {
+        "version": version,
+        "kernels": [KERNEL],
+        "states": {KERNEL: {"built": True, "installed": True, "signed": False, "loaded": True, "current": True}},
+        "loaded": True,
+        "reload_needed": False,
+        "waiting": [],
+    }
 
 
 def test_check_mode_foresees_everything_and_changes_nothing(host: Host, ready: FakeHost) -> None:
     before = ready.snapshot()
     plan = make(host, predict=True)
     assert [step.action for step in plan.steps] == INSTALL
-    assert plan.steps[2].describe() == {"action": "build", "object": PACKAGE, "kernel": KERNEL}
+    package = f"lightiov-host/{plan.returned['version']}"
+    assert plan.steps[2].describe() == {"action": "build", "object": package, "kernel": KERNEL}
     assert ready.snapshot() == before
     assert ready.log() == []
 
@@ -93,6 +117,14 @@ def test_check_mode_on_a_bare_host(host: Host, fake: FakeHost) -> None:
     plan = make(host, predict=True)
     assert [step.action for step in plan.steps] == INSTALL
     assert len(plan.warnings) == 3
+
+
+def test_a_signed_module_says_so(host: Host, ready: FakeHost) -> None:
+    ready.write("/var/lib/dkms/mok.key", "")
+    plan = make(host)
+    assert plan.after["kernels"][KERNEL]["signed"] is True
+    act(host)
+    assert make(host).before == plan.after
 
 
 def test_both_the_running_and_the_next_kernel(host: Host, ready: FakeHost) -> None:
@@ -116,40 +148,99 @@ def test_named_kernels(host: Host, ready: FakeHost) -> None:
 
 @pytest.mark.parametrize("predict", [False, True])
 def test_missing_headers_name_their_package(host: Host, ready: FakeHost, predict: bool) -> None:
-    add_kernel(ready, NEXT, headers=False)
+    shutil.rmtree(ready.path(f"/lib/modules/{KERNEL}/build"))
     if predict:
-        assert f"linux-headers-{NEXT}" in make(host, predict=True).warnings[0]
+        assert f"linux-headers-{KERNEL}" in make(host, predict=True).warnings[0]
         return
-    with pytest.raises(
-        LightiovError, match=rf"kernel {NEXT}.*install the package linux-headers-{NEXT}".replace("+", r"\+")
-    ):
+    with pytest.raises(LightiovError, match=rf"kernel {re.escape(KERNEL)}.*install the package linux-headers-[^ ]+$"):
+        make(host)
+    add_kernel(ready, NEXT)
+    with pytest.raises(LightiovError, match=rf"or boot kernel {re.escape(NEXT)}, which has its headers"):
         make(host)
 
 
-def test_changed_source_is_built_anew_under_the_same_version(host: Host, ready: FakeHost) -> None:
+class TestNextKernelWithoutHeaders:
+    @pytest.fixture
+    def next_kernel(self, ready: FakeHost) -> FakeHost:
+        add_kernel(ready, NEXT, headers=False)
+        return ready
+
+    def test_it_waits_and_the_running_one_does_not(self, host: Host, next_kernel: FakeHost) -> None:
+        plan = make(host)
+        assert [step.action for step in plan.steps] == INSTALL
+        (sentence,) = plan.returned["waiting"]
+        assert sentence.startswith(f"Kernel {NEXT}, which boots next, has no current module lightiov_host")
+        assert f"install the package linux-headers-{NEXT}" in sentence
+        assert plan.returned["kernels"] == [KERNEL]
+        assert plan.after["kernels"][NEXT] == dict.fromkeys(STATES, False)
+        assert act(host) == INSTALL
+        again = make(host)
+        assert (again.steps, again.returned["waiting"]) == ([], [sentence])
+
+    def test_it_is_built_for_once_they_are_there(self, host: Host, next_kernel: FakeHost) -> None:
+        act(host)
+        next_kernel.write(f"/lib/modules/{NEXT}/build/Makefile", "")
+        plan = make(host)
+        assert [step.action for step in plan.steps] == ["build", "install"]
+        assert plan.before["kernels"][NEXT]["built"] is False
+        assert plan.after["kernels"][NEXT]["current"] is True
+        assert plan.returned["waiting"] == []
+
+    def test_it_keeps_the_version_that_it_has(self, host: Host, next_kernel: FakeHost) -> None:
+        makefile = next_kernel.write(f"/lib/modules/{NEXT}/build/Makefile", "")
+        act(host)
+        (old,) = packages(next_kernel)
+        makefile.unlink()
+        add_source(next_kernel, code="int b;")
+        assert "remove" not in act(host)
+        assert old in packages(next_kernel)
+        assert act(host) == []
+
+    def test_unless_it_was_named(self, host: Host, next_kernel: FakeHost) -> None:
+        with pytest.raises(LightiovError, match=f"install the package linux-headers-{re.escape(NEXT)}"):
+            make(host, kernels=[KERNEL, NEXT])
+
+
+SWITCH = ["copy", "add", "build", "install", "unload", "load", "remove", "delete"]
+
+
+def test_changed_source_is_built_beside_what_is_installed_and_then_takes_its_place(host: Host, ready: FakeHost) -> None:
     act(host)
-    loaded = ready.read("/sys/module/lightiov_host/srcversion")
+    loaded = loaded_version(ready)
     add_source(ready, code="int b;")
-    assert act(host) == ["remove", "copy", "add", "build", "install", "unload", "load"]
-    assert ready.read("/sys/module/lightiov_host/srcversion") != loaded
+    assert act(host) == SWITCH
+    assert loaded_version(ready) != loaded
+    assert len(packages(ready)) == 1
     assert act(host) == []
+
+
+def test_an_older_version_is_deployed_like_a_newer_one(host: Host, ready: FakeHost) -> None:
+    act(host)
+    loaded, (version,) = loaded_version(ready), packages(ready)
+    add_source(ready, code="int b;")
+    act(host, version="0.2.0")
+    add_source(ready)
+    assert act(host) == SWITCH
+    assert (loaded_version(ready), packages(ready)) == (loaded, [version])
 
 
 def test_an_edited_copy_of_the_source_is_put_right(host: Host, ready: FakeHost) -> None:
     act(host)
-    ready.write(f"{USR_SRC}/host/a.c", "int edited;")
-    assert "build" in act(host)
+    (version,) = packages(ready)
+    ready.write(f"/usr/src/lightiov-host-{version}/host/a.c", "int edited;")
+    assert act(host) == ["copy", "build", "install", "unload", "load"]
+    assert act(host) == []
 
 
-def test_another_version_replaces_the_old_one(host: Host, ready: FakeHost) -> None:
+@pytest.mark.parametrize("directory", [f"{DKMS}/*/{KERNEL}/*/module", f"/lib/modules/{KERNEL}/updates/dkms"])
+def test_a_module_without_content_is_put_right(host: Host, ready: FakeHost, directory: str) -> None:
+    """A power cut leaves such files."""
     act(host)
-    add_source(ready, version="0.2.0", code="int b;")
-    plan = make(host, version="0.2.0")
-    assert [step.action for step in plan.steps[:2]] == ["remove", "delete"]
-    for step in plan.steps:
-        step.run()
-    assert not ready.path(USR_SRC).exists()
-    assert act(host, version="0.2.0") == []
+    (file,) = ready.root.glob(f"{directory}/*.ko".lstrip("/"))
+    file.write_text("", encoding="utf-8")
+    assert "install" in act(host)
+    assert file.read_text(encoding="utf-8")
+    assert act(host) == []
 
 
 def test_a_package_of_a_similar_name_is_left_alone(host: Host, ready: FakeHost) -> None:
@@ -164,16 +255,53 @@ def test_an_unfinished_run_is_finished(host: Host, ready: FakeHost) -> None:
     assert act(host) == ["install", "write", "load"]
 
 
-def test_source_that_does_not_build(host: Host, ready: FakeHost) -> None:
+def test_source_that_does_not_build_leaves_what_was_installed(host: Host, ready: FakeHost) -> None:
+    act(host)
+    before, loaded = packages(ready), loaded_version(ready)
     add_source(ready, code="broken")
-    with pytest.raises(LightiovError, match=rf"{PACKAGE} does not build.*a\.c:1:1: error: expected"):
+    with pytest.raises(LightiovError, match=r"does not build.*what was installed stays.*a\.c:1:1: error: expected"):
         act(host)
+    assert (packages(ready), loaded_version(ready)) == (before, loaded)
+    assert "expected ';'" in ready.read("/var/log/lightiov-host-make.log")
+    add_source(ready)
+    assert act(host) == []
+
+
+def test_a_module_that_does_not_load_gives_way_to_the_former_one(host: Host, ready: FakeHost) -> None:
+    act(host, parameters={"max_vectors": 8})
+    before, loaded = packages(ready), loaded_version(ready)
+    add_source(ready, code="does not load")
+    with pytest.raises(LightiovError, match=r"was not loaded.*Cannot allocate memory.*the former module was put back"):
+        act(host, parameters={"max_vectors": 9})
+    assert (packages(ready), loaded_version(ready)) == (before, loaded)
+    assert ready.read("/sys/module/lightiov_host/parameters/max_vectors") == "8"
+    assert ready.read(OPTIONS) == "options lightiov_host max_vectors=8"
+    add_source(ready)
+    assert act(host, parameters={"max_vectors": 8}) == []
+
+
+def test_a_module_that_never_loaded_is_not_called_former(host: Host, ready: FakeHost) -> None:
+    add_source(ready, code="does not load")
+    with pytest.raises(LightiovError) as raised:
+        act(host)
+    assert "former" not in str(raised.value)
 
 
 def test_a_deleted_source_is_put_back(host: Host, ready: FakeHost) -> None:
     act(host)
-    shutil.rmtree(ready.path(USR_SRC))
-    assert act(host)[:2] == ["remove", "copy"]
+    (version,) = packages(ready)
+    shutil.rmtree(ready.path(f"/usr/src/lightiov-host-{version}"))
+    assert act(host) == ["copy", "build", "install", "unload", "load"]
+    assert act(host) == []
+
+
+def test_a_version_whose_source_was_deleted_is_removed(host: Host, ready: FakeHost) -> None:
+    act(host)
+    (version,) = packages(ready)
+    shutil.rmtree(ready.path(f"/usr/src/lightiov-host-{version}"))
+    add_source(ready, code="int b;")
+    act(host)
+    assert version not in packages(ready)
     assert act(host) == []
 
 
@@ -217,9 +345,11 @@ class TestLoadedModule:
         add_source(loaded, code="int b;")
         plan = make(host, reload=False)
         assert plan.returned["reload_needed"] is True
-        assert act(host, reload=False) == ["remove", "copy", "add", "build", "install"]
+        assert act(host, reload=False) == ["copy", "add", "build", "install", "remove", "delete"]
         # The remembered difference is found again, not only the change.
-        assert make(host, reload=False).returned["reload_needed"] is True
+        plan = make(host, reload=False)
+        assert plan.returned["reload_needed"] is True
+        assert plan.after["kernels"][KERNEL]["current"] is False
 
     def test_not_to_be_loaded(self, host: Host, loaded: FakeHost) -> None:
         assert act(host, load=False) == ["delete"]
@@ -227,7 +357,8 @@ class TestLoadedModule:
 
     def test_removed(self, host: Host, loaded: FakeHost) -> None:
         assert act(host, state="absent") == ["unload", "remove", "delete", "delete"]
-        for gone in (LOAD, USR_SRC, "/var/lib/dkms/lightiov-host/0.1.0", "/sys/module/lightiov_host"):
+        assert packages(loaded) == []
+        for gone in (LOAD, "/sys/module/lightiov_host"):
             assert not loaded.path(gone).exists()
         assert act(host, state="absent") == []
 
@@ -248,7 +379,7 @@ class TestLoadedModule:
         ({"parameters": {"a b": 1}}, "use a plain name"),
         ({"parameters": {"a": "1 install=/bin/sh"}}, "value without spaces"),
         ({"conf": "none.conf"}, "has no file none.conf"),
-        ({"version": "0.3.0"}, "is that of lightiov-host/0.1.0"),
+        ({"name": "lightiov-guest"}, 'has PACKAGE_NAME=lightiov-host: make it PACKAGE_NAME="lightiov-guest"'),
         ({"src": "/nowhere"}, "/nowhere is not a directory"),
     ],
 )

@@ -3,109 +3,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
+import re
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import _domain as domain
-from ansible_collections.lightiov.nvme.plugins.module_utils import _domain_xml as domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _libvirt, _libvirt_xml
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from fake_host import FakeHost
+from fake_libvirt import ASLEEP, CONFIG, LIVE, SHUTOFF, Busy, FakeConnection, FakeDomain, LibvirtError
 
 A = "0000:01:00.0"
 U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
 U2 = "22222222-96c4-5fd1-bb5e-0c0a2e6c8a55"
 VGPU = "ffffffff-96c4-5fd1-bb5e-0c0a2e6c8a55"
 
-LIVE, CONFIG = 1, 2
-MISSING = 99
 
-
-class LibvirtError(Exception):
-    code = 1
-
-    def get_error_message(self) -> str:
-        return str(self)
-
-    def get_error_code(self) -> int:
-        return self.code
-
-
-class FakeDomain:
-    """A virDomain: XML that changes as libvirt changes it."""
-
-    def __init__(self, name: str, *uuids: str, active: bool = False, alias: bool = True, holds: bool = False) -> None:
-        self._name = name
-        self._active = active
-        self.holds = holds
-        self.ports = 8
-        self.trees = {
-            scope: ET.fromstring(f"<domain><name>{name}</name><devices/></domain>") for scope in (LIVE, CONFIG)
-        }
-        for uuid in uuids:
-            for scope in (LIVE, CONFIG):
-                device = ET.fromstring(domain_xml.hostdev(uuid))
-                if not alias:
-                    device.remove(device.find("alias"))
-                self.trees[scope].find("devices").append(device)
-
-    def name(self) -> str:
-        return self._name
-
-    def isActive(self) -> int:
-        return int(self._active)
-
-    def isPersistent(self) -> int:
-        return 1
-
-    def XMLDesc(self, flags: int) -> str:
-        return ET.tostring(self.trees[CONFIG if flags == CONFIG else LIVE], encoding="unicode")
-
-    def attachDeviceFlags(self, xml: str, flags: int) -> None:
-        devices = self.trees[flags].find("devices")
-        if flags == LIVE and len(devices) >= self.ports:
-            raise LibvirtError("internal error: No more available PCI slots")
-        devices.append(ET.fromstring(xml))
-
-    def detachDeviceFlags(self, xml: str, flags: int) -> None:
-        if flags == LIVE and self.holds:
-            return
-        uuid = ET.fromstring(xml).find("source/address").get("uuid")
-        devices = self.trees[flags].find("devices")
-        for device in list(devices):
-            if device.find("source/address").get("uuid") == uuid:
-                devices.remove(device)
-                return
-        error = LibvirtError("device not found")
-        error.code = MISSING
-        raise error
-
-    def has(self, scope: int) -> list[str]:
-        return list(domain_xml.mdevs(self.XMLDesc(scope)))
-
-
-@pytest.fixture
-def libvirt(monkeypatch: pytest.MonkeyPatch) -> list[FakeDomain]:
-    """The domains of a libvirt with the part of its API that is used."""
-    domains: list[FakeDomain] = []
-    monkeypatch.setattr(
-        domain,
-        "libvirt",
-        SimpleNamespace(
-            libvirtError=LibvirtError,
-            VIR_DOMAIN_AFFECT_LIVE=LIVE,
-            VIR_DOMAIN_AFFECT_CONFIG=CONFIG,
-            VIR_DOMAIN_XML_INACTIVE=CONFIG,
-            VIR_ERR_DEVICE_MISSING=MISSING,
-            registerErrorHandler=lambda handler, context: None,
-            open=lambda uri: SimpleNamespace(listAllDomains=lambda: domains),
-        ),
-    )
-    return domains
+def device(uuid: str, alias: bool = True) -> str:
+    """A host device; without the alias it is one that something else gave the domain."""
+    xml = _libvirt_xml.hostdev(uuid)
+    return xml if alias else re.sub("<alias.*?/>", "", xml)
 
 
 @pytest.fixture
@@ -119,8 +38,8 @@ def mdevs(fake: FakeHost) -> FakeHost:
 
 
 def make(host: Host, predict: bool = False, timeout: int = 1, absent: Sequence[str] = (), **wanted: list[str]) -> Plan:
-    parsed = [domain.Wanted.parse({"name": name, "mdevs": uuids}) for name, uuids in wanted.items()]
-    return domain.plan(host, uri="qemu:///system", wanted=parsed, absent=absent, timeout=timeout, predict=predict)
+    parsed = [_domain.Wanted.parse({"name": name, "mdevs": uuids}) for name, uuids in wanted.items()]
+    return _domain.plan(host, uri="qemu:///system", wanted=parsed, absent=absent, timeout=timeout, predict=predict)
 
 
 def act(host: Host, **wanted: Any) -> list[tuple[str, str, str, str]]:
@@ -130,34 +49,34 @@ def act(host: Host, **wanted: Any) -> list[tuple[str, str, str, str]]:
     return [(step.action, step.object, step.details["domain"], step.details["scope"]) for step in plan.steps]
 
 
-def test_shut_off_domain(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt.append(FakeDomain("vm1"))
+def test_shut_off_domain(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1"))
     assert act(host, vm1=[U1.upper()]) == [("attach", U1, "vm1", "config")]
-    assert libvirt[0].has(CONFIG) == [U1]
-    assert libvirt[0].has(LIVE) == []
+    assert libvirt.domains[0].has(CONFIG) == [U1]
+    assert libvirt.domains[0].has(LIVE) == []
     assert act(host, vm1=[U1]) == []
 
 
-def test_running_domain_gets_it_live_first(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt.append(FakeDomain("vm1", active=True))
+def test_running_domain_gets_it_live_first(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1", active=True))
     assert act(host, vm1=[U1]) == [("attach", U1, "vm1", "live"), ("attach", U1, "vm1", "config")]
     assert act(host, vm1=[]) == [("detach", U1, "vm1", "live"), ("detach", U1, "vm1", "config")]
-    assert (libvirt[0].has(LIVE), libvirt[0].has(CONFIG)) == ([], [])
+    assert (libvirt.domains[0].has(LIVE), libvirt.domains[0].has(CONFIG)) == ([], [])
 
 
 def test_check_mode_foresees_everything_and_changes_nothing(
-    host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]
+    host: Host, mdevs: FakeHost, libvirt: FakeConnection
 ) -> None:
-    libvirt.append(FakeDomain("vm1", U1, active=True))
+    libvirt.add(FakeDomain("vm1", device(U1), active=True))
     plan = make(host, predict=True, vm1=[U2])
     assert [(step.action, step.object) for step in plan.steps] == 2 * [("detach", U1)] + 2 * [("attach", U2)]
-    assert plan.before == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1]}]}
-    assert plan.after == {"domains": [{"name": "vm1", "active": True, "mdevs": [U2]}]}
-    assert libvirt[0].has(CONFIG) == [U1]
+    assert plan.before == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1], "live": [U1]}]}
+    assert plan.after == {"domains": [{"name": "vm1", "active": True, "mdevs": [U2], "live": [U2]}]}
+    assert libvirt.domains[0].has(CONFIG) == [U1]
 
 
 def test_check_mode_on_a_bare_host(host: Host, fake: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(domain, "libvirt", None)
+    monkeypatch.setattr(_libvirt, "api", None)
     plan = make(host, predict=True, vm1=[U1])
     assert [step.describe() for step in plan.steps] == [
         {"action": "attach", "object": U1, "domain": "vm1", "scope": "config"}
@@ -166,20 +85,20 @@ def test_check_mode_on_a_bare_host(host: Host, fake: FakeHost, monkeypatch: pyte
         make(host, vm1=[U1])
 
 
-def test_an_mdev_that_is_yet_to_be_made(host: Host, fake: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt.append(FakeDomain("vm1"))
+def test_an_mdev_that_is_yet_to_be_made(host: Host, fake: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1"))
     assert len(make(host, predict=True, vm1=[U1]).steps) == 1
     with pytest.raises(LightiovError, match=f"mdev {U1} cannot go to domain vm1, because it does not exist"):
         make(host, vm1=[U1])
 
 
-def test_mdevs_move_between_listed_domains(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt += [FakeDomain("vm1"), FakeDomain("vm2", U1)]
+def test_mdevs_move_between_listed_domains(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(U1)))
     assert act(host, vm1=[U1], vm2=[]) == [("detach", U1, "vm2", "config"), ("attach", U1, "vm1", "config")]
 
 
-def test_an_unlisted_domain_keeps_its_mdev(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt += [FakeDomain("vm1"), FakeDomain("vm2", U1)]
+def test_an_unlisted_domain_keeps_its_mdev(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(U1)))
     assert act(host, vm1=[U2]) == [("attach", U2, "vm1", "config")]
     with pytest.raises(LightiovError, match="because domain vm2 has it"):
         make(host, vm1=[U1])
@@ -188,73 +107,74 @@ def test_an_unlisted_domain_keeps_its_mdev(host: Host, mdevs: FakeHost, libvirt:
 class TestAbsent:
     """What no domain may have, whether it is listed or not."""
 
-    def test_goes_from_the_domain_that_has_it(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-        libvirt += [FakeDomain("vm1"), FakeDomain("vm2", U1, U2, active=True)]
+    def test_goes_from_the_domain_that_has_it(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(U1), device(U2), active=True))
         plan = make(host, absent=[U1], predict=True)
-        assert plan.before == {"domains": [{"name": "vm2", "active": True, "mdevs": [U1, U2]}]}
-        assert plan.after == {"domains": [{"name": "vm2", "active": True, "mdevs": [U2]}]}
+        assert plan.before == {"domains": [{"name": "vm2", "active": True, "mdevs": [U1, U2], "live": [U1, U2]}]}
+        assert plan.after == {"domains": [{"name": "vm2", "active": True, "mdevs": [U2], "live": [U2]}]}
         assert act(host, absent=[U1]) == [("detach", U1, "vm2", "live"), ("detach", U1, "vm2", "config")]
-        assert (libvirt[1].has(LIVE), libvirt[1].has(CONFIG)) == ([U2], [U2])
+        assert (libvirt.domains[1].has(LIVE), libvirt.domains[1].has(CONFIG)) == ([U2], [U2])
         assert act(host, absent=[U1]) == []
 
-    def test_goes_once_from_a_listed_domain(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-        libvirt.append(FakeDomain("vm1", U1))
+    def test_goes_once_from_a_listed_domain(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(FakeDomain("vm1", device(U1)))
         assert act(host, absent=[U1], vm1=[U2]) == [("detach", U1, "vm1", "config"), ("attach", U2, "vm1", "config")]
 
-    def test_not_given_to_a_domain_as_well(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-        libvirt.append(FakeDomain("vm1"))
+    def test_not_given_to_a_domain_as_well(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(FakeDomain("vm1"))
         with pytest.raises(LightiovError, match=f"mdev {U1} is given to domain vm1 and listed as absent"):
             make(host, absent=[U1], vm1=[U1])
 
-    def test_not_one_of_others(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-        libvirt.append(FakeDomain("vm1", VGPU))
+    def test_not_one_of_others(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(FakeDomain("vm1", device(VGPU)))
         with pytest.raises(LightiovError, match="its type is nvidia-35: do not list it as absent"):
             make(host, absent=[VGPU])
 
 
 class TestWhoseDevice:
     def test_marked_ones_go_even_when_the_mdev_is_gone(
-        self, host: Host, fake: FakeHost, libvirt: list[FakeDomain]
+        self, host: Host, fake: FakeHost, libvirt: FakeConnection
     ) -> None:
-        libvirt.append(FakeDomain("vm1", U1))
+        libvirt.add(FakeDomain("vm1", device(U1)))
         assert act(host, vm1=[]) == [("detach", U1, "vm1", "config")]
 
     def test_unmarked_ones_go_when_they_are_known_by_type(
-        self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]
+        self, host: Host, mdevs: FakeHost, libvirt: FakeConnection
     ) -> None:
-        libvirt.append(FakeDomain("vm1", U1, alias=False))
+        libvirt.add(FakeDomain("vm1", device(U1, alias=False)))
         assert act(host, vm1=[]) == [("detach", U1, "vm1", "config")]
 
     @pytest.mark.parametrize("uuid", [VGPU, "00000000-96c4-5fd1-bb5e-0c0a2e6c8a55"])
-    def test_those_of_others_stay(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain], uuid: str) -> None:
-        libvirt.append(FakeDomain("vm1", uuid, alias=False, active=True))
+    def test_those_of_others_stay(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection, uuid: str) -> None:
+        libvirt.add(FakeDomain("vm1", device(uuid, alias=False), active=True))
         assert act(host, vm1=[]) == []
 
-    def test_those_of_others_cannot_be_listed(self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-        libvirt.append(FakeDomain("vm1"))
+    def test_those_of_others_cannot_be_listed(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(FakeDomain("vm1"))
         with pytest.raises(LightiovError, match="its type is nvidia-35"):
             make(host, vm1=[VGPU])
 
     def test_a_listed_one_without_a_mark_is_left_as_it_is(
-        self, host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]
+        self, host: Host, mdevs: FakeHost, libvirt: FakeConnection
     ) -> None:
-        libvirt.append(FakeDomain("vm1", U1, alias=False))
+        libvirt.add(FakeDomain("vm1", device(U1, alias=False)))
         assert act(host, vm1=[U1]) == []
 
 
-def test_a_guest_that_does_not_let_go(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt.append(FakeDomain("vm1", U1, active=True, holds=True))
+def test_a_guest_that_does_not_let_go(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1", device(U1), active=True))
+    libvirt.domains[0].holds = True
     with pytest.raises(LightiovError, match="still attached to domain vm1 after 1 seconds"):
         act(host, vm1=[])
-    assert libvirt[0].has(CONFIG) == [U1]
+    assert libvirt.domains[0].has(CONFIG) == [U1]
 
 
-def test_no_free_port(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) -> None:
-    libvirt.append(FakeDomain("vm1", active=True))
-    libvirt[0].ports = 0
+def test_no_free_port(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1", active=True))
+    libvirt.domains[0].ports = 0
     with pytest.raises(LightiovError, match="another pcie-root-port"):
         act(host, vm1=[U1])
-    assert libvirt[0].has(CONFIG) == []
+    assert libvirt.domains[0].has(CONFIG) == []
 
 
 @pytest.mark.parametrize(
@@ -267,24 +187,112 @@ def test_no_free_port(host: Host, mdevs: FakeHost, libvirt: list[FakeDomain]) ->
     ],
 )
 def test_lists_that_cannot_be(
-    host: Host, mdevs: FakeHost, libvirt: list[FakeDomain], wanted: dict[str, list[str]], message: str
+    host: Host, mdevs: FakeHost, libvirt: FakeConnection, wanted: dict[str, list[str]], message: str
 ) -> None:
-    libvirt += [FakeDomain("vm1"), FakeDomain("vm2")]
+    libvirt.add(FakeDomain("vm1"), FakeDomain("vm2"))
     with pytest.raises(LightiovError, match=message):
         make(host, **wanted)
 
 
-def test_a_domain_listed_twice(host: Host, libvirt: list[FakeDomain]) -> None:
-    twice = 2 * [domain.Wanted("vm1", ())]
+def test_a_domain_listed_twice(host: Host, libvirt: FakeConnection) -> None:
+    twice = 2 * [_domain.Wanted("vm1", ())]
     with pytest.raises(LightiovError, match="listed twice"):
-        domain.plan(host, uri="qemu:///system", wanted=twice, absent=(), timeout=1, predict=False)
+        _domain.plan(host, uri="qemu:///system", wanted=twice, absent=(), timeout=1, predict=False)
 
 
-def test_libvirt_that_does_not_answer(host: Host, libvirt: list[FakeDomain], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(uri: str) -> None:
-        raise LibvirtError("Failed to connect socket")
+def test_libvirt_that_does_not_answer(host: Host, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise LibvirtError(38, "Failed to connect socket")
 
-    monkeypatch.setattr(domain.libvirt, "open", fail)
+    monkeypatch.setattr(libvirt, "listAllDomains", fail)
     with pytest.raises(LightiovError, match=r"check that it is installed and runs \(Failed to connect"):
         make(host, vm1=[])
+    monkeypatch.setattr(_libvirt.api, "open", fail)
+    with pytest.raises(LightiovError, match=r"or correct lightiov_libvirt_uri \(Failed to connect"):
+        make(host, vm1=[])
     assert make(host, predict=True, vm1=[]).steps == []
+
+
+class TestUnplug:
+    """Success is said when the device is gone, and not before the guest has had its time."""
+
+    @pytest.fixture
+    def running(self, mdevs: FakeHost, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> FakeDomain:
+        monkeypatch.setattr(_domain, "ASK_AGAIN", 0.05)
+        libvirt.add(FakeDomain("vm1", device(U1), active=True))
+        return libvirt.domains[0]
+
+    @pytest.mark.parametrize(
+        "requests",
+        [
+            [Busy(), Busy()],
+            [None, Busy(f"Device ua-lightiov-{U1} is already in the process of unplug"), None],
+            [LibvirtError(9, "operation failed: unplug of device was rejected by the guest")],
+        ],
+        ids=["still plugging", "dropped", "rejected"],
+    )
+    def test_asked_again_until_it_is_gone(
+        self, host: Host, running: FakeDomain, requests: list[LibvirtError | None]
+    ) -> None:
+        running.requests = requests
+        act(host, vm1=[])
+        assert running.has(LIVE) == []
+
+    def test_what_else_libvirt_says_is_told(self, host: Host, running: FakeDomain) -> None:
+        running.requests = [LibvirtError(68, "Timed out during operation: cannot acquire state change lock")]
+        with pytest.raises(LightiovError, match=r"was not detached from domain vm1.*cannot acquire state change lock"):
+            act(host, vm1=[])
+
+    def test_a_guest_that_plugs_for_ever(self, host: Host, running: FakeDomain) -> None:
+        running.requests = [Busy()] * 1000
+        with pytest.raises(LightiovError, match=r"after 1 seconds.*\(.*guest is busy"):
+            act(host, vm1=[])
+
+    @pytest.mark.parametrize("end", ["ended", "vanished"])
+    def test_a_vm_that_ends_meanwhile_has_let_go(self, host: Host, running: FakeDomain, end: str) -> None:
+        [live, _config] = make(host, vm1=[]).steps
+        if end == "ended":
+            running.status = SHUTOFF
+        else:
+            running.vanished = True
+        live.run()
+
+    def test_a_sleeping_vm_is_not_waited_for(self, host: Host, running: FakeDomain) -> None:
+        running.status = ASLEEP
+        with pytest.raises(LightiovError, match=r"Domain vm1 sleeps, .*: wake it"):
+            make(host, vm1=[])
+        with pytest.raises(LightiovError, match=r"Domain vm1 sleeps, .*: wake it"):
+            make(host, vm1=[U1, U2])
+        assert make(host, vm1=[U1]).steps == []
+
+
+def test_a_domain_that_vanishes_while_all_are_listed(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(U2)))
+    libvirt.domains[1].vanished = True
+    assert act(host, vm1=[U1, U2]) == [("attach", U1, "vm1", "config"), ("attach", U2, "vm1", "config")]
+
+
+class TestDangling:
+    """A host device whose mdev is no more keeps its domain from starting."""
+
+    def test_goes_from_a_domain_that_left_the_list(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        lost = "33333333-96c4-5fd1-bb5e-0c0a2e6c8a55"
+        libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(lost), device(U1), device(VGPU, alias=False)))
+        assert act(host, vm1=[]) == [("detach", lost, "vm2", "config")]
+        assert libvirt.domains[1].has(CONFIG) == [U1, VGPU]
+        assert act(host, vm1=[]) == []
+
+    def test_stays_when_the_collection_did_not_attach_it(
+        self, host: Host, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        libvirt.add(FakeDomain("vm2", device("33333333-96c4-5fd1-bb5e-0c0a2e6c8a55", alias=False)))
+        assert act(host) == []
+
+
+def test_a_change_of_one_scope_is_shown(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    libvirt.add(FakeDomain("vm1", device(U1), active=True))
+    libvirt.domains[0].detachDeviceFlags(device(U1), LIVE)
+    plan = make(host, vm1=[U1])
+    assert len(plan.steps) == 1
+    assert plan.before == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1], "live": []}]}
+    assert plan.after == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1], "live": [U1]}]}

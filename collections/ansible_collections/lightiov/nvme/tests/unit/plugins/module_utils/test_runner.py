@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import wait_until
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
 
 
@@ -38,3 +40,18 @@ def test_a_tool_that_hangs_is_left_at_the_deadline() -> None:
     with pytest.raises(CommandError, match=r"within 0\.2 seconds"):
         Runner().run(["sleep", "20"], timeout=0.2)
     assert time.monotonic() - started < 5
+
+
+def test_every_command_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Runner.run, "__defaults__", (0.2,))
+    with pytest.raises(CommandError, match=r"'sleep 20' did not end within 0\.2 seconds.*reboot the host"):
+        Runner().run(["sleep", "20"])
+
+
+def test_what_a_hung_tool_started_ends_with_it(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    with pytest.raises(CommandError, match="did not end"):
+        Runner().run(["sh", "-c", f"sleep 20 & echo $! >{started}; wait"], timeout=1)
+    child = Path("/proc", started.read_text().strip(), "stat")
+    # A zombie is one that nobody has asked about yet.
+    assert wait_until(lambda: not child.exists() or " Z " in child.read_text(), seconds=5)

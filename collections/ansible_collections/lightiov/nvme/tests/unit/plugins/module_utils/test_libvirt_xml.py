@@ -7,7 +7,7 @@ import uuid
 import xml.etree.ElementTree as ET
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import _domain_xml as domain_xml
+from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt_xml
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,40 +56,40 @@ DOMAIN = f"""\
 
 
 def test_mdevs_only_and_in_order() -> None:
-    assert domain_xml.mdevs(DOMAIN) == {U1: f"ua-lightiov-{U1}", U2: ""}
+    assert _libvirt_xml.mdevs(DOMAIN) == {U1: f"ua-lightiov-{U1}", U2: ""}
 
 
 def test_a_domain_without_host_devices() -> None:
-    assert domain_xml.mdevs("<domain><devices/></domain>") == {}
-    assert domain_xml.mdevs("<domain/>") == {}
+    assert _libvirt_xml.mdevs("<domain><devices/></domain>") == {}
+    assert _libvirt_xml.mdevs("<domain/>") == {}
 
 
 def test_unreadable_xml() -> None:
     with pytest.raises(LightiovError, match="cannot be read"):
-        domain_xml.mdevs("<domain>")
+        _libvirt_xml.mdevs("<domain>")
 
 
 def test_the_element_is_what_libvirt_documents() -> None:
-    element = ET.fromstring(domain_xml.hostdev(U1))
+    element = ET.fromstring(_libvirt_xml.hostdev(U1))
     assert element.attrib == {"mode": "subsystem", "type": "mdev", "managed": "no", "model": "vfio-pci"}
     assert element.find("source/address").attrib == {"uuid": U1}
     assert element.find("alias").attrib == {"name": f"ua-lightiov-{U1}"}
-    assert domain_xml.is_marked(f"ua-lightiov-{U1}")
+    assert _libvirt_xml.is_marked(f"ua-lightiov-{U1}")
 
 
 @pytest.mark.parametrize("alias", ["", "hostdev0", "ua-mine", "lightiov"])
 def test_aliases_of_others(alias: str) -> None:
-    assert not domain_xml.is_marked(alias)
+    assert not _libvirt_xml.is_marked(alias)
 
 
 @given(st.lists(st.uuids().map(str), unique=True, max_size=6))
 def test_what_is_written_is_read(uuids: list[str]) -> None:
-    devices = "".join(map(domain_xml.hostdev, uuids))
-    found = domain_xml.mdevs(f"<domain><devices>{devices}</devices></domain>")
+    devices = "".join(map(_libvirt_xml.hostdev, uuids))
+    found = _libvirt_xml.mdevs(f"<domain><devices>{devices}</devices></domain>")
     assert list(found) == uuids
-    assert all(map(domain_xml.is_marked, found.values()))
+    assert all(map(_libvirt_xml.is_marked, found.values()))
 
 
 def test_uuids_are_compared_in_one_spelling() -> None:
     made = str(uuid.UUID(U1))
-    assert made in domain_xml.mdevs(DOMAIN.replace(U1, U1.upper()))
+    assert made in _libvirt_xml.mdevs(DOMAIN.replace(U1, U1.upper()))

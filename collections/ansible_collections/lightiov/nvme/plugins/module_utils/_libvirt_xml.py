@@ -1,0 +1,140 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt's XML of domains and networks, as pure functions."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+
+# libvirt keeps an alias of its user only when it starts with "ua-".
+ALIAS_PREFIX = "ua-lightiov-"
+# The mark of a domain whose root disk the collection makes.
+MARK = "urn:lightiov:nvme"
+MARK_PREFIX = "lightiov"
+# A prefix of any other name would be as good to libvirt, but not to who reads the XML.
+ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
+ET.register_namespace(MARK_PREFIX, MARK)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """An address that a network keeps for one domain."""
+
+    mac: str
+    name: str
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.address} {self.name} {self.mac}"
+
+    def to_xml(self) -> str:
+        given = {"mac": self.mac, "name": self.name, "ip": self.address}
+        return ET.tostring(
+            ET.Element("host", {key: value for key, value in given.items() if value}), encoding="unicode"
+        )
+
+
+def mdevs(domain_xml: str) -> dict[str, str]:
+    """UUID and alias (empty if none) of each mdev host device, in the order of the XML."""
+    found = {}
+    for device in _parse(domain_xml).iterfind("./devices/hostdev[@mode='subsystem'][@type='mdev']"):
+        address = device.find("./source/address")
+        alias = device.find("./alias")
+        if address is not None and address.get("uuid"):
+            found[address.get("uuid", "").lower()] = alias.get("name", "") if alias is not None else ""
+    return found
+
+
+def hostdev(uuid: str) -> str:
+    """The element that gives a domain an mdev; libvirt fills in the guest's PCI address."""
+    return ET.tostring(_hostdev(uuid), encoding="unicode")
+
+
+def _hostdev(uuid: str) -> ET.Element:
+    device = ET.Element("hostdev", mode="subsystem", type="mdev", managed="no", model="vfio-pci")
+    ET.SubElement(ET.SubElement(device, "source"), "address", uuid=uuid)
+    ET.SubElement(device, "alias", name=f"{ALIAS_PREFIX}{uuid}")
+    return device
+
+
+def is_marked(alias: str) -> bool:
+    """Whether the collection added the host device."""
+    return alias.startswith(ALIAS_PREFIX)
+
+
+def files(domain_xml: str) -> set[str]:
+    """Files that are disks of a domain."""
+    sources = _parse(domain_xml).iterfind("./devices/disk/source[@file]")
+    return {source.get("file", "") for source in sources}
+
+
+def macs(domain_xml: str) -> set[str]:
+    """MAC addresses of a domain."""
+    return {mac.get("address", "").lower() for mac in _parse(domain_xml).iterfind("./devices/interface/mac")}
+
+
+def mac_in(domain_xml: str, network: str) -> str:
+    """MAC address of a domain's first interface in a network, empty if it has none there."""
+    for interface in _parse(domain_xml).iterfind("./devices/interface"):
+        source, mac = interface.find("./source"), interface.find("./mac")
+        if source is not None and mac is not None and source.get("network") == network:
+            return mac.get("address", "").lower()
+    return ""
+
+
+def new_domain(name: str, template: str, uuids: Iterable[str], root_made: bool) -> str:
+    """A domain's definition: the operator's, with the mdevs and the mark."""
+    try:
+        domain = ET.fromstring(template)
+    except ET.ParseError as error:
+        raise LightiovError(
+            f"The XML for domain {name} cannot be read, {error}: correct the template that lightiov_vm_template names"
+        ) from error
+    named = (domain.findtext("./name") or "").strip()
+    devices = domain.find("./devices")
+    if named != name or devices is None:
+        raise LightiovError(
+            f"The XML for domain {name} has the name {named!r} and {'no' if devices is None else 'its'} devices: "
+            "correct the template that lightiov_vm_template names"
+        )
+    devices.extend(_hostdev(uuid) for uuid in uuids)
+    metadata = domain.find("./metadata")
+    if metadata is None:
+        metadata = ET.SubElement(domain, "metadata")
+    ET.SubElement(metadata, f"{{{MARK}}}domain", root="made" if root_made else "unmade")
+    return ET.tostring(domain, encoding="unicode")
+
+
+def mark(root_made: bool) -> str:
+    """The mark, as libvirt takes it for itself."""
+    return f"<domain root='{'made' if root_made else 'unmade'}'/>"
+
+
+def lacks_root(domain_xml: str) -> bool:
+    """Whether the domain was defined by a run that ended before its root disk was made."""
+    found = _parse(domain_xml).find(f"./metadata/{{{MARK}}}domain")
+    return found is not None and found.get("root") == "unmade"
+
+
+def leases(network_xml: str) -> list[Lease]:
+    """What a network keeps for its hosts."""
+    return [
+        Lease(host.get("mac", "").lower(), host.get("name", ""), host.get("ip", ""))
+        for host in _parse(network_xml).iterfind("./ip/dhcp/host")
+    ]
+
+
+def _parse(text: str) -> ET.Element:
+    try:
+        return ET.fromstring(text)
+    except ET.ParseError as error:
+        name = re.search(r"<name>(.*?)</name>", text)
+        raise LightiovError(
+            f"libvirt's XML of {name[1] if name else 'a domain'} cannot be read, {error}: see the log of libvirtd"
+        ) from error

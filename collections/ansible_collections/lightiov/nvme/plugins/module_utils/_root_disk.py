@@ -1,0 +1,102 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root disk of a VM: an overlay of an image, never half made, and never another's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+
+# An overlay is made in an instant, but its image may be on a storage that does not answer.
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class RootDisk:
+    """The file, and what it is made from."""
+
+    path: str
+    image: str
+    format: str
+    size_gib: int | None
+    keep: bool
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> RootDisk:
+        return cls(
+            path=options["path"],
+            image=options["image"] or "",
+            format=options["format"],
+            size_gib=options["size_gib"],
+            keep=options["keep"],
+        )
+
+    def exists(self, host: Host) -> bool:
+        return os.path.lexists(host.path(self.path))
+
+    def check_new(self, host: Host, vm: str) -> None:
+        """Refuse what a new VM cannot be made with."""
+        if self.exists(host):
+            if self.keep:
+                return
+            raise LightiovError(
+                f"The root disk of new VM {vm}, {self.path}, exists and may hold a former VM's data: move it away, "
+                f"or set root_keep of {vm} in lightiov_vms to use it as it is"
+            )
+        if not self.image:
+            raise LightiovError(
+                f"VM {vm} has no image to make its root disk from: set lightiov_vm_image, or its image in lightiov_vms"
+            )
+        if not host.path(self.image).exists():
+            raise LightiovError(
+                f"VM {vm} cannot be made from {self.image}, because that is not on this host: put it there, or "
+                f"correct lightiov_vm_image or the image of {vm} in lightiov_vms"
+            )
+
+    def make(self, host: Host) -> None:
+        """Under another name first, so that the file is whole from the moment that it is there."""
+        path = host.path(self.path)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.unlink(missing_ok=True)
+        if self.exists(host):  # made by a run that ended before it could say so
+            return
+        # qemu-img fills a file that is there, and a new one would be readable by all.
+        temporary.touch(mode=0o600)
+        size = [f"{self.size_gib}G"] if self.size_gib else []
+        overlay = ["-f", "qcow2", "-F", self.format, "-b", str(host.path(self.image)), str(temporary), *size]
+        host.runner.run(["qemu-img", "create", "-q", *overlay], timeout=PATIENCE)
+        _sync(temporary)
+        _rename(temporary, path)
+
+    def aside(self, uuid: str) -> str:
+        """Where the root disk of a VM that is removed stays; no VM to come looks for it there."""
+        return f"{self.path}.removed-{uuid}"
+
+    def set_aside(self, host: Host, uuid: str) -> None:
+        _rename(host.path(self.path), host.path(self.aside(uuid)))
+
+
+def _rename(old: Path, new: Path) -> None:
+    """Rename without replacing."""
+    try:
+        os.link(old, new)
+    except FileExistsError:
+        if not old.samefile(new):  # else a run ended half-way
+            raise LightiovError(f"{old} cannot be renamed to {new}, because that exists: move it away") from None
+    old.unlink()
+    _sync(new.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

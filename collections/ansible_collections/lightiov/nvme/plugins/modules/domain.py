@@ -1,0 +1,282 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: domain
+short_description: Manage the VMs of a host with their LightIOV mediated devices
+version_added: 0.2.0
+description:
+  - Makes each listed libvirt domain run, be stopped or be absent, with the LightIOV mediated devices (mdevs) listed
+    for it.
+  - A domain that does not exist is defined from O(domains[].xml), with its mdevs and a root disk of its own, an
+    overlay of an image. Of one that exists the definition stays as it is, but for its mdevs, and whether it starts
+    with its host.
+  - What M(lightiov.nvme.domain_mdev) says of mdevs holds here too.
+  - A VM is asked to shut down; one that does not is an error, it is never switched off.
+  - All VMs are checked before the first is changed.
+requirements:
+  - python3-libvirt
+  - qemu-img
+author:
+  - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.attributes
+options:
+  domains:
+    description:
+      - The VMs to look after. Others only lose host devices of LightIOV mdevs that are no more, because they cannot
+        start with them.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the domain.
+        type: str
+        required: true
+      state:
+        description:
+          - V(running). It is there, runs, and starts with its host. One that is paused goes on; one that sleeps may
+            sleep.
+          - V(stopped). It is there, is off, and does not start with its host.
+          - >-
+            V(absent). It is shut down and its definition removed, with its NVRAM, saved memory and records of
+            snapshots. Its root disk O(domains[].root.path) is renamed to C(PATH.removed-UUID), with the UUID of the
+            domain. Its other disks stay as they are.
+        type: str
+        choices: [running, stopped, absent]
+        default: running
+      xml:
+        description:
+          - Definition of the domain if it does not exist yet, without its mdevs. Without it, one to be V(stopped) is
+            left not existing.
+        type: str
+      mdevs:
+        description:
+          - UUIDs of the LightIOV mdevs that the domain has, and no others. Without this list they stay as they are.
+        type: list
+        elements: str
+      address:
+        description:
+          - Address that O(network) leases to the domain's first interface there. An existing domain keeps its MAC
+            address.
+          - If it changes, the former lease is taken away. A running VM uses the former address until it asks for one
+            anew.
+        type: str
+      root:
+        description:
+          - Root disk, if the module is to make it. The definition comes first, and is marked until the root disk is
+            whole. So a run that is cut short is completed by the next one.
+        type: dict
+        suboptions:
+          path:
+            description:
+              - File. It is made under another name, readable for root alone, and renamed when it is whole.
+              - One that exists while the domain does not is refused, because it may hold a former VM's data.
+            type: path
+            required: true
+          image:
+            description:
+              - File or disk that it is an overlay of.
+            type: path
+          format:
+            description:
+              - Format of the image.
+            type: str
+            choices: [raw, qcow2]
+            default: raw
+          size_gib:
+            description:
+              - Size in GiB. Without it, that of the image.
+            type: int
+          keep:
+            description:
+              - Whether a root disk that exists already is used as it is.
+            type: bool
+            default: false
+  network:
+    description:
+      - Network of libvirt that leases the VMs their addresses. It is started, and starts with its host, when a domain
+        is defined or has an address.
+      - Empty for none.
+    type: str
+    default: default
+  uri:
+    description:
+      - Connection to libvirt.
+    type: str
+    default: qemu:///system
+  timeout:
+    description:
+      - Seconds to wait for the guest of a running domain to give up one mdev.
+    type: int
+    default: 60
+  shutdown_timeout:
+    description:
+      - Seconds that a VM may take to shut down.
+    type: int
+    default: 120
+seealso:
+  - module: lightiov.nvme.domain_mdev
+  - module: lightiov.nvme.mdev
+notes:
+  - In check mode a domain, network or mdev that is not there is taken as one that a preceding task would have made.
+"""
+
+EXAMPLES = r"""
+- name: Have vm1 run with its disk, and vm2 no more
+  lightiov.nvme.domain:
+    domains:
+      - name: vm1
+        xml: "{{ lookup('ansible.builtin.template', 'domain.xml.j2') }}"
+        address: 192.168.122.11
+        root:
+          path: /var/lib/libvirt/images/vm1-root.qcow2
+          image: /var/lib/libvirt/images/debian-13.qcow2
+          format: qcow2
+        mdevs:
+          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+      - name: vm2
+        state: absent
+        root:
+          path: /var/lib/libvirt/images/vm2-root.qcow2
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: >-
+        C(release) or C(lease) an address, C(stop), C(set_aside) or C(make_root) of a root disk, C(undefine),
+        C(define), C(detach) or C(attach) of an mdev, C(autostart), C(no_autostart), C(start), C(resume).
+      type: str
+      sample: start
+    object:
+      description: Name of the domain or network, address, path of the root disk or UUID of the mdev.
+      type: str
+      sample: vm1
+    domain:
+      description: Name of the domain, when the object is something of it.
+      type: str
+      sample: vm1
+    network:
+      description: Name of the network, when it is what is started.
+      type: str
+      sample: default
+    scope:
+      description: >-
+        C(live) for the mdevs of the running domain, C(config) for those of its persistent definition.
+      type: str
+      sample: config
+    to:
+      description: Where a root disk is set aside.
+      type: str
+      sample: /var/lib/libvirt/images/vm2-root.qcow2.removed-dabd54c3-9dd5-402a-aafa-091f58dcdd6f
+domains:
+  description: >-
+    The domains after the run or, in check mode, as they would be; of those that are not listed, only what loses an
+    mdev.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the domain.
+      type: str
+      sample: vm1
+    state:
+      description: C(running), C(stopped), or how libvirt sees it otherwise.
+      type: str
+      sample: running
+    autostart:
+      description: Whether it starts with its host.
+      type: bool
+      sample: true
+    address:
+      description: What the network leases to it.
+      type: str
+      sample: 192.168.122.11
+    mdevs:
+      description: UUIDs of the LightIOV mdevs in its persistent definition.
+      type: list
+      elements: str
+      sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
+    live:
+      description: UUIDs of the LightIOV mdevs in the running domain.
+      type: list
+      elements: str
+      sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
+    root:
+      description: The root disk, when it was made.
+      type: str
+      sample: /var/lib/libvirt/images/vm1-root.qcow2
+ran:
+  description: Names of the listed domains that ran before.
+  returned: always
+  type: list
+  elements: str
+  sample: [vm1]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _vm
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domains": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
+                    "xml": {"type": "str"},
+                    "mdevs": {"type": "list", "elements": "str"},
+                    "address": {"type": "str"},
+                    "root": {
+                        "type": "dict",
+                        "options": {
+                            "path": {"type": "path", "required": True},
+                            "image": {"type": "path"},
+                            "format": {"type": "str", "choices": ["raw", "qcow2"], "default": "raw"},
+                            "size_gib": {"type": "int"},
+                            "keep": {"type": "bool", "default": False},
+                        },
+                    },
+                },
+            },
+            "network": {"type": "str", "default": "default"},
+            "uri": {"type": "str", "default": "qemu:///system"},
+            "timeout": {"type": "int", "default": 60},
+            "shutdown_timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    execute(
+        module,
+        lambda: _vm.plan(
+            Host(),
+            uri=module.params["uri"],
+            network=module.params["network"],
+            wanted=[_vm.Wanted.parse(options) for options in module.params["domains"]],
+            timeout=module.params["timeout"],
+            shutdown_timeout=module.params["shutdown_timeout"],
+            predict=module.check_mode,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Keep the stock driver off LightIOV's controllers at boot, whether or not the host module is there to take them.
+# Usage: hold.sh present|absent [check]. Prints what changes, or with `check` what would.
+#
+# driverctl comes too late for that: udev starts its service while nvme binds what it finds, which may be in the
+# initramfs, and the service lets nvme keep the controller if the module of ours is missing.
+set -eu
+export LC_ALL=C
+state=$1
+check=${2-}
+# Of a test; everything is below it.
+root=${DESTDIR-}
+changed=
+
+hold=/usr/local/lib/lightiov/hold-controllers
+modprobe=/etc/modprobe.d/lightiov-hold.conf
+hook=/etc/initramfs-tools/hooks/lightiov-hold
+rule=/etc/udev/rules.d/06-lightiov-hold.rules
+
+# Have a file with standard input as its content, or not at all.
+file() {
+	path=$root$1
+	content=$(cat)
+	if [ "$state" = absent ]; then
+		[ -e "$path" ] || return 0
+	else
+		[ "$content" != "$(cat "$path" 2>/dev/null)" ] || return 0
+	fi
+	echo "$1"
+	changed=yes
+	if [ -n "$check" ]; then
+		return
+	elif [ "$state" = absent ]; then
+		rm "$path"
+	else
+		mkdir -p "${path%/*}"
+		printf '%s\n' "$content" >"$path.new"
+		chmod "$2" "$path.new"
+		mv "$path.new" "$path"
+	fi
+}
+
+file $hold 755 <<'EOF'
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Before nvme is loaded: it must not take what /etc/driverctl.d has for LightIOV. lightiov.hold=off on the kernel's
+# command line lets it, for a host that does not find its root disk because the PCI addresses have changed.
+read -r options </proc/cmdline
+case " $options " in
+*" lightiov.hold=off "*) exit 0 ;;
+esac
+for file in /etc/driverctl.d/pci-*; do
+	override=/sys/bus/pci/devices/${file#*/pci-}/driver_override
+	if [ -e "$file" ] && [ -e "$override" ] && read -r driver <"$file" && [ "$driver" = lightiov ]; then
+		echo lightiov >"$override"
+	fi
+done
+EOF
+
+file $modprobe 644 <<EOF
+# SPDX-License-Identifier: GPL-3.0-or-later
+install nvme $hold; /sbin/modprobe --ignore-install nvme \$CMDLINE_OPTS
+EOF
+
+# hold-SUM tells of which version an initramfs is.
+file $hook 755 <<EOF
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+[ "\$1" != prereqs ] || exit 0
+. /usr/share/initramfs-tools/hook-functions
+copy_file script $hold
+for file in /etc/driverctl.d/pci-*; do
+	if [ -e "\$file" ] && grep -qx lightiov "\$file"; then
+		copy_file configuration "\$file"
+	fi
+done
+mkdir -p "\$DESTDIR/etc/lightiov"
+: >"\$DESTDIR/etc/lightiov/hold-\$(cat $hold $modprobe | cksum | cut -d ' ' -f 1)"
+EOF
+
+# An initramfs may have been written before a controller went back to the stock driver.
+file $rule 644 <<'EOF'
+# SPDX-License-Identifier: GPL-3.0-or-later
+ACTION=="add", SUBSYSTEM=="pci", ATTR{driver_override}=="lightiov", TEST!="/etc/driverctl.d/pci-$kernel", RUN+="/bin/sh -c 'echo >/sys$devpath/driver_override; echo $kernel >/sys/bus/pci/drivers_probe'"
+EOF
+
+command -v lsinitramfs >/dev/null || exit 0
+
+# By name, what an initramfs with the stock driver has of this.
+wanted() {
+	[ "$state" = present ] || return 0
+	for file in "$root"/etc/driverctl.d/pci-*; do
+		if [ -e "$file" ] && grep -qx lightiov "$file"; then
+			echo "etc/driverctl.d/${file##*/}"
+		fi
+	done
+	echo "etc/lightiov/hold-$(cat "$root$hold" "$root$modprobe" | cksum | cut -d ' ' -f 1)"
+}
+
+for initramfs in "$root"/boot/initrd.img-*; do
+	kernel=${initramfs##*/initrd.img-}
+	[ -d "$root/lib/modules/$kernel" ] || continue
+	names=$(lsinitramfs "$initramfs")
+	case $names in
+	*/nvme/host/nvme.ko*) ;;
+	*) continue ;;
+	esac
+	# With other files it has others in any case.
+	if [ -z "$changed" ]; then
+		has=$(echo "$names" | grep -e ^etc/driverctl.d/pci- -e ^etc/lightiov/hold- | sort)
+		[ "$has" != "$(wanted | sort)" ] || continue
+	fi
+	echo "${initramfs#"$root"}"
+	[ -n "$check" ] || timeout 1800 update-initramfs -u -k "$kernel" >&2
+done

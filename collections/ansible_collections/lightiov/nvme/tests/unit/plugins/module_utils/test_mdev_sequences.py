@@ -1,0 +1,112 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every sequence of three calls, the second cut short after each thing that it does, then a boot, then the third."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
+from fake_host import FakeHost, Refused
+from mdev_calls import U1, U2, A, B, make, one
+
+WISHES = {
+    "nothing": (),
+    "one": (one(U1),),
+    "more queues": (one(U1, queue_pairs=3),),
+    "elsewhere": (one(U1, parent="S2"),),
+    "another VM": (one(U2, namespaces=["1"]),),
+    "another tenant": (one(U2, tenant="red", namespaces=["1"]),),
+    "two": (one(U1), one(U2, namespaces=["2"])),
+    "two exchanged": (one(U1, namespaces=["2"]), one(U2, namespaces=["1"])),
+}
+
+
+class PowerCut(Exception):
+    pass
+
+
+class Direct(Runner):
+    """Runs the tools in this process, and some only until the power fails."""
+
+    def __init__(self, fake: FakeHost) -> None:
+        super().__init__(path=str(fake.bin))
+        self.fake = fake
+        self.left: int | None = None
+
+    def run(self, arguments: Sequence[str], timeout: float | None = None) -> str:
+        try:
+            getattr(self.fake, arguments[0])(*arguments[1:])
+        except Refused as refused:
+            raise CommandError(str(refused), str(refused)) from None
+        self.happened()
+        return ""
+
+    def happened(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise PowerCut
+
+
+def call(host: Host, wanted: Sequence[dict[str, Any]], cut: int | None = None) -> bool:
+    """Whether it came to its end."""
+    runner = host.runner
+    assert isinstance(runner, Direct)
+    runner.left = cut
+    try:
+        for step in make(host, *wanted, erase=True).steps:
+            step.run()
+            runner.happened()
+    except PowerCut:
+        return False
+    finally:
+        runner.left = None
+    return True
+
+
+def use(fake: FakeHost) -> None:
+    """Each mdev that runs finds nothing of another tenant, and leaves something."""
+    for address in (A, B):
+        for uuid in fake.mdevs(address):
+            mdev = f"{fake.device(address)}/{uuid}"
+            tenant = fake.read(f"{mdev}/tenant")
+            for nsid in fake.read(f"{mdev}/namespaces").split():
+                assert fake.hardware[address]["data"].get(nsid, "") in ("", tenant)
+                fake.write_data(address, int(nsid), tenant)
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(WISHES, 2)))
+def test_cut_short_anywhere_it_is_completed(tmp_path: Path, first: str, second: str) -> None:
+    for number in itertools.count():
+        fake = FakeHost(tmp_path / str(number))
+        fake.install("mdevctl", "udevadm", "systemctl", "liov")
+        for driver in ("lightiov", "nvme"):
+            fake.load_driver(driver)
+        fake.add_controller(A, "S1", driver="lightiov", group=None)
+        fake.add_controller(B, "S2", driver="lightiov", group=None)
+        host = Host(fake.root, Direct(fake))
+        call(host, WISHES[first])
+        use(fake)
+        ended = call(host, WISHES[second], cut=number)
+        fake.boot()
+        use(fake)
+        third = list(WISHES)[number % len(WISHES)]
+        for wanted in (WISHES[second], WISHES[third]):
+            call(host, wanted)
+            use(fake)
+            assert make(host, *wanted).steps == []
+            states = mdev_states(host)
+            assert {state.uuid for state in states if state.active and state.autostart} == {
+                mdev["uuid"] for mdev in wanted
+            }
+        if ended:
+            return

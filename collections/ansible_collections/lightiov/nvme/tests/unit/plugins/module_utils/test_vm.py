@@ -1,0 +1,451 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt, _libvirt_xml, _vm
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from fake_host import FakeHost
+from fake_libvirt import ASLEEP, CONFIG, LIVE, PAUSED, RUNNING, FakeConnection, FakeDomain, FakeNetwork, LibvirtError
+
+U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
+U2 = "22222222-96c4-5fd1-bb5e-0c0a2e6c8a55"
+IMAGE = "/images/debian.raw"
+MAC = "52:54:00:00:00:01"
+QEMU_IMG = f"""#!{sys.executable}
+import json, sys
+with open(sys.argv[9], "r+") as overlay:
+    json.dump(sys.argv[1:], overlay)
+"""
+
+
+def root(name: str = "vm1", **options: Any) -> dict[str, Any]:
+    path = f"/images/{name}-root.qcow2"
+    return {"path": path, "image": IMAGE, "format": "raw", "size_gib": None, "keep": False, **options}
+
+
+def template(name: str, mac: str = MAC) -> str:
+    return (
+        f"<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>{name}</name><devices>"
+        f"<disk type='file'><source file='/images/{name}-root.qcow2'/></disk>"
+        f"<interface type='network'><mac address='{mac}'/><source network='default'/></interface></devices>"
+        "<qemu:commandline><qemu:arg value='-global'/></qemu:commandline></domain>"
+    )
+
+
+def vm(name: str = "vm1", state: str = "running", **options: Any) -> _vm.Wanted:
+    usual = {"xml": template(name), "root": root(name), "address": None, "mdevs": []}
+    return _vm.Wanted.parse({"name": name, "state": state, **usual, **options})
+
+
+def make(host: Host, *vms: _vm.Wanted, predict: bool = False, network: str = "default") -> Plan:
+    return _vm.plan(
+        host, uri="test", network=network, wanted=vms, timeout=1, shutdown_timeout=1, predict=predict
+    )  # fmt: skip
+
+
+def act(host: Host, *vms: _vm.Wanted) -> list[tuple[str, str]]:
+    plan = make(host, *vms)
+    assert not plan.steps or plan.before != plan.after, "a change that the diff does not show"
+    for step in plan.steps:
+        step.run()
+    return [(step.action, step.object) for step in plan.steps]
+
+
+@pytest.fixture
+def images(fake: FakeHost) -> Path:
+    """Where root disks are, with an image to make them of."""
+    tool = fake.bin / "qemu-img"
+    tool.write_text(QEMU_IMG, encoding="utf-8")
+    tool.chmod(0o755)
+    fake.write(IMAGE, "")
+    return fake.path("/images")
+
+
+@pytest.fixture
+def mdevs(fake: FakeHost) -> FakeHost:
+    fake.add_controller("0000:01:00.0", "S1", driver="lightiov")
+    for number, uuid in enumerate((U1, U2), start=1):
+        fake.add_mdev("0000:01:00.0", uuid, tenant="blue", queue_pairs="1", namespaces=str(number))
+    return fake
+
+
+def known(name: str = "vm1", *devices: str, **options: Any) -> FakeDomain:
+    """A domain that the module made earlier."""
+    options = {"active": True, "disk": f"/images/{name}-root.qcow2", "mac": MAC, **options}
+    domain = FakeDomain(name, *devices, **options)
+    domain.starts_with_host = domain.status == RUNNING
+    return domain
+
+
+NEW = [
+    ("define", "vm1"),
+    ("make_root", "/images/vm1-root.qcow2"),
+    ("autostart", "vm1"),
+    ("start", "vm1"),
+]
+
+
+class TestNew:
+    def test_comes_with_all_that_it_has(
+        self, host: Host, images: Path, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        wanted = vm(mdevs=[U1], address="192.168.122.11", root=root(size_gib=4))
+        assert act(host, wanted) == [("lease", "192.168.122.11"), *NEW]
+        [domain] = libvirt.domains
+        assert (domain.status, domain.starts_with_host, domain.has(CONFIG), domain.has(LIVE)) == (
+            RUNNING, True, [U1], [U1],
+        )  # fmt: skip
+        assert "qemu:commandline" in _libvirt_xml.ET.tostring(domain.config, encoding="unicode")
+        assert libvirt.networks["default"].leases(LIVE) == [(MAC, "vm1", "192.168.122.11")]
+        overlay = images / "vm1-root.qcow2"
+        assert overlay.stat().st_mode & 0o777 == 0o600
+        arguments = json.loads(overlay.read_text())
+        assert arguments[:7] == ["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]
+        assert arguments[9:] == ["4G"]
+        assert sorted(path.name for path in images.iterdir()) == ["debian.raw", "vm1-root.qcow2"]
+        assert act(host, wanted) == []
+
+    def test_stopped_is_not_started(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        assert act(host, vm(state="stopped")) == NEW[:2]
+        assert act(host, vm(state="stopped")) == []
+        assert act(host, vm()) == NEW[2:]
+
+    def test_absent_is_not_made(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        assert act(host, vm(state="absent")) == []
+
+    def test_without_a_definition(self, host: Host, libvirt: FakeConnection) -> None:
+        assert act(host, vm(state="stopped", xml=None, root=None)) == []
+        with pytest.raises(LightiovError, match="Domain vm1 does not exist: give its xml"):
+            make(host, vm(xml=None))
+
+    def test_check_mode_shows_all_and_changes_nothing(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        plan = make(host, vm(mdevs=[U1], address="192.168.122.11"), predict=True)
+        assert [(step.action, step.object) for step in plan.steps] == [("lease", "192.168.122.11"), *NEW]
+        assert plan.before["domains"] == []
+        assert plan.after["domains"] == [
+            {
+                "name": "vm1",
+                "state": "running",
+                "autostart": True,
+                "mdevs": [U1],
+                "live": [U1],
+                "root": "/images/vm1-root.qcow2",
+                "address": "192.168.122.11",
+            }
+        ]
+        assert libvirt.domains == [] and not (images / "vm1-root.qcow2").exists()
+
+    def test_check_mode_on_a_bare_host(
+        self, host: Host, images: Path, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_libvirt, "api", None)
+        plan = make(host, vm(address="192.168.122.11"), predict=True)
+        assert [(step.action, step.object) for step in plan.steps] == NEW
+        with pytest.raises(LightiovError, match="install python3-libvirt"):
+            make(host, vm())
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"root": root(image=None)}, r"VM vm1 has no image .*: set lightiov_vm_image"),
+            (
+                {"root": root(image="/images/none")},
+                "cannot be made from /images/none, because that is not on this host",
+            ),
+            ({"xml": "<domain>"}, "correct the template that lightiov_vm_template names"),
+            ({"xml": template("vm2")}, r"has the name 'vm2'.*correct the template"),
+            ({"xml": "<domain><name>vm1</name></domain>"}, "no devices: correct the template"),
+            ({"mdevs": [U1, U1]}, "given to domain vm1 and again"),
+        ],
+    )
+    def test_what_cannot_be(
+        self, host: Host, images: Path, libvirt: FakeConnection, options: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(LightiovError, match=message):
+            make(host, vm(**options))
+
+    def test_a_definition_that_libvirt_refuses(
+        self, host: Host, images: Path, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(xml: str) -> None:
+            raise LibvirtError(27, "XML error: unsupported machine")
+
+        monkeypatch.setattr(libvirt, "defineXML", refuse)
+        with pytest.raises(LightiovError, match=r"correct the template that .* \(XML error: unsupported machine\)"):
+            act(host, vm())
+
+    def test_a_mac_that_another_domain_has(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        libvirt.add(known("vm2"))
+        with pytest.raises(LightiovError, match=f"VM vm1 cannot have the MAC address {MAC}, because domain vm2 has it"):
+            make(host, vm())
+        # Not when that one goes.
+        assert ("define", "vm1") in act(host, vm(), vm("vm2", "absent"))
+
+
+class TestRootDisk:
+    def test_an_old_one_is_not_taken(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        old = images / "vm1-root.qcow2"
+        old.write_text("a former VM's")
+        for predict in (False, True):
+            with pytest.raises(
+                LightiovError, match=r"vm1-root.qcow2, exists .*: move it away, or set root_keep of vm1"
+            ):
+                make(host, vm(), predict=predict)
+        assert libvirt.domains == [] and old.read_text() == "a former VM's"
+
+    def test_an_old_one_is_taken_when_it_is_said(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        old = images / "vm1-root.qcow2"
+        old.write_text("its own")
+        assert act(host, vm(root=root(keep=True, image=None))) == [NEW[0], *NEW[2:]]
+        assert old.read_text() == "its own"
+
+    def test_one_that_does_not_exist_cannot_be_kept(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        assert act(host, vm(root=root(keep=True))) == NEW
+
+    @pytest.mark.parametrize("steps", range(5))
+    def test_a_run_cut_short_is_completed(self, host: Host, images: Path, libvirt: FakeConnection, steps: int) -> None:
+        for step in make(host, vm()).steps[:steps]:
+            step.run()
+        assert act(host, vm()) == NEW[steps:]
+        assert act(host, vm()) == []
+
+    @pytest.mark.parametrize("point", ["link", "unlink", "replace"])
+    def test_a_run_cut_short_within_the_making(
+        self, host: Host, images: Path, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch, point: str
+    ) -> None:
+        whole = '["create"'
+
+        class Killed(BaseException):
+            pass
+
+        def kill(*_: Any, **__: Any) -> None:
+            raise Killed
+
+        define, make_root, *_ = make(host, vm()).steps
+        define.run()
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            if point == "link":
+                patch.setattr("os.link", kill)
+            elif point == "unlink":
+                patch.setattr(_vm.RootDisk, "make", lambda self, host: (_make(self, host), kill()))
+            else:
+                patch.setattr(FakeDomain, "setMetadata", kill)
+            make_root.run()
+        assert act(host, vm()) == NEW[1:]
+        assert (images / "vm1-root.qcow2").read_text().startswith(whole)
+        assert sorted(path.name for path in images.iterdir()) == ["debian.raw", "vm1-root.qcow2"]
+
+    def test_one_that_a_known_vm_has_lost_is_not_made_anew(
+        self, host: Host, images: Path, libvirt: FakeConnection
+    ) -> None:
+        assert act(host, vm()) == NEW
+        (images / "vm1-root.qcow2").unlink()
+        assert act(host, vm()) == []
+
+
+_make = _vm.RootDisk.make
+
+
+class TestStates:
+    @pytest.fixture(autouse=True)
+    def quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(_vm, "ASK_AGAIN", 0.01)
+
+    def test_running(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known(active=False))
+        assert act(host, vm()) == NEW[2:]
+        assert act(host, vm()) == []
+
+    def test_paused_goes_on_and_sleeping_sleeps(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        libvirt.domains[0].status = PAUSED
+        assert act(host, vm()) == [("resume", "vm1")]
+        libvirt.domains[0].status = ASLEEP
+        assert act(host, vm()) == []
+
+    def test_does_not_start(self, host: Host, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(_: FakeDomain) -> None:
+            raise LibvirtError(38, "Cannot access storage file '/images/vm1-root.qcow2': No such file or directory")
+
+        libvirt.add(known(active=False))
+        monkeypatch.setattr(FakeDomain, "create", fail)
+        with pytest.raises(LightiovError, match=r"VM vm1 did not start: see .*vm1.log \(Cannot access storage file"):
+            act(host, vm())
+
+    def test_stopped(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known(), known("vm2", mac="52:54:00:00:00:02"))
+        for domain in libvirt.domains:
+            domain.deaf = 1
+        both = [vm("vm1", "stopped"), vm("vm2", "stopped")]
+        plan = make(host, *both)
+        assert [domain["state"] for domain in plan.before["domains"]] == ["running", "running"]
+        assert [domain["state"] for domain in plan.after["domains"]] == ["stopped", "stopped"]
+        assert plan.returned["ran"] == ["vm1", "vm2"]
+        assert act(host, *both) == [(what, name) for what in ("stop", "no_autostart") for name in ("vm1", "vm2")]
+        # vm2 was asked before vm1 was waited for.
+        assert libvirt.domains[1].calls[:2] == ["shutdown", "shutdown"]
+        assert act(host, *both) == []
+
+    def test_stopped_from_sleep(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        libvirt.domains[0].status = ASLEEP
+        act(host, vm(state="stopped"))
+        assert libvirt.domains[0].calls[:2] == ["wake", "shutdown"]
+
+    def test_one_that_does_not_shut_down_is_not_switched_off(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        libvirt.domains[0].deaf = 10000
+        with pytest.raises(
+            LightiovError, match=r"VM vm1 does not shut down within 1 seconds: .*raise lightiov_shutdown"
+        ):
+            act(host, vm(state="stopped"))
+        assert libvirt.domains[0].status == RUNNING
+
+    def test_stopped_changes_its_mdevs_while_it_is_off(
+        self, host: Host, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        libvirt.add(known("vm1", _libvirt_xml.hostdev(U1)))
+        assert act(host, vm(state="stopped", mdevs=[U2])) == [
+            ("stop", "vm1"), ("detach", U1), ("attach", U2), ("no_autostart", "vm1"),
+        ]  # fmt: skip
+
+    def test_absent(self, host: Host, images: Path, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        gone = known("vm1", _libvirt_xml.hostdev(U1))
+        libvirt.add(gone)
+        libvirt.networks["default"] = FakeNetwork("default", f"<host mac='{MAC}' name='vm1' ip='192.168.122.11'/>")
+        (images / "vm1-root.qcow2").write_text("data")
+        aside = f"/images/vm1-root.qcow2.removed-{gone.UUIDString()}"
+        plan = make(host, vm(state="absent"))
+        assert (len(plan.before["domains"]), plan.after["domains"]) == (1, [])
+        assert plan.steps[2].details == {"to": aside}
+        assert act(host, vm(state="absent")) == [
+            ("release", "192.168.122.11"),
+            ("stop", "vm1"),
+            ("set_aside", "/images/vm1-root.qcow2"),
+            ("undefine", "vm1"),
+        ]
+        assert host.path(aside).read_text() == "data"
+        assert gone.calls[-1] == "undefine 23"
+        assert act(host, vm(state="absent")) == []
+        # A new VM of that name starts from nothing.
+        assert act(host, vm()) == NEW
+
+    @pytest.mark.parametrize("steps", range(4))
+    def test_absent_cut_short(self, host: Host, images: Path, libvirt: FakeConnection, steps: int) -> None:
+        libvirt.add(known())
+        (images / "vm1-root.qcow2").write_text("data")
+        for step in make(host, vm(state="absent")).steps[:steps]:
+            step.run()
+        act(host, vm(state="absent"))
+        assert libvirt.domains == []
+        assert [path.name for path in images.iterdir() if "removed" in path.name and path.read_text() == "data"]
+
+    def test_absent_leaves_a_root_disk_that_is_not_the_domains(
+        self, host: Host, images: Path, libvirt: FakeConnection
+    ) -> None:
+        libvirt.add(known(disk="/elsewhere/vm1.qcow2"))
+        (images / "vm1-root.qcow2").write_text("another's")
+        assert act(host, vm(state="absent")) == [("stop", "vm1"), ("undefine", "vm1")]
+
+    def test_an_mdev_of_a_vm_that_goes_is_free(
+        self, host: Host, images: Path, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        libvirt.add(known("vm2", _libvirt_xml.hostdev(U1), active=False, mac="52:54:00:00:00:02"))
+        assert act(host, vm(mdevs=[U1]), vm("vm2", "absent"))[0] == ("undefine", "vm2")
+
+    def test_what_is_not_given_stays(self, host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+        libvirt.add(known("vm1", _libvirt_xml.hostdev(U1)))
+        assert act(host, vm(mdevs=None, xml=None, root=None)) == []
+
+    def test_dangling_devices_of_others_go(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known("vm9", _libvirt_xml.hostdev(U1), active=False))
+        assert act(host) == [("detach", U1)]
+
+
+class TestAddress:
+    """Each VM has one lease, on the MAC that it has, and takes nobody else's."""
+
+    OTHERS = "<host mac='52:54:00:00:00:09' name='vm9' ip='192.168.122.19'/>"
+
+    def network(self, libvirt: FakeConnection, *hosts: str, **options: Any) -> FakeNetwork:
+        libvirt.networks["default"] = FakeNetwork("default", *hosts, **options)
+        return libvirt.networks["default"]
+
+    def test_changed(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        network = self.network(libvirt, f"<host mac='{MAC}' name='vm1' ip='192.168.122.11'/>", self.OTHERS)
+        plan = make(host, vm(address="192.168.122.12"))
+        assert [domain["address"] for domain in plan.before["domains"]] == ["192.168.122.11"]
+        assert [domain["address"] for domain in plan.after["domains"]] == ["192.168.122.12"]
+        assert "keeps its former address 192.168.122.11 until" in plan.warnings[0]
+        # The template's MAC is a new one; the domain keeps its own.
+        wanted = vm(address="192.168.122.12", xml=template("vm1", "82:53:00:ae:ed:07"))
+        assert act(host, wanted) == [("release", "192.168.122.11"), ("lease", "192.168.122.12")]
+        expected = [("52:54:00:00:00:09", "vm9", "192.168.122.19"), (MAC, "vm1", "192.168.122.12")]
+        assert network.leases(CONFIG) == network.leases(LIVE) == expected
+        assert act(host, wanted) == []
+
+    def test_two_vms_exchange_theirs(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known(), known("vm2", mac="52:54:00:00:00:02"))
+        network = self.network(
+            libvirt,
+            f"<host mac='{MAC}' name='vm1' ip='192.168.122.11'/>",
+            "<host mac='52:54:00:00:00:02' name='vm2' ip='192.168.122.12'/>",
+        )
+        act(host, vm(address="192.168.122.12"), vm("vm2", address="192.168.122.11"))
+        assert {(name, ip) for _, name, ip in network.leases()} == {
+            ("vm1", "192.168.122.12"), ("vm2", "192.168.122.11"),
+        }  # fmt: skip
+
+    def test_of_another_is_refused(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        self.network(libvirt, self.OTHERS)
+        with pytest.raises(LightiovError, match=r"VM vm1 cannot have the address 192.168.122.19.*to vm9"):
+            make(host, vm(address="192.168.122.19"))
+
+    def test_in_one_scope_only(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        network = self.network(libvirt, f"<host mac='{MAC}' name='vm1' ip='192.168.122.11'/>")
+        network.hosts[LIVE] = []
+        assert act(host, vm(address="192.168.122.11")) == [("lease", "192.168.122.11")]
+        assert network.leases(LIVE) == network.leases(CONFIG)
+
+    def test_network_that_is_off(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        network = self.network(libvirt, active=False, autostart=False)
+        assert act(host, vm(address="192.168.122.11")) == [
+            ("lease", "192.168.122.11"), ("start", "default"), ("autostart", "default"),
+        ]  # fmt: skip
+        assert network.leases(LIVE) == [(MAC, "vm1", "192.168.122.11")]
+
+    def test_of_a_vm_in_another_network_is_not_for_this_one(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known(network="bridged"))
+        libvirt.networks.clear()
+        assert act(host, vm(address="10.0.0.7")) == []
+
+    def test_network_that_is_not_there(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        libvirt.networks.clear()
+        with pytest.raises(LightiovError, match=r"Network default does not exist in libvirt: .*lightiov_vm_network"):
+            make(host, vm())
+        assert make(host, vm(), predict=True).steps
+        assert make(host, vm(), network="").steps
+
+    def test_that_the_network_refuses(
+        self, host: Host, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: Any) -> None:
+            raise LibvirtError(27, "XML error: Invalid IP address in static host definition for network 'default'")
+
+        libvirt.add(known())
+        monkeypatch.setattr(FakeNetwork, "update", refuse)
+        with pytest.raises(LightiovError, match=r"correct the address of vm1 in lightiov_vms.*\(XML error: Invalid IP"):
+            act(host, vm(address="x"))

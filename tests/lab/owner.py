@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An owner of an mdev that does what liov never would. It runs on the lab's host, by itself, with the host's Python."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import struct
+import sys
+import threading
+import time
+from pathlib import Path
+
+RESET, OPEN_WINDOW, ADD_MEMORY, _REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
+OK, QUEUES_LOST, DEAD, DEVICE = 0, 6, 8, 9
+PAGE = 4096
+GPA = 1 << 20
+SIZE = 2 << 20
+BAR = 1 << 40
+
+
+def vfio(number: int) -> int:
+    return ord(";") << 8 | 100 + number
+
+
+class Owner:
+    """Its memory, from GPA on, begins with the rings: a page each for every queue pair's SQ and CQ."""
+
+    def __init__(self, mdev: str) -> None:
+        group = Path(f"/sys/bus/mdev/devices/{mdev}/iommu_group").readlink().name
+        self.container = os.open("/dev/vfio/vfio", os.O_RDWR)
+        self.group = os.open(f"/dev/vfio/{group}", os.O_RDWR)
+        fcntl.ioctl(self.group, vfio(4), struct.pack("i", self.container))
+        fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
+        self.memory = mmap.mmap(-1, SIZE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        fcntl.ioctl(self.container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, SIZE))
+        self.device = fcntl.ioctl(self.group, vfio(6), ctypes.create_string_buffer(mdev.encode()))
+        self.queue_pairs = self.register(0x14)
+        self.tails: dict[int, int] = {}
+
+    def register(self, offset: int, width: int = 4) -> int:
+        return int.from_bytes(os.pread(self.device, width, offset), "little")
+
+    def command(self, command: int, *arguments: int) -> int:
+        for i, argument in enumerate(arguments):
+            os.pwrite(self.device, argument.to_bytes(8, "little"), 0x100 + 8 * i)
+        os.pwrite(self.device, command.to_bytes(4, "little"), 0x120)
+        return self.register(0x124)
+
+    def start(self) -> int:
+        return self.command(RESET) or self.command(OPEN_WINDOW, GPA + SIZE) or self.command(ADD_MEMORY, GPA, SIZE)
+
+    def window(self) -> int:
+        return self.register(0x30, 8)
+
+    def create(self, pair: int) -> int:
+        ring = 2 * pair * PAGE
+        self.memory[ring : ring + 2 * PAGE] = bytes(2 * PAGE)
+        self.tails[pair] = 0
+        return self.command(CREATE_QUEUE, pair, GPA + ring, GPA + ring + PAGE, 32)
+
+    def doorbell(self, offset: int, value: int) -> None:
+        os.pwrite(self.device, value.to_bytes(4, "little"), 2 * BAR + offset)
+
+    def submit(self, pair: int, opcode: int, nsid: int, address: int, lba: int = 0) -> int:
+        """One command of one block with its data at an address of the controller; its status."""
+        tail, ring = self.tails[pair], 2 * pair * PAGE
+        entry = struct.pack("<BBHIQQQQQII8x", opcode, 0, tail, nsid, 0, 0, address, 0, lba, 0, 0)
+        self.memory[ring + tail * 64 : ring + tail * 64 + 64] = entry
+        self.tails[pair] = tail + 1
+        _, _, sq, cq = struct.unpack("<HHII", os.pread(self.device, 12, 0x400 + 16 * pair))
+        self.doorbell(sq, tail + 1)
+        for _ in range(1000):
+            status = int.from_bytes(self.memory[ring + PAGE + tail * 16 + 14 : ring + PAGE + tail * 16 + 16], "little")
+            if status & 1:
+                self.doorbell(cq, tail + 1)
+                return status >> 1
+            time.sleep(0.01)
+        raise TimeoutError(f"command 0x{opcode:02x} of queue pair {pair}")
+
+
+def churn(mdev: str, enough: str) -> None:
+    """Create and delete queue pairs until the file is there, over all resets of the controller."""
+    owner = Owner(mdev)
+    lost = True
+    while not Path(enough).exists():
+        results = [owner.start()] if lost else []
+        results += [owner.create(pair) for pair in range(owner.queue_pairs)]
+        results += [owner.command(DELETE_QUEUE, pair) for pair in range(owner.queue_pairs)]
+        if DEAD in results:
+            sys.exit("the controller is dead")
+        lost = any(results)
+
+
+def locked() -> int:
+    """How much of this program's memory is pinned, in KiB."""
+    return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmLck" in line).split()[1])
+
+
+def mourn(mdev: str) -> None:
+    """Take everything back from a controller that has died."""
+    owner = Owner(mdev)
+    print("ready" if owner.start() == owner.create(0) == OK and locked() else "cannot start", flush=True)
+    while not owner.register(0x08) & 0x08:
+        time.sleep(0.1)
+    print(f"result {owner.command(RESET)}, {locked()} KiB pinned, window of {owner.register(0x38, 8)} bytes")
+
+
+def ask(admin: str, enough: str, threads: int = 36) -> None:
+    """Identify Controller, from more threads than the admin queue has entries."""
+
+    def loop() -> None:
+        device = os.open(admin, os.O_RDWR)
+        data = ctypes.create_string_buffer(PAGE)
+        command = struct.pack(
+            "=BBHIIIQQII6III", 6, 0, 0, 0, 0, 0, 0, ctypes.addressof(data), 0, PAGE, 1, 0, 0, 0, 0, 0, 0, 0
+        )
+        while not Path(enough).exists():
+            try:
+                fcntl.ioctl(device, 0xC0484E41, command)
+            except OSError:
+                time.sleep(0.01)
+
+    everybody = [threading.Thread(target=loop) for _ in range(threads)]
+    for one in everybody:
+        one.start()
+    for one in everybody:
+        one.join()
+
+
+if __name__ == "__main__":
+    {"churn": churn, "mourn": mourn, "ask": ask}[sys.argv[1]](*sys.argv[2:])

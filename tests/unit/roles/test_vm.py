@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Role vm in check mode on a host without libvirt."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+PLAY = """
+- hosts: all
+  gather_facts: false
+  check_mode: true
+  roles: [lightiov.nvme.vm]
+  tasks:
+    - ansible.builtin.import_role:
+        name: lightiov.nvme.vm
+        tasks_from: shrink
+"""
+VMS = [
+    {"name": 101, "tenant": "blue", "address": "192.168.122.11", "root_gib": 4, "memory_mib": 512},
+    {"name": "a&b", "tenant": "blue", "state": "stopped", "image": "/images/other.qcow2", "mac": "52:54:00:00:00:01",
+     "root_keep": True, "disks": [{"name": "data", "controller": "S1", "namespace": 1}]},
+    {"name": "vm3", "tenant": "blue", "state": "absent"},
+]  # fmt: skip
+QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each call of the module returned, and what it was given."""
+    directory = tmp_path_factory.mktemp("play")
+    (directory / "play.yml").write_text(PLAY)
+    (directory / "debian.img").touch()
+    (directory / "a&b-root.qcow2").touch()
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "lightiov_controllers": [],
+        "lightiov_vms": VMS,
+        "lightiov_libvirt_uri": "none:///",
+        "lightiov_vm_directory": str(directory),
+        "lightiov_vm_image": str(directory / "debian.img"),
+    }
+    (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"hv1": variables}}}))
+    played = subprocess.run(
+        ["ansible-playbook", "--inventory", directory / "hosts.json", directory / "play.yml"],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_VERBOSITY": "3"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    [play] = json.loads(played.stdout[played.stdout.index("\n{") :])["plays"]
+    found = [task["hosts"]["hv1"] for task in play["tasks"]]
+    return [result for result in found if result["action"] == "lightiov.nvme.domain"]
+
+
+@pytest.fixture
+def domains(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return results[0]["invocation"]["module_args"]["domains"]
+
+
+def test_a_number_is_a_name(results: list[dict[str, Any]]) -> None:
+    assert [(step["action"], step["object"].rpartition("/")[2]) for step in results[0]["actions"]] == [
+        ("define", "101"),
+        ("make_root", "101-root.qcow2"),
+        ("define", "a&b"),
+        ("autostart", "101"),
+        ("start", "101"),
+    ]
+
+
+def test_each_vm_as_its_list_says(domains: list[dict[str, Any]]) -> None:
+    assert [domain["state"] for domain in domains] == ["running", "stopped", "absent"]
+    assert [domain["address"] for domain in domains] == ["192.168.122.11", None, None]
+    assert [len(domain["mdevs"]) for domain in domains] == [0, 1, 0]
+    roots = [domain["root"] for domain in domains]
+    assert [(root["format"], root["size_gib"], root["keep"]) for root in roots] == [
+        ("raw", 4, False), ("qcow2", None, True), ("raw", None, False),
+    ]  # fmt: skip
+
+
+def test_definition(domains: list[dict[str, Any]]) -> None:
+    first, second = (ElementTree.fromstring(domain["xml"]) for domain in domains[:2])
+    assert [first.findtext("name"), second.findtext("name")] == ["101", "a&b"]
+    assert first.findtext("memory") == "512"
+    macs = [domain.find("devices/interface/mac").get("address") for domain in (first, second)]
+    assert (macs[0][1], macs[1]) == ("2", "52:54:00:00:00:01")
+    # With ACPI's, a VM that has slept would never give a disk back.
+    arguments = [argument.get("value") for argument in first.iterfind(f"{QEMU}commandline/{QEMU}arg")]
+    assert arguments == ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+
+
+def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> None:
+    shrunken = results[1]["invocation"]["module_args"]["domains"]
+    assert [(domain["name"], domain["state"]) for domain in shrunken] == [("a&b", "stopped"), ("vm3", "absent")]
+    assert all(domain[option] is None for domain in shrunken for option in ("xml", "mdevs", "address"))
+    assert results[1]["actions"] == []
