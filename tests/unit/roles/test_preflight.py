@@ -132,6 +132,8 @@ def unmet(until: str) -> dict[str, str]:
         (([unmet("packages")], []), [], (["until packages"], ["S2"], False)),
         (([], [unmet("domain_mdev")]), [], (["until domain_mdev"], ["S2"], False)),
         (([], [unmet("domain_mdev")]), ["detach"], ([], ["S2"], False)),
+        (([], [unmet("reload")]), ["detach"], (["until reload"], ["S2"], False)),
+        (([], [unmet("reload")]), ["reload"], ([], ["S2"], False)),
         (([unmet("reboot")], []), ["reboot"], (["until reboot"], ["S2"], False)),
     ],
 )
@@ -144,7 +146,7 @@ def test_what_no_task_of_a_deployment_helps_is_refused(
         lightiov_allow=allow,
         __lightiov_probe_result={"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
         __lightiov_controller_plan={"controllers": [OURS, OTHER], "unmet": plans[0]},
-        __lightiov_mdev_plan={"unmet": plans[1]},
+        __lightiov_mdevs_planned={"unmet": plans[1]},
         __lightiov_mdevs=[{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
     )[-1]
     assert (last["msg"]["unmet"], last["msg"]["missing"], last["msg"]["unseen"]) == shown
@@ -157,8 +159,7 @@ def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_
         lightiov_allow=[],
         __lightiov_probe_result={"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
         __lightiov_controller_plan={"controllers": [OURS, UNSEEN], "unmet": [unmet("dkms_module")]},
-        # Skipped.
-        __lightiov_mdev_plan={"changed": False, "skipped": True},
+        __lightiov_mdevs_planned={"unmet": [unmet("controller")]},
         __lightiov_mdevs=[{"parent": "S9"}],
     )[-1]
     assert last["msg"] == {"unmet": [], "missing": ["S9"], "unseen": True}

@@ -248,11 +248,13 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
         "versions": versions(host, wanted.name),
         "kernels": {kernel: vars(state) for kernel, state in before.items()},
         "options": former.options or "",
+        "loaded_at_boot": loads,
     }
     result.after = {
         "versions": sorted(kept),
         "kernels": {kernel: vars(state) for kernel, state in after.items()},
         "options": wanted.options,
+        "loaded_at_boot": wanted.load,
     }
     result.returned = {
         "version": package.version,

@@ -192,7 +192,7 @@ def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], res
                 f"Controller {controller} cannot have new mdevs, because the host module that is loaded is an older "
                 "one, which does not check whose they are: shut the VMs down and add reload to "
                 "lightiov_allow, or reboot",
-                until="dkms_module",
+                until="reload",
             )
 
 

@@ -59,7 +59,7 @@ class Plan:
     def refuse(self, sentence: str, until: str = "") -> None:
         """Refuse, in check mode too unless `until` names who of the deployment may make it possible before.
 
-        That is a module, or "packages", "source", "virt" or "reboot" for what roles do by other means.
+        That is a module, or "packages", "reboot", "reload" or "source" for what roles do by other means.
         """
         if not self.predict or not until:
             raise LightiovError(sentence)

@@ -40,19 +40,8 @@ def host(fake: FakeHost) -> Host:
     return Host(fake.root, Runner(path=str(fake.bin)))
 
 
-# Started, defined or written, of which the difference does not tell yet.
-NOT_YET_SHOWN = {
-    "test_not_to_be_loaded",
-    "test_a_stopped_one_is_started_and_an_undefined_one_defined",
-    "test_a_definition_that_does_not_start_at_boot_is_replaced",
-    "test_definitions_at_an_address_of_former_times_go",
-    "test_half_done_is_done_again",
-    "test_whatever_is_left_is_put_right",
-}
-
-
 @pytest.fixture(autouse=True)
-def changes_are_shown(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
+def changes_are_shown(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of no plan that any test makes is the difference empty while it has steps."""
     plans: list[Plan] = []
     make = Plan.__init__
@@ -65,8 +54,7 @@ def changes_are_shown(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
     yield
     # Without a state it is a plan that was refused half-way, or one of a test's own.
     unshown = [plan for plan in plans if plan.steps and plan.after is not None and plan.before == plan.after]
-    if request.node.originalname not in NOT_YET_SHOWN:
-        assert not unshown, [step.describe() for step in unshown[0].steps]
+    assert not unshown, [step.describe() for step in unshown[0].steps]
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_those_who_may_help_exist() -> None:
         for name in re.findall(r'until="(\w+)"', path.read_text(encoding="utf-8"))
     }
     assert {"controller", "dkms_module", "mdev", "packages"} <= named
-    assert named <= modules | {"packages", "source", "virt", "reboot"}
+    assert named <= modules | {"packages", "reboot", "reload", "source"}
     helpers = (collection / "roles/preflight/vars/main.yml").read_text(encoding="utf-8")
     lists = re.search(r"__lightiov_tasks_to_come: >-\n((?:  .*\n)+)", helpers)
     assert lists
