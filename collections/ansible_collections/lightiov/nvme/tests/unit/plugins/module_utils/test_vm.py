@@ -230,7 +230,7 @@ class TestRootDisk:
         def kill(*_: Any, **__: Any) -> None:
             raise Killed
 
-        define, make_root, *_ = make(host, vm()).steps
+        define, make_root = make(host, vm()).steps[:2]
         define.run()
         with monkeypatch.context() as patch, pytest.raises(Killed):
             if point == "link":
@@ -273,7 +273,7 @@ class TestStates:
         assert act(host, vm()) == []
 
     def test_does_not_start(self, host: Host, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(_: FakeDomain) -> None:
+        def fail(domain: FakeDomain) -> None:
             raise LibvirtError(38, "Cannot access storage file '/images/vm1-root.qcow2': No such file or directory")
 
         libvirt.add(known(active=False))
@@ -402,7 +402,7 @@ class TestAddress:
             "<host mac='52:54:00:00:00:02' name='vm2' ip='192.168.122.12'/>",
         )
         act(host, vm(address="192.168.122.12"), vm("vm2", address="192.168.122.11"))
-        assert {(name, ip) for _, name, ip in network.leases()} == {
+        assert {lease[1:] for lease in network.leases()} == {
             ("vm1", "192.168.122.12"), ("vm2", "192.168.122.11"),
         }  # fmt: skip
 
