@@ -93,12 +93,13 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 {
 	struct liov_admin *admin = &ctrl->admin;
 	struct nvme_completion *cq = admin->cq.cpu;
+	unsigned int seen = 0;
 	unsigned long flags;
 	u16 status, cid;
-	bool any = false;
 
 	spin_lock_irqsave(&admin->lock, flags);
-	while (admin->running) {
+	/* No controller has more for us than one lap: this is a hard IRQ. */
+	while (admin->running && seen < LIOV_ADMIN_ENTRIES) {
 		status = le16_to_cpu(READ_ONCE(cq[admin->cq_head].status));
 		if ((status & 1) != admin->phase)
 			break;
@@ -118,9 +119,9 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 			admin->cq_head = 0;
 			admin->phase ^= 1;
 		}
-		any = true;
+		seen++;
 	}
-	if (any)
+	if (seen)
 		writel(admin->cq_head,
 		       ctrl->regs + NVME_REG_DBS + liov_cq_doorbell(ctrl, 0));
 	spin_unlock_irqrestore(&admin->lock, flags);

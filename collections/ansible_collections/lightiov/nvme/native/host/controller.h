@@ -35,6 +35,10 @@ struct liov_queue;
 #define LIOV_ADMIN_TIMEOUT	(60 * HZ)
 #define LIOV_ADMIN_MAX_DATA	SZ_1M
 
+/* The status code without More and Do Not Retry, and the latter. */
+#define LIOV_STATUS_CODE	0x7ff
+#define LIOV_STATUS_DNR		0x4000
+
 /* Bounds of what a mediated device offers, whatever the controller can. */
 #define LIOV_MAX_TRANSFER	SZ_2M
 #define LIOV_MAX_ENTRIES	4096
@@ -199,6 +203,7 @@ struct liov_ctrl {
 	u32 max_transfer;
 	u32 features;
 	u32 queue_entries;
+	u32 nr_nsids;
 	u32 shutdown_timeout;
 	u8 format_all;
 
