@@ -304,7 +304,7 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	u16 oncs;
 	int ret;
 
-	ret = liov_dma_alloc(ctrl, &data, sizeof(*id));
+	ret = liov_dma_alloc(ctrl, &data, sizeof(*id), DMA_FROM_DEVICE);
 	if (ret)
 		return ret;
 

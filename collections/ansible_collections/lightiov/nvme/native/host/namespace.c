@@ -175,10 +175,12 @@ static int liov_namespaces_read(struct liov_ctrl *ctrl, struct list_head *found)
 	u32 nsid = 0;
 	int ret, i;
 
-	ret = liov_dma_alloc(ctrl, &ids, NVME_IDENTIFY_DATA_SIZE);
+	ret = liov_dma_alloc(ctrl, &ids, NVME_IDENTIFY_DATA_SIZE,
+			     DMA_FROM_DEVICE);
 	if (ret)
 		return ret;
-	ret = liov_dma_alloc(ctrl, &data, NVME_IDENTIFY_DATA_SIZE);
+	ret = liov_dma_alloc(ctrl, &data, NVME_IDENTIFY_DATA_SIZE,
+			     DMA_FROM_DEVICE);
 	if (ret)
 		goto out_ids;
 
