@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 
 RESET, OPEN_WINDOW, ADD_MEMORY, _REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
-OK, QUEUES_LOST, DEAD, DEVICE = 0, 6, 8, 9
+OK, DEAD = 0, 8
+WRITE, READ = 1, 2
 PAGE = 4096
 GPA = 1 << 20
 SIZE = 2 << 20
 BAR = 1 << 40
+HOST_AREA = 1 << 32  # the first granule above the MSI hole; the admin SQ is the first thing that the host needs there
 
 
 def vfio(number: int) -> int:
@@ -109,6 +111,23 @@ def mourn(mdev: str) -> None:
     print(f"result {owner.command(RESET)}, {locked()} KiB pinned, window of {owner.register(0x38, 8)} bytes")
 
 
+def trespass(mdev: str) -> None:
+    """Have the controller write into its own admin SQ, and look at what lies there then."""
+    owner = Owner(mdev)
+    if owner.start() or owner.create(0):
+        sys.exit("cannot start")
+    page = SIZE - PAGE
+    own = owner.window() + GPA + page
+    owner.memory[page:] = b"\xff" * PAGE
+    owner.submit(0, WRITE, 1, own)
+    owner.submit(0, READ, 1, HOST_AREA + 512 * 3)
+    for i in range(4):
+        owner.submit(0, WRITE, 1, HOST_AREA + 512 * i, i)
+        owner.submit(0, READ, 1, own + 512 * i, i)
+    entries = [owner.memory[page + 64 * i :][:64] for i in range(32)]
+    print("opcodes", *sorted({entry[0] for entry in entries if any(entry)}))
+
+
 def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
@@ -132,4 +151,4 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    {"churn": churn, "mourn": mourn, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    {"churn": churn, "mourn": mourn, "trespass": trespass, "ask": ask}[sys.argv[1]](*sys.argv[2:])

@@ -86,8 +86,18 @@ class TestOwnership:
         assert controller.read("tenant") == "blue"
         assert any("serves tenant blue" in line for line in controller.host.kernel_log())
         blue.remove()
+        log = len(controller.host.kernel_log())
         other.write("tenant", "red")
         assert controller.read("tenant") == "red"
+        # Nothing of blue is left: late DMA, features.
+        said = "\n".join(controller.host.kernel_log()[log:])
+        assert "is reset before tenant red has it" in said
+        assert "resetting the controller" in said
+        assert controller.read("state") == "live"
+        other.remove()
+        log = len(controller.host.kernel_log())
+        controller.mdev("1", tenant="red")
+        assert not any("is reset before" in line for line in controller.host.kernel_log()[log:])
 
     def test_namespaces_have_one_owner(self, controller: Controller) -> None:
         first = controller.mdev("1,3")
@@ -375,6 +385,8 @@ class TestTearDown:
         ends = [program.wait() for program in crowd]
         assert not any(ends), "\n".join(program.output() for program in crowd)
         assert controller.read("state") == "live"
+        # A scan that a reset cuts short does not drop what it had no answer for.
+        wait_until(lambda: len(controller.namespaces()) == 8, "all namespaces to be listed")
 
     def test_refused_memory_leaves_nothing_pinned(self, controller: Controller) -> None:
         mdev = controller.mdev("1")
@@ -384,6 +396,17 @@ class TestTearDown:
         assert "raise the locked-memory limit" in refused.stderr
         assert mdev.statistic("pinned_bytes") == 0
         verified(mdev, 13)
+
+    @pytest.mark.trespasses
+    def test_the_admin_queue_is_not_writable_by_its_own_controller(self, controller: Controller) -> None:
+        """Else any owner could put admin commands there, and ring for them."""
+        controller.unbind()
+        controller.bind("lightiov")
+        mdev = controller.mdev("1")
+        found = controller.host.run(f"python3 {OWNER} trespass {mdev.uuid}").stdout
+        # Of all the commands that it held, the one in flight is left: Asynchronous Event Request.
+        assert found.split() == ["opcodes", f"{0x0C}"]
+        assert controller.read("state") == "live"
 
 
 class TestAdmin:

@@ -9,7 +9,7 @@
 
 #include "controller.h"
 
-#define LIOV_EVENT_CID	(LIOV_ADMIN_ENTRIES - 1)
+#define LIOV_EVENT_SLOT	(LIOV_ADMIN_ENTRIES - 1)
 
 #define LIOV_SQ_SIZE	(LIOV_ADMIN_ENTRIES * sizeof(struct nvme_command))
 #define LIOV_CQ_SIZE	(LIOV_ADMIN_ENTRIES * sizeof(struct nvme_completion))
@@ -22,13 +22,15 @@ int liov_admin_init(struct liov_ctrl *ctrl)
 	spin_lock_init(&admin->lock);
 	/* A ring holds one less than its entries, and one is for events. */
 	sema_init(&admin->free, LIOV_ADMIN_ENTRIES - 2);
-	for (i = 0; i < LIOV_ADMIN_ENTRIES; i++)
+	for (i = 0; i < LIOV_ADMIN_ENTRIES; i++) {
+		admin->slots[i].cid = i;
 		init_completion(&admin->slots[i].done);
+	}
 
-	ret = liov_dma_alloc(ctrl, &admin->sq, LIOV_SQ_SIZE);
+	ret = liov_dma_alloc(ctrl, &admin->sq, LIOV_SQ_SIZE, DMA_TO_DEVICE);
 	if (ret)
 		return ret;
-	ret = liov_dma_alloc(ctrl, &admin->cq, LIOV_CQ_SIZE);
+	ret = liov_dma_alloc(ctrl, &admin->cq, LIOV_CQ_SIZE, DMA_FROM_DEVICE);
 	if (ret)
 		liov_dma_free(ctrl, &admin->sq);
 	return ret;
@@ -60,20 +62,37 @@ void liov_admin_restart(struct liov_ctrl *ctrl)
 	spin_unlock_irq(&admin->lock);
 }
 
-static void liov_admin_release_slot(struct liov_admin *admin, unsigned int cid)
+static void liov_admin_release_slot(struct liov_admin *admin,
+				    unsigned int number)
 {
-	__clear_bit(cid, &admin->busy);
+	__clear_bit(number, &admin->busy);
 	up(&admin->free);
 }
 
-static void liov_admin_complete(struct liov_ctrl *ctrl, unsigned int cid,
+/*
+ * A VM may ring the admin SQ's doorbell, and the controller then runs what it
+ * finds there: never a former command.  Zeros delete queue 0, which it refuses.
+ */
+static void liov_admin_scrub(struct liov_admin *admin,
+			     const struct liov_admin_slot *slot)
+{
+	struct nvme_command *entry = admin->sq.cpu;
+
+	entry += slot->entry;
+	/* Another command may lie there by now. */
+	if (entry->common.command_id == slot->cid)
+		memset(entry, 0, sizeof(*entry));
+}
+
+static void liov_admin_complete(struct liov_ctrl *ctrl, unsigned int number,
 				int status, u32 result)
 {
 	struct liov_admin *admin = &ctrl->admin;
-	struct liov_admin_slot *slot = &admin->slots[cid];
+	struct liov_admin_slot *slot = &admin->slots[number];
 
-	if (cid == LIOV_EVENT_CID) {
-		__clear_bit(cid, &admin->busy);
+	liov_admin_scrub(admin, slot);
+	if (number == LIOV_EVENT_SLOT) {
+		__clear_bit(number, &admin->busy);
 		if (!status) {
 			admin->event = result;
 			liov_ctrl_queue_work(&ctrl->event_work);
@@ -84,7 +103,7 @@ static void liov_admin_complete(struct liov_ctrl *ctrl, unsigned int cid,
 	slot->status = status;
 	slot->result = result;
 	if (slot->abandoned)
-		liov_admin_release_slot(admin, cid);
+		liov_admin_release_slot(admin, number);
 	else
 		complete(&slot->done);
 }
@@ -93,12 +112,14 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 {
 	struct liov_admin *admin = &ctrl->admin;
 	struct nvme_completion *cq = admin->cq.cpu;
+	unsigned int seen = 0;
+	unsigned int number;
 	unsigned long flags;
 	u16 status, cid;
-	bool any = false;
 
 	spin_lock_irqsave(&admin->lock, flags);
-	while (admin->running) {
+	/* No controller has more for us than one lap: this is a hard IRQ. */
+	while (admin->running && seen < LIOV_ADMIN_ENTRIES) {
 		status = le16_to_cpu(READ_ONCE(cq[admin->cq_head].status));
 		if ((status & 1) != admin->phase)
 			break;
@@ -106,8 +127,10 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 		dma_rmb();
 
 		cid = READ_ONCE(cq[admin->cq_head].command_id);
-		if (cid < LIOV_ADMIN_ENTRIES && test_bit(cid, &admin->busy))
-			liov_admin_complete(ctrl, cid, status >> 1,
+		number = cid % LIOV_ADMIN_ENTRIES;
+		if (test_bit(number, &admin->busy) &&
+		    admin->slots[number].cid == cid)
+			liov_admin_complete(ctrl, number, status >> 1,
 					    le32_to_cpu(cq[admin->cq_head].result.u32));
 		else
 			dev_err_ratelimited(ctrl->dev,
@@ -118,9 +141,9 @@ static void liov_admin_poll(struct liov_ctrl *ctrl)
 			admin->cq_head = 0;
 			admin->phase ^= 1;
 		}
-		any = true;
+		seen++;
 	}
-	if (any)
+	if (seen)
 		writel(admin->cq_head,
 		       ctrl->regs + NVME_REG_DBS + liov_cq_doorbell(ctrl, 0));
 	spin_unlock_irqrestore(&admin->lock, flags);
@@ -134,24 +157,29 @@ void liov_admin_cancel(struct liov_ctrl *ctrl)
 {
 	struct liov_admin *admin = &ctrl->admin;
 	unsigned long busy;
-	unsigned int cid;
+	unsigned int number;
 
 	spin_lock_irq(&admin->lock);
 	admin->running = false;
 	WRITE_ONCE(ctrl->epoch, ctrl->epoch + 1);
 	busy = admin->busy;
-	for_each_set_bit(cid, &busy, LIOV_ADMIN_ENTRIES)
-		liov_admin_complete(ctrl, cid, -ECANCELED, 0);
+	for_each_set_bit(number, &busy, LIOV_ADMIN_ENTRIES)
+		liov_admin_complete(ctrl, number, -ECANCELED, 0);
 	spin_unlock_irq(&admin->lock);
 }
 
 static void liov_admin_submit(struct liov_ctrl *ctrl, struct nvme_command *cmd,
-			      unsigned int cid)
+			      unsigned int number)
 {
 	struct liov_admin *admin = &ctrl->admin;
+	struct liov_admin_slot *slot = &admin->slots[number];
 	struct nvme_command *sq = admin->sq.cpu;
 
-	cmd->common.command_id = cid;
+	__set_bit(number, &admin->busy);
+	/* Wraps within the upper bits: the lower ones stay the slot's number. */
+	slot->cid += LIOV_ADMIN_ENTRIES;
+	slot->entry = admin->sq_tail;
+	cmd->common.command_id = slot->cid;
 	sq[admin->sq_tail] = *cmd;
 	admin->sq_tail = (admin->sq_tail + 1) % LIOV_ADMIN_ENTRIES;
 	writel(admin->sq_tail,
@@ -192,18 +220,17 @@ static void liov_request_submit(struct liov_ctrl *ctrl, struct liov_request *rq,
 				enum liov_ctrl_state in)
 {
 	struct liov_admin *admin = &ctrl->admin;
-	unsigned int cid;
+	unsigned int number;
 
 	rq->slot = NULL;
 	spin_lock_irq(&admin->lock);
 	rq->epoch = ctrl->epoch;
 	if (admin->running && ctrl->state == in) {
-		cid = find_first_zero_bit(&admin->busy, LIOV_EVENT_CID);
-		rq->slot = &admin->slots[cid];
+		number = find_first_zero_bit(&admin->busy, LIOV_EVENT_SLOT);
+		rq->slot = &admin->slots[number];
 		rq->slot->abandoned = false;
 		reinit_completion(&rq->slot->done);
-		__set_bit(cid, &admin->busy);
-		liov_admin_submit(ctrl, &rq->cmd, cid);
+		liov_admin_submit(ctrl, &rq->cmd, number);
 	}
 	spin_unlock_irq(&admin->lock);
 
@@ -373,10 +400,8 @@ void liov_admin_request_event(struct liov_ctrl *ctrl)
 
 	spin_lock_irq(&admin->lock);
 	if (admin->running && ctrl->state == LIOV_CTRL_LIVE &&
-	    !test_bit(LIOV_EVENT_CID, &admin->busy)) {
-		__set_bit(LIOV_EVENT_CID, &admin->busy);
-		liov_admin_submit(ctrl, &cmd, LIOV_EVENT_CID);
-	}
+	    !test_bit(LIOV_EVENT_SLOT, &admin->busy))
+		liov_admin_submit(ctrl, &cmd, LIOV_EVENT_SLOT);
 	spin_unlock_irq(&admin->lock);
 }
 
@@ -386,7 +411,7 @@ static void liov_admin_clear_event(struct liov_ctrl *ctrl, u8 log)
 	struct nvme_command cmd = {};
 	struct liov_dma data;
 
-	if (liov_dma_alloc(ctrl, &data, PAGE_SIZE))
+	if (liov_dma_alloc(ctrl, &data, PAGE_SIZE, DMA_FROM_DEVICE))
 		return;
 
 	cmd.get_log_page.opcode = nvme_admin_get_log_page;

@@ -172,10 +172,12 @@ static int liov_passthrough_run(struct liov_ctrl *ctrl,
 	cmd->common.cdw15 = cpu_to_le32(ucmd->cdw15);
 
 	/* Commands of a fixed size transfer a page, whatever their caller says. */
-	ret = liov_dma_alloc(ctrl, &data, max_t(u32, ucmd->data_len, PAGE_SIZE));
+	ret = liov_dma_alloc(ctrl, &data, max_t(u32, ucmd->data_len, PAGE_SIZE),
+			     nvme_is_write(cmd) ? DMA_TO_DEVICE :
+						  DMA_FROM_DEVICE);
 	if (ret)
 		return ret;
-	ret = liov_dma_alloc(ctrl, &list, PAGE_SIZE);
+	ret = liov_dma_alloc(ctrl, &list, PAGE_SIZE, DMA_TO_DEVICE);
 	if (ret)
 		goto out_data;
 	liov_set_prps(cmd, &data, &list);

@@ -304,7 +304,7 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	u16 oncs;
 	int ret;
 
-	ret = liov_dma_alloc(ctrl, &data, sizeof(*id));
+	ret = liov_dma_alloc(ctrl, &data, sizeof(*id), DMA_FROM_DEVICE);
 	if (ret)
 		return ret;
 
@@ -318,6 +318,7 @@ static int liov_ctrl_identify(struct liov_ctrl *ctrl)
 	memcpy(ctrl->serial, id->sn, sizeof(ctrl->serial));
 	memcpy(ctrl->model, id->mn, sizeof(ctrl->model));
 	memcpy(ctrl->firmware, id->fr, sizeof(ctrl->firmware));
+	ctrl->nr_nsids = le32_to_cpu(id->nn);
 	/* Any namespace's format or erase may be every namespace's. */
 	ctrl->format_all = id->fna & (BIT(0) | BIT(1));
 

@@ -8,6 +8,7 @@
 #define LIGHTIOV_CONTROLLER_H
 
 #include <linux/completion.h>
+#include <linux/dma-direction.h>
 #include <linux/genalloc.h>
 #include <linux/iommu.h>
 #include <linux/irqbypass.h>
@@ -35,6 +36,10 @@ struct liov_queue;
 #define LIOV_ADMIN_TIMEOUT	(60 * HZ)
 #define LIOV_ADMIN_MAX_DATA	SZ_1M
 
+/* The status code without More and Do Not Retry, and the latter. */
+#define LIOV_STATUS_CODE	0x7ff
+#define LIOV_STATUS_DNR		0x4000
+
 /* Bounds of what a mediated device offers, whatever the controller can. */
 #define LIOV_MAX_TRANSFER	SZ_2M
 #define LIOV_MAX_ENTRIES	4096
@@ -61,12 +66,17 @@ struct liov_dma {
 
 /**
  * struct liov_admin_slot - one admin command in flight
+ * @cid: the last command's ID: the slot's number, and which of its uses that
+ *	was, so that a stale or invented completion hits no other command
+ * @entry: where the command lies in the SQ
  * @done: completed by the interrupt or by a controller reset
  * @result: DW0 of the completion
  * @status: NVMe status without the phase bit, or -ECANCELED after a reset
  * @abandoned: timed out, nobody waits: it is free again when it completes
  */
 struct liov_admin_slot {
+	u16 cid;
+	u16 entry;
 	struct completion done;
 	u32 result;
 	int status;
@@ -94,7 +104,7 @@ struct liov_request {
  * @lock: everything below but @free, and liov_ctrl.state and epoch; taken in
  *	hard IRQ
  * @free: counts slots that are not in @busy
- * @busy: command IDs in flight; the last one is the event request's
+ * @busy: slots in flight; the last one is the event request's
  * @running: commands can be submitted; by whom tells liov_ctrl.state
  * @interrupts: completions are signalled; before that they are polled for
  * @event: result of the last event request, for liov_ctrl.event_work
@@ -169,6 +179,8 @@ struct liov_namespace {
  *	takes it to tell all mediated devices, always comes through.
  * @reset_lock: held from stopping the controller until it is started again.
  *	Between liov_mdev.lock and @lock.
+ * @tenant: the present one or the last one, whose last device went, if
+ *	@tenant_users is 0, in @tenant_epoch
  * @scan_lock: held while namespaces are read and put in order.  Outside of
  *	@reset_lock and @lock.
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
@@ -199,6 +211,7 @@ struct liov_ctrl {
 	u32 max_transfer;
 	u32 features;
 	u32 queue_entries;
+	u32 nr_nsids;
 	u32 shutdown_timeout;
 	u8 format_all;
 
@@ -211,6 +224,7 @@ struct liov_ctrl {
 	struct mutex lock;		/* see above */
 	struct list_head mdevs;
 	char tenant[LIOV_TENANT_LEN + 1];
+	u32 tenant_epoch;
 	unsigned int tenant_users;
 	unsigned int nr_queue_pairs;
 	unsigned int nr_queue_pairs_free;
@@ -292,7 +306,8 @@ int liov_windows_init(struct liov_ctrl *ctrl);
 void liov_windows_exit(struct liov_ctrl *ctrl);
 unsigned long liov_window_alloc(struct liov_ctrl *ctrl, u64 size);
 void liov_window_free(struct liov_ctrl *ctrl, unsigned long base, u64 size);
-int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size);
+int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size,
+		   enum dma_data_direction direction);
 void liov_dma_free(struct liov_ctrl *ctrl, struct liov_dma *dma);
 
 /* vector.c */

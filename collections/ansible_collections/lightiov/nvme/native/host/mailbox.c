@@ -4,6 +4,8 @@
  * them.  mdev->regs is their image, tables and all; only what changes behind
  * the owner's back is filled in when it is read.
  */
+#include <linux/nospec.h>
+
 #include "mdev.h"
 #include "trace.h"
 
@@ -120,7 +122,7 @@ static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 	if (args[0] >= mdev->nr_queues || entries < 2 ||
 	    entries > mdev->ctrl->queue_entries)
 		return -EINVAL;
-	queue = &mdev->queues[args[0]];
+	queue = &mdev->queues[array_index_nospec(args[0], mdev->nr_queues)];
 	if (queue->created)
 		return -EEXIST;
 	if (!mdev->window)
@@ -136,12 +138,15 @@ static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 
 static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 {
+	struct liov_queue *queue;
+
 	if (index >= mdev->nr_queues)
 		return -EINVAL;
-	if (!mdev->queues[index].created)
+	queue = &mdev->queues[array_index_nospec(index, mdev->nr_queues)];
+	if (!queue->created)
 		return -ENOENT;
 
-	liov_queue_delete(&mdev->queues[index]);
+	liov_queue_delete(queue);
 	return 0;
 }
 

@@ -113,7 +113,7 @@ static DEVICE_ATTR_RW(label);
 /*
  * Joins the device to a tenant, or with an empty name to none.  All mediated
  * devices of one controller can do harm to each other, so that it has one
- * tenant at a time.  Caller holds ctrl->lock.
+ * tenant at a time, and is reset between two.  Caller holds ctrl->lock.
  */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 {
@@ -128,13 +128,32 @@ int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 			dev_name(ctrl->dev), ctrl->tenant, name);
 		return -EPERM;
 	}
+	if (*name && *ctrl->tenant && strcmp(name, ctrl->tenant) &&
+	    READ_ONCE(ctrl->epoch) == ctrl->tenant_epoch)
+		return -EAGAIN;
 
+	if (mdev->has_tenant)
+		ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
 	ctrl->tenant_users -= mdev->has_tenant;
 	mdev->has_tenant = *name;
 	ctrl->tenant_users += mdev->has_tenant;
 	if (mdev->has_tenant)
 		strscpy(ctrl->tenant, name, sizeof(ctrl->tenant));
 	return 0;
+}
+
+static int liov_tenant_try(struct liov_mdev *mdev, const char *name, u32 *epoch)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	int ret;
+
+	mutex_lock(&ctrl->lock);
+	ret = liov_mdev_check_closed(mdev, "tenant");
+	if (!ret)
+		ret = liov_tenant_set(mdev, name);
+	*epoch = ctrl->tenant_epoch;
+	mutex_unlock(&ctrl->lock);
+	return ret;
 }
 
 static ssize_t tenant_show(struct device *dev, struct device_attribute *attr,
@@ -156,8 +175,10 @@ static ssize_t tenant_store(struct device *dev, struct device_attribute *attr,
 	static const char valid[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	struct liov_mdev *mdev = dev_get_drvdata(dev);
+	struct liov_ctrl *ctrl = mdev->ctrl;
 	char name[LIOV_TENANT_LEN + 1];
 	size_t len = strcspn(buf, "\n");
+	u32 epoch;
 	int ret;
 
 	if (len > LIOV_TENANT_LEN || strspn(buf, valid) < len) {
@@ -169,11 +190,21 @@ static ssize_t tenant_store(struct device *dev, struct device_attribute *attr,
 	memcpy(name, buf, len);
 	name[len] = '\0';
 
-	mutex_lock(&mdev->ctrl->lock);
-	ret = liov_mdev_check_closed(mdev, "tenant");
-	if (!ret)
-		ret = liov_tenant_set(mdev, name);
-	mutex_unlock(&mdev->ctrl->lock);
+	ret = liov_tenant_try(mdev, name, &epoch);
+	if (ret == -EAGAIN) {
+		/* Nobody has the controller: it has no tenant. */
+		dev_info(dev,
+			 "controller %s is reset before tenant %s has it, so that nothing of another one is left\n",
+			 dev_name(ctrl->dev), name);
+		liov_ctrl_reset(ctrl, epoch);
+		ret = liov_tenant_try(mdev, name, &epoch);
+	}
+	if (ret == -EAGAIN) {
+		dev_err(dev,
+			"controller %s was not reset, so tenant %s cannot have it: bind it to the driver again\n",
+			dev_name(ctrl->dev), name);
+		ret = -EIO;
+	}
 	return ret ?: count;
 }
 static DEVICE_ATTR_RW(tenant);

@@ -106,28 +106,65 @@ static void liov_namespace_parse_descriptors(struct liov_namespace *ns,
 	}
 }
 
+/* Takes over what the last scan found. */
+static bool liov_namespace_recall(struct liov_ctrl *ctrl,
+				  struct liov_namespace *ns)
+{
+	struct liov_namespace *old;
+	bool known;
+
+	mutex_lock(&ctrl->lock);
+	old = liov_namespace_find(ctrl, ns->nsid);
+	known = old && old->present;
+	if (known)
+		*ns = *old;
+	mutex_unlock(&ctrl->lock);
+	return known;
+}
+
+/* Returns NULL for one that there is nothing to know of. */
 static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 						  u32 nsid,
 						  const struct liov_dma *data)
 {
 	struct liov_namespace *ns;
+	int ret;
 
 	ns = kzalloc(sizeof(*ns), GFP_KERNEL);
 	if (!ns)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	ns->nsid = nsid;
 	ns->present = true;
 
-	if (liov_namespace_identify(ctrl, NVME_ID_CNS_NS, nsid, data)) {
-		kfree(ns);
-		return NULL;
+	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS, nsid, data);
+	if (ret < 0)
+		goto out_free;
+	if (!ret) {
+		liov_namespace_parse(ns, data->cpu);
+	} else if ((ret & LIOV_STATUS_CODE) == NVME_SC_INVALID_NS) {
+		/* It was detached just now. */
+		goto out_free;
+	} else {
+		dev_warn(ctrl->dev,
+			 "namespace %u does not identify itself (status 0x%x): rescan once the controller is well\n",
+			 nsid, ret);
+		if (!liov_namespace_recall(ctrl, ns))
+			goto out_free;
+		return ns;
 	}
-	liov_namespace_parse(ns, data->cpu);
 
 	/* Controllers before NVMe 1.3 have no descriptors: nothing is missed. */
-	if (!liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, nsid, data))
+	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, nsid,
+				      data);
+	if (ret < 0)
+		goto out_free;
+	if (!ret)
 		liov_namespace_parse_descriptors(ns, data->cpu);
 	return ns;
+
+out_free:
+	kfree(ns);
+	return ret < 0 ? ERR_PTR(ret) : NULL;
 }
 
 /* Reads all active namespaces into @found. */
@@ -138,10 +175,12 @@ static int liov_namespaces_read(struct liov_ctrl *ctrl, struct list_head *found)
 	u32 nsid = 0;
 	int ret, i;
 
-	ret = liov_dma_alloc(ctrl, &ids, NVME_IDENTIFY_DATA_SIZE);
+	ret = liov_dma_alloc(ctrl, &ids, NVME_IDENTIFY_DATA_SIZE,
+			     DMA_FROM_DEVICE);
 	if (ret)
 		return ret;
-	ret = liov_dma_alloc(ctrl, &data, NVME_IDENTIFY_DATA_SIZE);
+	ret = liov_dma_alloc(ctrl, &data, NVME_IDENTIFY_DATA_SIZE,
+			     DMA_FROM_DEVICE);
 	if (ret)
 		goto out_ids;
 
@@ -154,15 +193,20 @@ static int liov_namespaces_read(struct liov_ctrl *ctrl, struct list_head *found)
 			u32 next = get_unaligned_le32(ids.cpu + i * sizeof(u32));
 
 			/* The list ascends: anything else would never end. */
-			if (next <= nsid)
+			if (next <= nsid || next > ctrl->nr_nsids)
 				break;
 			nsid = next;
 			ns = liov_namespace_read(ctrl, nsid, &data);
+			if (IS_ERR(ns)) {
+				ret = PTR_ERR(ns);
+				goto out_data;
+			}
 			if (ns)
 				list_add_tail(&ns->node, found);
 		}
 	} while (i == LIOV_NSIDS_PER_LIST);
 
+out_data:
 	liov_dma_free(ctrl, &data);
 out_ids:
 	liov_dma_free(ctrl, &ids);

@@ -9,10 +9,6 @@
 #include "mdev.h"
 #include "trace.h"
 
-/* The status code without More and Do Not Retry, and the latter. */
-#define LIOV_STATUS_CODE	0x7ff
-#define LIOV_STATUS_DNR		0x4000
-
 /* Deletions in flight at once, so that others get to the admin queue too. */
 #define LIOV_DELETIONS		16
 #define LIOV_DELETION_RETRY_MS	100

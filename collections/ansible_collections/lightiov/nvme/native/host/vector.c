@@ -100,14 +100,27 @@ static void liov_vector_update_bypass(struct liov_ctrl *ctrl, int number)
 		vector->bypassed = eventfd;
 }
 
-static int liov_vector_least_used(struct liov_ctrl *ctrl)
+/* Of those that have so many users at least.  Returns 0 if there is none. */
+static int liov_vector_least_used(struct liov_ctrl *ctrl, unsigned int least)
 {
-	unsigned int best = 0, i;
+	struct liov_vector *best = NULL;
+	unsigned int i;
 
-	for (i = 1; i < ctrl->nr_vectors; i++)
-		if (ctrl->vectors[i].users < ctrl->vectors[best].users)
-			best = i;
-	return best + 1;
+	for (i = 0; i < ctrl->nr_vectors; i++) {
+		struct liov_vector *vector = &ctrl->vectors[i];
+
+		if (vector->users >= least &&
+		    (!best || vector->users < best->users))
+			best = vector;
+	}
+	return best ? best - ctrl->vectors + 1 : 0;
+}
+
+static int liov_vector_request_irq(struct liov_ctrl *ctrl, int number,
+				   struct liov_queue *queue)
+{
+	return request_irq(pci_irq_vector(ctrl->pdev, number), liov_vector_irq,
+			   IRQF_SHARED, queue->irq_name, queue);
 }
 
 /* Gives a queue pair, which is not created yet, its interrupt. */
@@ -120,11 +133,16 @@ int liov_vector_attach(struct liov_ctrl *ctrl, struct liov_queue *queue)
 		 ctrl->misc_name, queue->qid);
 
 	mutex_lock(&ctrl->lock);
-	number = liov_vector_least_used(ctrl);
-	vector = &ctrl->vectors[number - 1];
-	ret = request_irq(pci_irq_vector(ctrl->pdev, number), liov_vector_irq,
-			  IRQF_SHARED, queue->irq_name, queue);
+	number = liov_vector_least_used(ctrl, 0);
+	ret = liov_vector_request_irq(ctrl, number, queue);
+	/* CPUs may be short of vectors; one that is in use costs none. */
+	if (ret) {
+		number = liov_vector_least_used(ctrl, 1);
+		if (number)
+			ret = liov_vector_request_irq(ctrl, number, queue);
+	}
 	if (!ret) {
+		vector = &ctrl->vectors[number - 1];
 		queue->vector = number;
 		vector->users++;
 		list_add(&queue->vector_node, &vector->queues);

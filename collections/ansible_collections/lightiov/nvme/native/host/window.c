@@ -189,11 +189,17 @@ void liov_window_free(struct liov_ctrl *ctrl, unsigned long base, u64 size)
 
 /*
  * The DMA API would map into the default domain, which is not the one that is
- * attached, so the host maps its own pages.
+ * attached, so the host maps its own pages.  VMs' commands reach them there as
+ * those of the host do: what the controller only reads, nobody may write.
  */
-int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size)
+int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size,
+		   enum dma_data_direction direction)
 {
+	int prot = IOMMU_READ | IOMMU_CACHE;
 	int ret = -ENOMEM;
+
+	if (direction != DMA_TO_DEVICE)
+		prot |= IOMMU_WRITE;
 
 	dma->size = PAGE_ALIGN(size);
 	dma->cpu = alloc_pages_exact(dma->size, GFP_KERNEL | __GFP_ZERO);
@@ -205,8 +211,7 @@ int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size)
 		goto out_pages;
 
 	ret = liov_iommu_map(ctrl->domain, dma->iova, virt_to_phys(dma->cpu),
-			     dma->size,
-			     IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE);
+			     dma->size, prot);
 	if (ret)
 		goto out_iova;
 	return 0;
