@@ -85,8 +85,9 @@ class TestImages:
         prepared.run(f"qemu-img convert -f raw -O {format_} {IMAGE} {IMAGE}.other")
         refused = mdev.liov("copy-in", f"{IMAGE}.other --yes-destroy-data", check=False)
         assert refused.returncode == 2
-        assert "not a raw image; make a raw one of it first (qemu-img convert -O raw IMAGE RAW)" in refused.stderr
-        prepared.run(f"qemu-img convert -O raw {IMAGE}.other {IMAGE}.raw")
+        convert = f"qemu-img convert -f {format_.split(maxsplit=1)[0]} -O raw"
+        assert f"not a raw image; make it raw first ({convert} IMAGE RAW)" in refused.stderr
+        prepared.run(f"{convert} {IMAGE}.other {IMAGE}.raw")
         mdev.liov("copy-in", f"{IMAGE}.raw --yes-destroy-data")
         prepared.run(f"liov read {mdev.uuid} --count {4 * MIB_BLOCKS} | cmp -n 4194304 - {IMAGE}")
 

@@ -5,21 +5,24 @@
 #include "util.h"
 
 #define MAGIC(at, bytes) .offset = (at), .size = sizeof(bytes) - 1, .magic = (bytes)
-/* qemu-img writes no pipe: it wants to seek in what it makes. */
-#define CONVERT "make a raw one of it first (qemu-img convert -O raw IMAGE RAW)"
+/*
+ * qemu-img writes no pipe, since it seeks in what it makes; and without -f it
+ * takes a VHD of fixed size for a raw image.
+ */
+#define CONVERT(format) "make it raw first (qemu-img convert -f " format " -O raw IMAGE RAW)"
 #define UNPACK(tool) "unpack it on the way (" tool " -dc IMAGE | liov copy-in UUID -)"
 
 static const struct image_format heads[] = {
-	{ "qcow2", MAGIC(0, "QFI\xfb"), .remedy = CONVERT },
-	{ "QED", MAGIC(0, "QED\0"), .remedy = CONVERT },
-	{ "VMDK", MAGIC(0, "KDMV"), .remedy = CONVERT },
-	{ "VMDK", MAGIC(0, "COWD"), .remedy = CONVERT },
-	{ "VMDK", MAGIC(0, "# Disk DescriptorFile"), .remedy = CONVERT },
-	{ "VDI", MAGIC(64, "\x7f\x10\xda\xbe"), .remedy = CONVERT },
-	{ "VHDX", MAGIC(0, "vhdxfile"), .remedy = CONVERT },
-	{ "VHD", MAGIC(0, "conectix"), .remedy = CONVERT },
-	{ "Parallels", MAGIC(0, "WithoutFreeSpace"), .remedy = CONVERT },
-	{ "Parallels", MAGIC(0, "WithouFreSpacExt"), .remedy = CONVERT },
+	{ "qcow2", MAGIC(0, "QFI\xfb"), .remedy = CONVERT("qcow2") },
+	{ "QED", MAGIC(0, "QED\0"), .remedy = CONVERT("qed") },
+	{ "VMDK", MAGIC(0, "KDMV"), .remedy = CONVERT("vmdk") },
+	{ "VMDK", MAGIC(0, "COWD"), .remedy = CONVERT("vmdk") },
+	{ "VMDK", MAGIC(0, "# Disk DescriptorFile"), .remedy = CONVERT("vmdk") },
+	{ "VDI", MAGIC(64, "\x7f\x10\xda\xbe"), .remedy = CONVERT("vdi") },
+	{ "VHDX", MAGIC(0, "vhdxfile"), .remedy = CONVERT("vhdx") },
+	{ "VHD", MAGIC(0, "conectix"), .remedy = CONVERT("vpc") },
+	{ "Parallels", MAGIC(0, "WithoutFreeSpace"), .remedy = CONVERT("parallels") },
+	{ "Parallels", MAGIC(0, "WithouFreSpacExt"), .remedy = CONVERT("parallels") },
 	{ "gzip", MAGIC(0, "\x1f\x8b"), .remedy = UNPACK("gzip") },
 	{ "xz", MAGIC(0, "\3757zXZ\0"), .remedy = UNPACK("xz") },
 	{ "zstd", MAGIC(0, "\x28\xb5\x2f\xfd"), .remedy = UNPACK("zstd") },
@@ -33,7 +36,7 @@ static const struct image_format heads[] = {
 
 /* A VHD of fixed size is the disk with this after it. */
 static const struct image_format tails[] = {
-	{ "VHD", MAGIC(0, "conectix"), .remedy = CONVERT },
+	{ "VHD", MAGIC(0, "conectix"), .remedy = CONVERT("vpc") },
 };
 
 static bool is(const struct image_format *format, const void *bytes)

@@ -133,13 +133,13 @@ while read -r name offset magic remedy; do
 	[ "$offset" = 1048064 ] || exits 2 "it is a file of format $name" sh -c "cat image | '$liov' copy-in $uuid -"
 done <<'FORMATS'
 qcow2 0 QFI\373 qemu-img
-VMDK 0 KDMV qemu-img
+VMDK 0 KDMV qemu-img.convert.-f.vmdk
 VMDK 0 COWD qemu-img
 VMDK 0 #\040Disk\040DescriptorFile qemu-img
 VDI 64 \177\020\332\276 qemu-img
 VHDX 0 vhdxfile qemu-img
-VHD 0 conectix qemu-img
-VHD 1048064 conectix qemu-img
+VHD 0 conectix qemu-img.convert.-f.vpc
+VHD 1048064 conectix qemu-img.convert.-f.vpc
 QED 0 QED\000 qemu-img
 Parallels 0 WithouFreSpacExt qemu-img
 gzip 0 \037\213 gzip.-dc
