@@ -129,7 +129,10 @@ def test_root_disk_of_another_vm(ansible: Ansible) -> None:
         "xml": "<domain type='kvm'><name>vm9</name><devices/></domain>",
         "root": {"path": disk, "image": "/dev/disk/by-id/virtio-guestbase"},
     }
-    refused(ansible.module("host1", "domain", {"domains": [new]}), "vm9", disk, "root_keep")
+    refused(
+        ansible.module("host1", "domain", {"domains": [new]}),
+        f".*vm9.*{re.escape(disk)}.*root_keep.*",
+    )
 
 
 def test_running_vms_torn_down(ansible: Ansible) -> None:

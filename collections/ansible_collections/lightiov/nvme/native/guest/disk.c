@@ -68,11 +68,13 @@ static DEVICE_ATTR_RO(uuid);
 /* NGUID or else EUI-64, in the notation of Linux; nothing if it has neither. */
 static int liov_emit_eui(const struct liov_ns *ns, char *buf)
 {
+	int len = 0;
+
 	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
-		return sysfs_emit(buf, "eui.%16phN", ns->nguid);
-	if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
-		return sysfs_emit(buf, "eui.%8phN", ns->eui64);
-	return 0;
+		len = sysfs_emit(buf, "eui.%16phN", ns->nguid);
+	else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		len = sysfs_emit(buf, "eui.%8phN", ns->eui64);
+	return len;
 }
 
 /* What the host and its inventory call the namespace, UUID or not. */

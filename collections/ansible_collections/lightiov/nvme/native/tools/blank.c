@@ -76,7 +76,7 @@ static int write_zeroes(struct session *s)
 	return status ? status : io_flush(s);
 }
 
-static int blank(struct session *s, bool destroy)
+static int check_or_erase(struct session *s, bool destroy)
 {
 	u64 lba;
 	int status;
@@ -107,7 +107,7 @@ int cmd_blank(const struct options *o)
 	status = options_session(o, &s, 1, COPY_IO_BYTES);
 	if (status)
 		return status;
-	status = blank(&s, o->destroy);
+	status = check_or_erase(&s, o->destroy);
 	session_close(&s);
 	return status;
 }

@@ -202,6 +202,7 @@ class Explorer:
     def run(self, call: Call) -> str:
         """What the module refuses, or "changed" or empty."""
         arguments = json.dumps({"ANSIBLE_MODULE_ARGS": json.loads(call.parameters)}).encode()
+        result: dict[str, Any] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(basic, "_ANSIBLE_ARGS", arguments)
             patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
