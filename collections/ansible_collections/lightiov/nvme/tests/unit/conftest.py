@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 UNIT = Path(__file__).resolve().parent
 sys.path.insert(0, str(UNIT.parents[4]))
@@ -22,6 +23,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan  #
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
 from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
+
+# A busy machine takes longer for an example now and then, and that is no failure.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture
