@@ -390,7 +390,7 @@ class TestTearDown:
 
     def test_refused_memory_leaves_nothing_pinned(self, controller: Controller) -> None:
         mdev = controller.mdev("1")
-        unprivileged = "ulimit -l 4096; setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock"
+        unprivileged = "ulimit -l 128; setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock"
         refused = controller.host.run(f"{unprivileged} liov copy-out {mdev.uuid} /dev/null", check=False)
         assert refused.returncode == 2
         assert "raise the locked-memory limit" in refused.stderr
