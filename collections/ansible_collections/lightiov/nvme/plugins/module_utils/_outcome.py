@@ -56,7 +56,7 @@ def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Va
             failed.append(f"{title}: {variables['__lightiov_failure']}")
         elif name in lost:
             failed.append(f"{title}: failed, or could not be reached any more; its messages above say more")
-        elif hypervisor in names and not hostvars[hypervisor].get("__lightiov_prepared"):
+        elif hypervisor in names and (hypervisor in lost or hostvars[hypervisor].get("__lightiov_failure")):
             left.append(f"{title}: not looked at, because {hypervisor} failed")
         waiting += [f"{title}: {sentence}" for sentence in variables.get("__lightiov_waiting") or ()]
     return _section("FAILED", failed) + _section("LEFT OUT", left) + _section("WAITING", waiting)

@@ -87,3 +87,9 @@ def test_row_of_each_disk() -> None:
         ["hv1", "off", "77", "", "2", "-", "off"],
         ["hv1", "eui", "77", "", "3 (eui.0011223344556677)", "-", "-"],
     ]
+
+
+def test_tear_down_leaves_no_vm_out() -> None:
+    """It prepares no hypervisor for what comes inside VMs, and none has failed by that."""
+    hostvars = {"hv1": {"__lightiov_reached": True}, "a": {"lightiov_hypervisor": "hv1"}}
+    assert outcome(hostvars, [], hostvars) == []
