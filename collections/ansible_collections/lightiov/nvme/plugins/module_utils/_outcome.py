@@ -56,10 +56,15 @@ def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Va
             failed.append(f"{title}: {variables['__lightiov_failure']}")
         elif name in lost:
             failed.append(f"{title}: failed, or could not be reached any more; its messages above say more")
-        elif hypervisor in names and (hypervisor in lost or hostvars[hypervisor].get("__lightiov_failure")):
+        elif hypervisor in names and _failed_early(hostvars[hypervisor], hypervisor in lost):
             left.append(f"{title}: not looked at, because {hypervisor} failed")
         waiting += [f"{title}: {sentence}" for sentence in variables.get("__lightiov_waiting") or ()]
     return _section("FAILED", failed) + _section("LEFT OUT", left) + _section("WAITING", waiting)
+
+
+def _failed_early(hypervisor: Variables, lost: bool) -> bool:
+    """Whether a hypervisor failed before its VMs could be entered."""
+    return not hypervisor.get("__lightiov_prepared") and (lost or bool(hypervisor.get("__lightiov_failure")))
 
 
 def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variables]) -> list[str]:
