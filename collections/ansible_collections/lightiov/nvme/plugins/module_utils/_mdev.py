@@ -21,6 +21,7 @@ MAX_QUEUE_PAIRS = 128
 MAX_NAMESPACES = 64
 MAX_NSID = 0xFFFFFFFE
 TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Linux's notation of an NGUID or EUI-64 (wwid in sysfs).
 IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})")
 # What the driver takes as a label, the mark included.
 MAX_LABEL = 128
@@ -42,12 +43,8 @@ class Wanted:
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Wanted:
         uuid = canonical(options["uuid"])
-        tenant, queue_pairs, namespaces = options["tenant"], options["queue_pairs"], options["namespaces"]
-        if not TENANT.fullmatch(tenant):
-            raise LightiovError(
-                f"mdev {uuid} cannot have the tenant {tenant!r}: "
-                "use 1 to 64 letters, digits, dots, underscores and hyphens"
-            )
+        tenant = check_tenant(options["tenant"], f"mdev {uuid}")
+        queue_pairs, namespaces = options["queue_pairs"], options["namespaces"]
         if not 1 <= queue_pairs <= MAX_QUEUE_PAIRS:
             raise LightiovError(f"mdev {uuid} cannot have {queue_pairs} queue pairs: choose 1 to {MAX_QUEUE_PAIRS}")
         if not 1 <= len(namespaces) <= MAX_NAMESPACES:
@@ -63,15 +60,32 @@ class Wanted:
         )
 
 
-def _namespace(uuid: str, text: str) -> str:
+def check_tenant(text: str, where: str) -> str:
+    """The name of a tenant, as the driver takes it."""
+    if not TENANT.fullmatch(text):
+        raise LightiovError(
+            f"{where} cannot have the tenant {text!r}: use 1 to 64 letters, digits, dots, underscores and hyphens"
+        )
+    return text
+
+
+def namespace_name(text: str) -> str | None:
+    """The one spelling of a namespace's name, which is its NSID or its identity; None if it is neither."""
     if IDENTITY.fullmatch(text.lower()):
         return text.lower()
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NSID:
         return str(int(text))
-    raise LightiovError(
-        f"mdev {uuid} cannot have the namespace {text}: name it by its NSID, 1 to {MAX_NSID}, "
-        "or by eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
-    )
+    return None
+
+
+def _namespace(uuid: str, text: str) -> str:
+    name = namespace_name(text)
+    if name is None:
+        raise LightiovError(
+            f"mdev {uuid} cannot have the namespace {text}: name it by its NSID, 1 to {MAX_NSID}, "
+            "or by eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+        )
+    return name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_NSID, MAX_QUEUE_PAIRS, TENANT
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import (
+    MAX_NSID,
+    MAX_QUEUE_PAIRS,
+    check_tenant,
+    namespace_name,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 
 # What argument_specs.yml of role devices describes; a test compares them.
@@ -38,8 +43,6 @@ GUEST_INSTALLS = ("package", "dkms", "none")
 
 # They are parts of paths, of labels in sysfs and of UUIDs, where a slash stands between them.
 NAME = re.compile(r"[!-.0-~]+")
-# Linux's notation of an NGUID or EUI-64 (wwid in sysfs).
-IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})")
 # What udev leaves as it is in the name of a link, of what a serial number may have.
 NOT_IN_LINKS = re.compile(r"[^A-Za-z0-9#+.:=@_-]")
 
@@ -232,12 +235,9 @@ def _name(value: object, where: str) -> str:
 
 
 def _tenant(value: object, where: str) -> str:
-    text = _text(value, where, "tenant", "set it to a name that it shares with the VMs that trust it")
-    if not TENANT.fullmatch(text):
-        raise LightiovError(
-            f"{where} cannot have the tenant {text!r}: use 1 to 64 letters, digits, dots, underscores and hyphens"
-        )
-    return text
+    return check_tenant(
+        _text(value, where, "tenant", "set it to a name that it shares with the VMs that trust it"), where
+    )
 
 
 def _controller(value: object, where: str) -> str:
@@ -251,14 +251,13 @@ def _controller(value: object, where: str) -> str:
 
 def _namespace(value: object, where: str) -> str:
     text = _text(value, where, "namespace", "set it to a number, or to eui. and its NGUID or EUI-64").lower()
-    if IDENTITY.fullmatch(text):
-        return text
-    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NSID:
-        return str(int(text))
-    raise LightiovError(
-        f"{where} cannot have the namespace {text!r}: set it to a number from 1 to {MAX_NSID}, "
-        "or to eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
-    )
+    name = namespace_name(text)
+    if name is None:
+        raise LightiovError(
+            f"{where} cannot have the namespace {text!r}: set it to a number from 1 to {MAX_NSID}, "
+            "or to eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+        )
+    return name
 
 
 def _queue_pairs(value: object, where: str) -> int:
