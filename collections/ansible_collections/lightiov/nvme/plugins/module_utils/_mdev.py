@@ -213,11 +213,6 @@ def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, 
     existing = {namespace.nsid: namespace.id for namespace in controller.namespaces}
     # Without a driver that reports namespaces nothing can be said about them.
     reported = controller.driver in (DRIVER, STOCK_DRIVER)
-    there = ", ".join(f"{nsid} ({identity})" if identity else str(nsid) for nsid, identity in sorted(existing.items()))
-    missing = LightiovError(
-        f"mdev {mdev.uuid} wants namespace {text}, which controller {controller} does not have: "
-        f"choose from {there or 'none'}"
-    )
     if not text.isdecimal():
         matching = [nsid for nsid, identity in existing.items() if identity == text]
         if len(matching) == 1:
@@ -228,11 +223,11 @@ def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, 
                 f"controller {controller} all have that identity: name it by its NSID"
             )
         if reported and None not in existing.values():
-            raise missing
+            raise _missing(mdev, text, controller)
         return Claim(next((nsid for nsid, identity in noted.items() if identity == text), 0), text)
     nsid = int(text)
     if reported and nsid not in existing:
-        raise missing
+        raise _missing(mdev, text, controller)
     identity, before = existing.get(nsid), noted.get(nsid, "")
     if identity is not None and before not in ("", identity):
         raise LightiovError(
@@ -241,6 +236,15 @@ def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, 
             "or take the mdev out of the list once"
         )
     return Claim(nsid, before if identity is None else identity)
+
+
+def _missing(mdev: Wanted, text: str, controller: Controller) -> LightiovError:
+    namespaces = sorted(controller.namespaces, key=lambda namespace: namespace.nsid)
+    there = ", ".join(f"{one.nsid} ({one.id})" if one.id else str(one.nsid) for one in namespaces)
+    return LightiovError(
+        f"mdev {mdev.uuid} wants namespace {text}, which controller {controller} does not have: "
+        f"choose from {there or 'none'}"
+    )
 
 
 def _check_controller(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
@@ -145,7 +146,7 @@ class Difference:
         )
         return self.find(self.host, self.request, before, self.left, predict=True)
 
-    @property
+    @cached_property
     def left(self) -> tenants.Tenants:
         """The record of tenants with those of the mdevs that are there: what goes is not forgotten with it."""
         active = [(mdev.address, mdev.attributes) for mdev in self.before.active.values()]
@@ -176,9 +177,8 @@ class Difference:
 
     def passing(self) -> list[blank.Passing]:
         """Namespaces that go to another tenant."""
-        left = self.left
         found = [
-            blank.Passing(mdev, claim, tenants.last(left, mdev.controller.serial, claim))
+            blank.Passing(mdev, claim, tenants.last(self.left, mdev.controller.serial, claim))
             for mdev in self.placed.values()
             for claim in mdev.claims
         ]

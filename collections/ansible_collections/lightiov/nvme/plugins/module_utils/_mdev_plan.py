@@ -132,10 +132,10 @@ def _warn(difference: Difference, result: Plan) -> None:
 
 def _plan_steps(difference: Difference, result: Plan) -> None:
     host, before, placed = difference.host, difference.before, difference.placed
-    stopping = [mdev for mdev in before.active.values() if difference.stops(mdev)]
-    undefining = [one for one in before.defined.values() if difference.undefines(one)]
-    kept_active = {uuid: mdev for uuid, mdev in before.active.items() if mdev not in stopping}
-    kept_defined = {path: one for path, one in before.defined.items() if one not in undefining}
+    stopping = {uuid: mdev for uuid, mdev in before.active.items() if difference.stops(mdev)}
+    undefining = {path: one for path, one in before.defined.items() if difference.undefines(one)}
+    kept_active = {uuid: mdev for uuid, mdev in before.active.items() if uuid not in stopping}
+    kept_defined = {path: one for path, one in before.defined.items() if path not in undefining}
     starting: list[Placed] = []
     defining: list[Placed] = []
     if difference.grows:
@@ -146,9 +146,9 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     if not difference.request.erase:
         _plan_blank(difference, passing, result)
     files = tenants.plan(host, difference.record, difference.left, result)
-    for mdev in stopping:
+    for mdev in stopping.values():
         _plan_stop(difference, mdev, result)
-    for one in undefining:
+    for one in undefining.values():
         result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
