@@ -258,12 +258,13 @@ def _plan_take(host: Host, controller: Controller, take_volumes: bool, result: P
             "install and load it with lightiov.nvme.dkms_module",
             until="dkms_module",
         )
-    if host.runner.find("driverctl") is None:
-        result.refuse(
-            f"Controller {controller} cannot be bound, because driverctl is not installed: install the package",
-            until="packages",
-        )
+    _require_driverctl(host, f"Controller {controller} cannot be bound", result)
     result.add("bind", controller.address, partial(_bind, host, controller), **details)
+
+
+def _require_driverctl(host: Host, failed: str, result: Plan) -> None:
+    if host.runner.find("driverctl") is None:
+        result.refuse(f"{failed}, because driverctl is not installed: install the package", until="packages")
 
 
 def _plan_release(host: Host, controller: Controller, result: Plan) -> None:
@@ -285,11 +286,7 @@ def _plan_release(host: Host, controller: Controller, result: Plan) -> None:
             "remove them with lightiov.nvme.mdev",
             until="mdev",
         )
-    if host.runner.find("driverctl") is None:
-        result.refuse(
-            f"Controller {controller} cannot be released, because driverctl is not installed: install the package",
-            until="packages",
-        )
+    _require_driverctl(host, f"Controller {controller} cannot be released", result)
     result.add("release", controller.address, partial(_release, host, controller), **details)
 
 

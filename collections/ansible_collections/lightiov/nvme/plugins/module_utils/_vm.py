@@ -254,7 +254,7 @@ class _Planner:
 
 def _ask_to_stop(domain: Domain) -> None:
     try:
-        if domain.handle.state()[0] == 7:  # asleep, it would not hear
+        if _domain.STATES.get(domain.handle.state()[0]) == "asleep":  # it would not hear
             domain.handle.pMWakeup(0)
         domain.handle.shutdown()
     except _libvirt.api.libvirtError as error:
