@@ -18,12 +18,12 @@ description:
   - A VM is asked to shut down; one that does not is an error, it is never switched off.
   - All VMs are checked before the first is changed.
 requirements:
-  - python3-libvirt
   - qemu-img
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
   - lightiov.nvme.attributes
+  - lightiov.nvme.libvirt
 options:
   domains:
     description:
@@ -105,16 +105,6 @@ options:
       - Empty for none.
     type: str
     default: default
-  uri:
-    description:
-      - Connection to libvirt.
-    type: str
-    default: qemu:///system
-  timeout:
-    description:
-      - Seconds to wait for the guest of a running domain to give up one mdev.
-    type: int
-    default: 60
   shutdown_timeout:
     description:
       - Seconds that a VM may take to shut down.

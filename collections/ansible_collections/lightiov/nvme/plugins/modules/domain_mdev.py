@@ -21,12 +21,11 @@ description:
     again.
   - A live domain must have a free hot-plug port (C(pcie-root-port) on the C(q35) machine) for each mdev that it gets.
   - All domains are checked before the first is changed.
-requirements:
-  - python3-libvirt
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
   - lightiov.nvme.attributes
+  - lightiov.nvme.libvirt
 options:
   domains:
     description:
@@ -52,16 +51,6 @@ options:
     type: list
     elements: str
     default: []
-  uri:
-    description:
-      - Connection to libvirt.
-    type: str
-    default: qemu:///system
-  timeout:
-    description:
-      - Seconds to wait for the guest of a running domain to give up one mdev.
-    type: int
-    default: 60
 seealso:
   - module: lightiov.nvme.domain
   - module: lightiov.nvme.mdev
