@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playing import play
 
-PROJECT = Path(__file__).resolve().parents[3]
 SHOW = """
 - hosts: all
   gather_facts: false
@@ -42,20 +39,8 @@ VMS = [
 
 
 def run(directory: Path, playbook: str, **variables: Any) -> dict[str, Any]:
-    """The last task's result on hv1."""
-    (directory / "play.yml").write_text(playbook)
-    (directory / "hosts.json").write_text(
-        json.dumps({"all": {"hosts": {"hv1": {"ansible_connection": "local", **variables}}}})
-    )
-    played = subprocess.run(
-        ["ansible-playbook", "--inventory", directory / "hosts.json", directory / "play.yml"],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(played.stdout)["plays"][-1]["tasks"][-1]["hosts"]["hv1"]
+    """The last task's result."""
+    return play(directory, playbook, **variables)[-1]
 
 
 def test_what_follows_from_the_list(tmp_path: Path) -> None:

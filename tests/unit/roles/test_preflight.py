@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from playing import PROJECT, play
 
-PROJECT = Path(__file__).resolve().parents[3]
 ROLE = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/preflight"
 BOOT, EARLIER = "11111111-4c4f-4b0e-8f3a-000000000000", "22222222-4c4f-4b0e-8f3a-000000000000"
 # In check mode, should it go on after all.
@@ -46,23 +44,6 @@ def probe() -> ModuleType:
     return module
 
 
-def run(directory: Path, playbook: str, **variables: Any) -> list[dict[str, Any]]:
-    """What the tasks gave on hv1."""
-    (directory / "play.yml").write_text(playbook)
-    hosts = {"hv1": {"ansible_connection": "local", **variables}}
-    (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
-    played = subprocess.run(
-        ["ansible-playbook", "--inventory", directory / "hosts.json", directory / "play.yml"],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert played.stdout, played.stderr
-    return [task["hosts"]["hv1"] for task in json.loads(played.stdout)["plays"][-1]["tasks"]]
-
-
 @pytest.mark.parametrize(
     ("tried", "vms", "message"),
     [
@@ -75,7 +56,7 @@ def run(directory: Path, playbook: str, **variables: Any) -> list[dict[str, Any]
 )
 def test_a_reboot_that_cannot_help_or_would_hurt(tmp_path: Path, tried: str, vms: list[str], message: str) -> None:
     found = {"boot": BOOT, "iommu_tried": tried, "vms": vms}
-    last = run(tmp_path, SWITCH_ON, __lightiov_probe_result={"stdout": json.dumps(found)})[-1]
+    last = play(tmp_path, SWITCH_ON, __lightiov_probe_result={"stdout": json.dumps(found)})[-1]
     assert last["failed"]
     assert message in last["msg"]
 
@@ -140,7 +121,7 @@ def unmet(until: str) -> dict[str, str]:
 def test_what_no_task_of_a_deployment_helps_is_refused(
     tmp_path: Path, plans: tuple[list[Any], list[Any]], allow: list[str], shown: tuple[Any, ...]
 ) -> None:
-    last = run(
+    last = play(
         tmp_path,
         SHOW,
         lightiov_allow=allow,
@@ -153,7 +134,7 @@ def test_what_no_task_of_a_deployment_helps_is_refused(
 
 
 def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_path: Path) -> None:
-    last = run(
+    last = play(
         tmp_path,
         SHOW,
         lightiov_allow=[],

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from playing import play
 
-PROJECT = Path(__file__).resolve().parents[3]
 PLAY = """
 - hosts: all
   gather_facts: false
@@ -37,11 +33,9 @@ QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each call of the module returned, and what it was given."""
     directory = tmp_path_factory.mktemp("play")
-    (directory / "play.yml").write_text(PLAY)
     (directory / "debian.img").touch()
     (directory / "a&b-root.qcow2").touch()
     variables = {
-        "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "lightiov_controllers": [],
         "lightiov_vms": VMS,
@@ -49,17 +43,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         "lightiov_vm_directory": str(directory),
         "lightiov_vm_image": str(directory / "debian.img"),
     }
-    (directory / "hosts.json").write_text(json.dumps({"all": {"hosts": {"hv1": variables}}}))
-    played = subprocess.run(
-        ["ansible-playbook", "--inventory", directory / "hosts.json", directory / "play.yml"],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_VERBOSITY": "3"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    [play] = json.loads(played.stdout[played.stdout.index("\n{") :])["plays"]
-    found = [task["hosts"]["hv1"] for task in play["tasks"]]
+    found = play(directory, PLAY, verbosity=3, **variables)
     return [result for result in found if result["action"] == "lightiov.nvme.domain"]
 
 
