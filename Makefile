@@ -11,7 +11,7 @@ READY      := $(VENV)/.ready
 PYTHON39   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3) $(shell command -v python3.9))
 VENV39     := $(CACHE)/venv39
 # What the machine itself must have; everything else is in $(CACHE) or in the lab's images.
-PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring gcc libc6-dev make
+PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring fio gcc libc6-dev make
 PLAYBOOK   := $(BIN)/ansible-playbook $(ANSIBLE_ARGS)
 # The lab answers questions about its kernel; colours would only garble logs.
 export PATH := $(BIN):$(PATH)
