@@ -144,3 +144,15 @@ def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_
         __lightiov_mdevs=[{"parent": "S9"}],
     )[-1]
     assert last["msg"] == {"unmet": [], "missing": ["S9"], "unseen": True}
+
+
+def test_a_tool_that_hangs_ends_the_look_at_the_host(
+    tmp_path: Path, probe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    virsh = tmp_path / "virsh"
+    virsh.write_text("#!/bin/sh\nexec sleep 30\n")
+    virsh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(probe, "DEADLINE_SECONDS", 0.2)
+    with pytest.raises(SystemExit, match=r"virsh --connect qemu:///system uri did not end within 0\.2 seconds"):
+        probe.libvirt_error("qemu:///system")

@@ -12,6 +12,15 @@ from pathlib import Path
 SECURE_BOOT = Path("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c")
 DKMS_KEY = Path("/var/lib/dkms/mok.pub")
 GRUB_SETTING = Path("/etc/default/grub.d/lightiov.cfg")
+DEADLINE_SECONDS = 60
+
+
+def ask(*command):
+    """What a tool says. One that hangs ends the look at the host: nothing can be concluded from it."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_SECONDS)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"{' '.join(command)} did not end within {DEADLINE_SECONDS} seconds: see the host's kernel log")
 
 
 def missing(packages):
@@ -24,8 +33,7 @@ def installed(*patterns):
     """Names of installed Debian packages that match; empty where there is no dpkg."""
     if shutil.which("dpkg-query") is None:
         return set()
-    query = ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *patterns]
-    output = subprocess.run(query, capture_output=True, text=True, check=False, timeout=60).stdout
+    output = ask("dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *patterns).stdout
     return {line.split()[0] for line in output.splitlines() if line.endswith(" installed")}
 
 
@@ -57,8 +65,7 @@ def key_enrolled():
     """Whether the firmware trusts the key that DKMS signs with."""
     if not DKMS_KEY.exists():
         return False
-    test = subprocess.run(["mokutil", "--test-key", str(DKMS_KEY)], capture_output=True, text=True, check=False)
-    return "already enrolled" in test.stdout
+    return "already enrolled" in ask("mokutil", "--test-key", str(DKMS_KEY)).stdout
 
 
 def announced_iommu():
@@ -80,10 +87,7 @@ def running_vms(uri, root=Path("/")):
     """Names of libvirt's VMs that run now, and of whatever else has a VM of KVM."""
     names = set()
     if shutil.which("virsh"):
-        listing = subprocess.run(
-            ["virsh", "--connect", uri, "list", "--name"], capture_output=True, text=True, check=False, timeout=60
-        )
-        names.update(listing.stdout.split())
+        names.update(ask("virsh", "--connect", uri, "list", "--name").stdout.split())
     for process in root.glob("proc/[0-9]*"):
         try:
             if not any(str(descriptor.readlink()) == "anon_inode:kvm-vm" for descriptor in (process / "fd").iterdir()):
@@ -104,7 +108,7 @@ def libvirt_error(uri):
     """Why libvirt cannot be reached, empty if it can."""
     if shutil.which("virsh") is None:
         return "virsh is not installed"
-    connect = subprocess.run(["virsh", "--connect", uri, "uri"], capture_output=True, text=True, check=False)
+    connect = ask("virsh", "--connect", uri, "uri")
     return " ".join(connect.stderr.split()) if connect.returncode else ""
 
 
