@@ -65,15 +65,16 @@ def refusals(found: Iterable[Mapping[str, Any]], hypervisors: Iterable[str]) -> 
 def _guest(hypervisor: str, variables: Variables, vm: Mapping[str, Any]) -> dict[str, Any]:
     name = str(vm["name"])
     options = [f"HostKeyAlias={name}"]
+    jump = _jump(hypervisor, variables)
     if variables.get("ansible_connection") != "local":
-        options.append(f"ProxyJump={_jump(hypervisor, variables)}")
+        options.append(f"ProxyJump={jump}")
     return {
         "name": name,
         "hypervisor": hypervisor,
         "address": str(vm.get("address") or name),
         "vm": vm,
         "ssh_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
-        "control_path": "%(directory)s/" + hashlib.sha256(f"{hypervisor}/{name}".encode()).hexdigest()[:16],
+        "control_path": "%(directory)s/" + hashlib.sha256(f"{hypervisor}/{jump}/{name}".encode()).hexdigest()[:16],
     }
 
 

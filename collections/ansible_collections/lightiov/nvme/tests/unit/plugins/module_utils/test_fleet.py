@@ -31,6 +31,12 @@ def test_one_address_behind_two_hypervisors_is_two_machines() -> None:
     assert refusals([first, second], ["hv1", "hv2"]) == []
 
 
+def test_one_name_in_two_inventories_is_two_machines() -> None:
+    [staging] = fleet(hv1=hypervisor(vm("a"), ansible_host="10.0.0.1"))
+    [production] = fleet(hv1=hypervisor(vm("a"), ansible_host="10.0.0.2"))
+    assert staging["control_path"] != production["control_path"]
+
+
 def test_control_path_fits_into_a_socket_address() -> None:
     [guest] = fleet(hv1=hypervisor(vm("x" * 60)))
     directory = "/home/somebody-with-a-long-name/.ansible/cp"
