@@ -20,7 +20,7 @@ SHOW = """
           disks: "{{ __lightiov_disks | map(attribute='uuid') }}"
           mdevs: "{{ __lightiov_mdevs | map(attribute='uuid') }}"
           absent: "{{ __lightiov_mdevs_absent }}"
-          domains: "{{ __lightiov_domains | map(attribute='name') }}"
+          at_rest: "{{ __lightiov_mdevs_at_rest }}"
           guest: "{{ __lightiov_guest_disks | map(attribute='path') }}"
 """
 # Should it go on after all, then without changing the machine that runs the test.
@@ -54,7 +54,7 @@ def test_what_follows_from_the_list(tmp_path: Path) -> None:
     assert found["mdevs"] == found["disks"]
     assert len(found["absent"]) == 1
     assert not set(found["absent"]) & set(found["mdevs"])
-    assert found["domains"] == ["101", "vm3"]
+    assert found["at_rest"] == [*found["absent"], found["disks"][1]]
     assert found["guest"] == ["/dev/disk/by-id/lightiov-S1-ns1"]
 
 

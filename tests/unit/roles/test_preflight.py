@@ -101,8 +101,8 @@ OTHER = {"address": "0000:02:00.0", "serial": "S2", "driver": "nvme"}
 UNSEEN = {"address": "0000:03:00.0", "serial": "", "driver": ""}
 
 
-def unmet(until: str) -> dict[str, str]:
-    return {"sentence": f"until {until}", "until": until}
+def unmet(until: str, object_: str = "") -> dict[str, str]:
+    return {"sentence": f"until {until}", "until": until, "object": object_}
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,9 @@ def unmet(until: str) -> dict[str, str]:
         (([unmet("packages")], []), [], (["until packages"], ["S2"], False)),
         (([], [unmet("domain_mdev")]), [], (["until domain_mdev"], ["S2"], False)),
         (([], [unmet("domain_mdev")]), ["detach"], ([], ["S2"], False)),
+        # A VM that is not to run is off by then; one that runs is not.
+        (([], [unmet("domain_mdev", "at rest")]), [], ([], ["S2"], False)),
+        (([], [unmet("domain_mdev", "used")]), [], (["until domain_mdev"], ["S2"], False)),
         (([], [unmet("reload")]), ["detach"], (["until reload"], ["S2"], False)),
         (([], [unmet("reload")]), ["reload"], ([], ["S2"], False)),
         (([unmet("reboot")], []), ["reboot"], (["until reboot"], ["S2"], False)),
@@ -129,6 +132,7 @@ def test_what_no_task_of_a_deployment_helps_is_refused(
         __lightiov_controller_plan={"controllers": [OURS, OTHER], "unmet": plans[0]},
         __lightiov_mdevs_planned={"unmet": plans[1]},
         __lightiov_mdevs=[{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
+        __lightiov_mdevs_at_rest=["at rest"],
     )[-1]
     assert (last["msg"]["unmet"], last["msg"]["missing"], last["msg"]["unseen"]) == shown
 
@@ -142,6 +146,7 @@ def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_
         __lightiov_controller_plan={"controllers": [OURS, UNSEEN], "unmet": [unmet("dkms_module")]},
         __lightiov_mdevs_planned={"unmet": [unmet("controller")]},
         __lightiov_mdevs=[{"parent": "S9"}],
+        __lightiov_mdevs_at_rest=[],
     )[-1]
     assert last["msg"] == {"unmet": [], "missing": ["S9"], "unseen": True}
 

@@ -13,14 +13,14 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
-Filter = Callable[[object], "list[dict[str, Any]]"]
+Filter = Callable[..., "list[dict[str, Any]]"]
 
 
 def _as_filter(function: Filter) -> Filter:
     @wraps(function)
-    def run(listed: object) -> list[dict[str, Any]]:
+    def run(listed: object, *options: Any, **named: Any) -> list[dict[str, Any]]:
         try:
-            return function(listed)
+            return function(listed, *options, **named)
         except LightiovError as error:
             raise AnsibleFilterError(str(error)) from error
 

@@ -214,6 +214,7 @@ def _plan_stop(difference: Difference, mdev: Active, result: Plan) -> None:
             f"mdev {mdev.uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to lightiov_allow "
             "(option force) to have it taken away",
             until="domain_mdev",
+            object_=mdev.uuid,
         )
     run = partial(_stop, difference.host, mdev, request.timeout)
     result.add("stop", mdev.uuid, run, address=mdev.address)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,9 +32,10 @@ class Unmet:
 
     sentence: str
     until: str
+    object: str = ""
 
     def describe(self) -> dict[str, str]:
-        return {"sentence": self.sentence, "until": self.until}
+        return {"sentence": self.sentence, "until": self.until, "object": self.object}
 
 
 @dataclass
@@ -56,15 +58,26 @@ class Plan:
     def add(self, action: str, object_: str, run: Callable[[], None], **details: Any) -> None:
         self.steps.append(Step(action, object_, run, details))
 
-    def refuse(self, sentence: str, until: str = "") -> None:
+    def refuse(self, sentence: str, until: str = "", object_: str = "") -> None:
         """Refuse, in check mode too unless `until` names who of the deployment may make it possible before.
 
         That is a module, or "packages", "reboot", "reload" or "source" for what roles do by other means.
         """
         if not self.predict or not until:
             raise LightiovError(sentence)
-        self.unmet.append(Unmet(sentence, until))
-        self.warnings.append(f"Unless that has changed before ({until}), the task will be refused: {sentence}")
+        self.unmet.append(Unmet(sentence, until, object_))
+
+    def warn_of_unmet(self) -> list[str]:
+        """A sentence for each task that has to come before, however many VMs or devices wait for it."""
+        first: dict[str, str] = {}
+        for one in self.unmet:
+            first.setdefault(one.until, one.sentence)
+        others = Counter(one.until for one in self.unmet)
+        return [
+            f"Unless that has changed before ({until}), the task will be refused: {sentence}"
+            + (f"; and for {others[until] - 1} more reasons" if others[until] > 1 else "")
+            for until, sentence in first.items()
+        ]
 
 
 def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
@@ -75,7 +88,7 @@ def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
         while True:
             plan = make_plan()
             before.append(plan.before)
-            for warning in plan.warnings:
+            for warning in plan.warnings + plan.warn_of_unmet():
                 module.warn(warning)
             for step in plan.steps:
                 if not module.check_mode:

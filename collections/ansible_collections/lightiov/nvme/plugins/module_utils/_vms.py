@@ -178,9 +178,29 @@ def vm_mdevs(listed: object) -> list[dict[str, Any]]:
     ]
 
 
-def vm_domains(listed: object) -> list[dict[str, Any]]:
-    """What lightiov.nvme.domain_mdev wants."""
-    return [{"name": vm.name, "mdevs": [vm.uuid(disk) for disk in vm.disks]} for vm in _wanted(parse(listed))]
+def vm_domains(listed: object, directory: str, image: str | None = None) -> list[dict[str, Any]]:
+    """What lightiov.nvme.domain wants, but for definitions: root disks are in this directory, overlays of this image
+    where a VM has none of its own."""
+    return [
+        {
+            "name": vm.name,
+            "state": vm.state,
+            "address": vm.options.get("address"),
+            "root": _root(vm, directory, vm.options.get("image") or image or ""),
+            "mdevs": [vm.uuid(disk) for disk in vm.disks if vm.state != "absent"],
+        }
+        for vm in parse(listed)
+    ]
+
+
+def _root(vm: Vm, directory: str, image: str) -> dict[str, Any]:
+    return {
+        "path": f"{directory}/{vm.name}-root.qcow2",
+        "image": image,
+        "format": "qcow2" if image.endswith(".qcow2") else "raw",
+        "size_gib": vm.options.get("root_gib"),
+        "keep": _or(vm.options.get("root_keep"), False),
+    }
 
 
 def _wanted(parsed: Iterable[Vm]) -> list[Vm]:

@@ -116,7 +116,7 @@ def test_check_mode_on_a_bare_host(host: Host, fake: FakeHost) -> None:
         fake.remove_tool(tool)
     plan = make(host, predict=True)
     assert [step.action for step in plan.steps] == INSTALL
-    assert len(plan.warnings) == 3
+    assert len(plan.unmet) == 3
 
 
 def test_a_signed_module_says_so(host: Host, ready: FakeHost) -> None:
@@ -150,7 +150,7 @@ def test_named_kernels(host: Host, ready: FakeHost) -> None:
 def test_missing_headers_name_their_package(host: Host, ready: FakeHost, predict: bool) -> None:
     shutil.rmtree(ready.path(f"/lib/modules/{KERNEL}/build"))
     if predict:
-        assert f"linux-headers-{KERNEL}" in make(host, predict=True).warnings[0]
+        assert f"linux-headers-{KERNEL}" in make(host, predict=True).unmet[0].sentence
         return
     with pytest.raises(LightiovError, match=rf"kernel {re.escape(KERNEL)}.*install the package linux-headers-[^ ]+$"):
         make(host)

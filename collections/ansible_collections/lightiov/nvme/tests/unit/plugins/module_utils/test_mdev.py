@@ -58,7 +58,7 @@ def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host:
     fake.remove_tool("mdevctl")
     made = make(host, one(), predict=True)
     assert [step.action for step in made.steps] == ["record", "define", "start"]
-    assert len(made.warnings) == 2
+    assert [one.until for one in made.unmet] == ["controller", "packages"]
     with pytest.raises(
         LightiovError, match=r"Controller S1 \(0000:01:00.0\) cannot have mdevs, because it is bound to nvme"
     ):
@@ -132,7 +132,7 @@ class TestOpenByAVm:
     def test_check_mode_takes_it_as_detached_before(self, host: Host, opened: FakeHost) -> None:
         made = make(host, predict=True)
         assert [step.action for step in made.steps] == ["stop", "undefine"]
-        assert len(made.warnings) == 1
+        assert [(one.until, one.object) for one in made.unmet] == [("domain_mdev", U1)]
 
     def test_by_force_it_is_asked_for_until_the_deadline(self, host: Host, opened: FakeHost) -> None:
         with pytest.raises(LightiovError, match="does not give it up"):

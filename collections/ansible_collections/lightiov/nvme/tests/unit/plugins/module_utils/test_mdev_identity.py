@@ -220,7 +220,7 @@ class TestHostOfTheVersionBefore:
 
     def test_a_namespace_named_by_identity_waits_for_the_new_module(self, host: Host, before: FakeHost) -> None:
         made = make(host, one(U1, namespaces=[NGUID]), self.wanted[1], predict=True)
-        assert any("an older one" in warning for warning in made.warnings)
+        assert any("an older one" in one.sentence for one in made.unmet)
 
     def test_a_wrong_disk_that_runs_is_not_pulled_out_from_under_a_vm(self, host: Host, before: FakeHost) -> None:
         before.add_controller(B, "S2", driver="lightiov", old=True)

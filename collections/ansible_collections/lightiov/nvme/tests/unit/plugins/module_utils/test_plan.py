@@ -122,11 +122,24 @@ def test_a_refusal_is_a_warning_only_where_an_earlier_task_can_help() -> None:
         with pytest.raises(LightiovError, match="no"):
             Plan(predict=predict).refuse("no", until)
     plan = Plan(predict=True)
-    plan.refuse("no", until="mdev")
+    plan.refuse("no", until="mdev", object_="x")
     module = FakeModule(check_mode=True)
     execute(module, lambda: plan)
     assert "no" in module.warnings[0]
-    assert module.result["unmet"] == [{"sentence": "no", "until": "mdev"}]
+    assert module.result["unmet"] == [{"sentence": "no", "until": "mdev", "object": "x"}]
+
+
+def test_what_waits_for_one_task_is_one_warning() -> None:
+    plan = Plan(predict=True)
+    for number in range(300):
+        plan.refuse(f"no {number}", until="mdev")
+    plan.refuse("nor that", until="packages")
+    module = FakeModule(check_mode=True)
+    execute(module, lambda: plan)
+    assert module.warnings == [
+        "Unless that has changed before (mdev), the task will be refused: no 0; and for 299 more reasons",
+        "Unless that has changed before (packages), the task will be refused: nor that",
+    ]
 
 
 def test_a_provisional_plan_is_followed_by_the_next() -> None:

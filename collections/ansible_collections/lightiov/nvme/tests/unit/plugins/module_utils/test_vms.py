@@ -91,16 +91,37 @@ def test_mdevs_are_those_of_vms_that_stay() -> None:
     ]
 
 
-def test_domains_are_those_of_vms_that_stay() -> None:
+def test_domains_have_what_their_vms_say() -> None:
     listed = [
         vm(disk(), state="absent"),
-        vm(name="vm2", state="stopped"),
-        vm(disk(), disk(name="log", controller="S2"), name="vm3"),
+        vm(name="vm2", state="stopped", image="/images/b.qcow2", root_gib=8, root_keep=True),
+        vm(disk(), disk(name="log", controller="S2"), name="vm3", address="192.168.122.13"),
     ]
-    assert _vms.vm_domains(listed) == [
-        {"name": "vm2", "mdevs": []},
-        {"name": "vm3", "mdevs": [mdev_uuid("S1", "vm3", "data"), mdev_uuid("S2", "vm3", "log")]},
-    ]
+    gone, stopped, running = _vms.vm_domains(listed, "/images", "/dev/a")
+    assert gone == {
+        "name": "vm1",
+        "state": "absent",
+        "address": None,
+        "root": {
+            "path": "/images/vm1-root.qcow2",
+            "image": "/dev/a",
+            "format": "raw",
+            "size_gib": None,
+            "keep": False,
+        },
+        "mdevs": [],
+    }
+    assert (stopped["state"], stopped["mdevs"]) == ("stopped", [])
+    assert stopped["root"] == {
+        "path": "/images/vm2-root.qcow2",
+        "image": "/images/b.qcow2",
+        "format": "qcow2",
+        "size_gib": 8,
+        "keep": True,
+    }
+    assert (running["state"], running["address"]) == ("running", "192.168.122.13")
+    assert running["mdevs"] == [mdev_uuid("S1", "vm3", "data"), mdev_uuid("S2", "vm3", "log")]
+    assert _vms.vm_domains(listed, "/images")[2]["root"]["image"] == ""
 
 
 def test_names_and_serials_of_digits_are_their_text() -> None:
@@ -116,7 +137,7 @@ def test_names_and_serials_of_digits_are_their_text() -> None:
         "namespaces": ["7"],
         "label": "101/1",
     }
-    assert _vms.vm_domains(listed)[0]["name"] == "101"
+    assert _vms.vm_domains(listed, "/images")[0]["name"] == "101"
 
 
 @pytest.mark.parametrize(
