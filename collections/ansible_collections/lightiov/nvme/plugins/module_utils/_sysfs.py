@@ -186,10 +186,14 @@ def _stock_namespaces(host: Host, instance: Path) -> list[Namespace]:
     return namespaces
 
 
-def _stock_id(disk: Path) -> str:
-    """As LightIOV's driver tells it: the wwid of the stock driver prefers a UUID."""
+def _stock_id(disk: Path) -> str | None:
+    """As LightIOV's driver tells it: the wwid of the stock driver prefers a UUID.
+
+    Where the stock driver shows none there may be one all the same: it keeps silent about those of every model that
+    is known to have given several namespaces the same (NVME_QUIRK_BOGUS_NID).
+    """
     for name in ("nguid", "eui"):
         digits = (read(disk / name) or "").replace("-", "").replace(" ", "").lower()
         if digits.strip("0"):
             return f"eui.{digits}"
-    return ""
+    return None

@@ -128,6 +128,7 @@ class FakeHost:
             "broken": broken,
             "ids": {str(nsid): identity for nsid, identity in (ids or {}).items()},
             "old": old,
+            "silent": False,
             "data": {},
             "instance": f"nvme{len(hardware)}",
         }
@@ -136,7 +137,7 @@ class FakeHost:
         self.bind(address, driver)
 
     def change_hardware(self, address: str, **traits: Any) -> None:
-        """What the controller says of itself from now on."""
+        """What the controller says of itself from now on; `silent`: the stock driver shows no identities of it."""
         hardware = self.hardware
         self.write_json("/hardware.json", {**hardware, address: {**hardware[address], **traits}})
         if self.driver(address) == "lightiov":
@@ -203,7 +204,7 @@ class FakeHost:
             # As with native multipath: the path belongs to the controller, the disk to the subsystem.
             self.path(f"{instance}/{name}c0n{nsid}").mkdir()
             self.add_block(f"{name}n{nsid}", f"259:{nsid}", nsid=nsid)
-            digits = traits["ids"].get(str(nsid), "").partition(".")[2]
+            digits = "" if traits["silent"] else traits["ids"].get(str(nsid), "").partition(".")[2]
             if len(digits) == 32:
                 self.write(f"/sys/class/block/{name}n{nsid}/nguid", f"{UUID(digits)}\n")
             elif digits:

@@ -95,6 +95,16 @@ class TestNamespaces:
             with pytest.raises(LightiovError, match=f"namespace 1 of .* when that was {NGUID}, and now it is"):
                 make(host, one(), predict=predict)
 
+    def test_the_stock_driver_may_not_tell_which_it_is(self, host: Host, two: FakeHost) -> None:
+        """As after a change of slots: the controller is still bound to it when a deployment is planned."""
+        act(host, one())
+        two.change_hardware(A, silent=True)
+        two.bind(A, "nvme")
+        (planned,) = make(host, one(), predict=True).returned["mdevs"]
+        assert (planned["namespaces"], planned["identities"]) == ([1], [NGUID])
+        (planned,) = make(host, one(namespaces=[NGUID]), predict=True).returned["mdevs"]
+        assert (planned["namespaces"], planned["identities"]) == ([1], [NGUID])
+
     def test_another_one_that_the_list_names_is_taken(self, host: Host, two: FakeHost) -> None:
         act(host, one())
         two.change_hardware(A, ids={"1": OTHER})

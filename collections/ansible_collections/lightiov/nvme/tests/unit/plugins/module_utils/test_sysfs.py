@@ -25,7 +25,7 @@ def test_controller_of_the_stock_driver(host: Host, fake: FakeHost) -> None:
     assert (one.driver, one.override, one.iommu_group, one.numa_node) == ("nvme", "", 12, None)
     assert (one.queue_pairs, one.admin, one.state) == (None, "/dev/nvme0", "live")
     assert one.namespaces == [
-        Namespace(1, 4096, 262144, device="/dev/nvme0n1", id=""),
+        Namespace(1, 4096, 262144, device="/dev/nvme0n1", id=None),
         Namespace(2, 4096, 262144, device="/dev/nvme0n2", id="eui.0025385b01400c1e"),
     ]
 
