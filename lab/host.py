@@ -81,6 +81,12 @@ class Host(Remote):
     def root_disk(self) -> Path:
         return self.directory / qemu.ROOT_DISK
 
+    @property
+    def chosen_kernel(self) -> qemu.Boot | None:
+        """What `choose_kernel` took from the host's disk."""
+        chosen = qemu.Boot(self.directory / "vmlinuz", self.directory / "initrd.img")
+        return chosen if chosen.initrd.exists() else None
+
     def images(self) -> ImageSet | None:
         """The images that the host's disk was made from; None if there is no disk, or the cache has lost them."""
         if not self.started_before or not self.root_disk.exists():
@@ -101,7 +107,9 @@ class Host(Remote):
         self.console_file.unlink(missing_ok=True)
         with self.log_file.open("w") as output:
             child = subprocess.Popen(
-                qemu.command(replace(self.spec, iommu=iommu), emulator, images, port, accel),
+                qemu.command(
+                    replace(self.spec, iommu=iommu), emulator, images, port, accel=accel, boot=self.chosen_kernel
+                ),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -167,6 +175,11 @@ class Host(Remote):
                 self.run("sync", check=False, timeout=20)
             self.machine.process.stop()
         self.disconnect()
+
+    def choose_kernel(self, version: str) -> None:
+        """Have the next start boot this kernel of the host's own disk, as a boot loader would."""
+        for name in ("vmlinuz", "initrd.img"):
+            self.fetch(f"/boot/{name}-{version}", self.directory / name)
 
     def cut_power(self) -> None:
         """Off, this instant: what the host has not flushed to a disk is lost, what it has flushed is there."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 from .emulator import Emulator
 from .images import ImageSet
@@ -28,13 +30,24 @@ def namespace_file(controller: Controller, nsid: int) -> str:
     return f"{controller.serial}-{nsid}.raw"
 
 
-def command(spec: HostSpec, emulator: Emulator, images: ImageSet, ssh_port: int, accel: str = "tcg") -> list[str]:
+@dataclass(frozen=True)
+class Boot:
+    """What a host boots, as the boot loader hands it over."""
+
+    kernel: Path
+    initrd: Path
+
+
+def command(
+    spec: HostSpec, emulator: Emulator, images: ImageSet, ssh_port: int, *, accel: str = "tcg", boot: Boot | None = None
+) -> list[str]:
+    """It boots the kernel of its images, unless another is given."""
     arguments = emulator.command("qemu-system-x86_64")
     arguments += machine(spec, accel)
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
-    arguments += kernel(spec, images)
+    arguments += kernel(spec, boot or Boot(images.kernel, images.initrd))
     arguments += disks(images)
     arguments += network(ssh_port)
     for slot, controller in enumerate(spec.controllers, start=1):
@@ -57,9 +70,9 @@ def machine(spec: HostSpec, accel: str) -> list[str]:
     ]  # fmt: skip
 
 
-def kernel(spec: HostSpec, images: ImageSet) -> list[str]:
+def kernel(spec: HostSpec, boot: Boot) -> list[str]:
     arguments = f"{KERNEL_ARGUMENTS} systemd.hostname=lightiov-{spec.name}"
-    return ["-kernel", str(images.kernel), "-initrd", str(images.initrd), "-append", arguments]
+    return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", arguments]
 
 
 def disks(images: ImageSet) -> list[str]:

@@ -108,6 +108,11 @@ class VM:
         return self.host.run(f"cat {self.mdev}/state").stdout.strip()
 
     @property
+    def kernel_log(self) -> list[str]:
+        """What the VM's kernel has said since it booted."""
+        return self.remote.run("dmesg").stdout.splitlines()
+
+    @property
     def pid(self) -> int:
         return int(self.host.run(f"cat /run/libvirt/qemu/{self.name}.pid").stdout)
 
