@@ -51,16 +51,16 @@ def plan(host: Host, uuids: Sequence[str], result: Plan) -> Texts:
     wants = "\n".join(f"Wants={device_unit(uuid)}" for uuid in sorted(uuids))
     text = UNIT_TEXT.format(libvirt=" ".join(LIBVIRT), wants=wants)
 
+    # The unit comes first and goes last: what was cut short is seen by it.
     def order() -> None:
+        write_atomically(unit, text)
         host.put_udev_rule(RULE, RULE_TEXT)
         # Those that are there already become known to systemd as well: it would wait for them in vain.
         host.runner.run(["udevadm", "trigger", "--subsystem-match=mdev", "--action=change"])
-        write_atomically(unit, text)
         host.runner.run(["systemctl", "daemon-reload"])
         host.runner.run(["systemctl", "enable", TARGET])
 
     def forget() -> None:
-        # The unit goes last: systemctl needs it, and what was cut short is seen by it.
         host.put_udev_rule(RULE, None)
         host.runner.run(["systemctl", "disable", TARGET])
         unit.unlink()

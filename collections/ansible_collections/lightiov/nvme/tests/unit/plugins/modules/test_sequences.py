@@ -30,7 +30,7 @@ from ansible_collections.lightiov.nvme.plugins.modules import controller, mdev
 from fake_host import FakeHost, Refused
 
 ADDRESSES = {"S1": "0000:01:00.0", "S2": "0000:02:00.0"}
-TOOLS = ("driverctl", "mdevctl", "modprobe", "udevadm")
+TOOLS = ("driverctl", "mdevctl", "modprobe", "systemctl", "udevadm")
 # What must not depend on how the host came to where it is. Logs and histories may.
 COMPARED = ("sys/", "etc/driverctl.d/", "etc/mdevctl.d/", "etc/systemd/", "etc/udev/", RECORD.lstrip("/"))
 
