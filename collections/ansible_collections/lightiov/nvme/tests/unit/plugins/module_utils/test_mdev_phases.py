@@ -41,7 +41,7 @@ def test_shrink_and_then_grow(host: Host, two: FakeHost) -> None:
     assert make(host, *AFTER).steps == []
 
 
-def test_check_mode_foretells_both_and_nothing_twice(host: Host, two: FakeHost) -> None:
+def test_check_mode_shows_both_and_nothing_twice(host: Host, two: FakeHost) -> None:
     two.path(RECORD).unlink()
     foretold = []
     for phase in ("shrink", "grow"):
