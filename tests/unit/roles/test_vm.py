@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,6 +21,14 @@ PLAY = """
         name: lightiov.nvme.vm
         tasks_from: shrink
 """
+PLAN = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role:
+        name: lightiov.nvme.vm
+        tasks_from: plan
+"""
 VMS = [
     {"name": 101, "tenant": "blue", "address": "192.168.122.11", "root_gib": 4, "memory_mib": 512},
     {"name": "a&b", "tenant": "blue", "state": "stopped", "image": "/images/other.qcow2", "mac": "52:54:00:00:00:01",
@@ -30,12 +39,11 @@ QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each call of the module returned, and what it was given."""
-    directory = tmp_path_factory.mktemp("play")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    directory = tmp_path_factory.mktemp("images")
     (directory / "debian.img").touch()
     (directory / "a&b-root.qcow2").touch()
-    variables = {
+    return {
         "ansible_python_interpreter": sys.executable,
         "lightiov_controllers": [],
         "lightiov_vms": VMS,
@@ -43,7 +51,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         "lightiov_vm_directory": str(directory),
         "lightiov_vm_image": str(directory / "debian.img"),
     }
-    found = play(directory, PLAY, verbosity=3, **variables)
+
+
+@pytest.fixture(scope="module")
+def results(variables: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What each call of the module returned, and what it was given."""
+    found = play(tmp_path_factory.mktemp("play"), PLAY, verbosity=3, **variables)
     return [result for result in found if result["action"] == "lightiov.nvme.domain"]
 
 
@@ -81,6 +94,21 @@ def test_definition(domains: list[dict[str, Any]]) -> None:
     # With ACPI's, a VM that has slept would never give a disk back.
     arguments = [argument.get("value") for argument in first.iterfind(f"{QEMU}commandline/{QEMU}arg")]
     assert arguments == ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"image": "/nowhere.img"}, "VM 101 cannot be made from /nowhere.img, because that is not on this host"),
+        ({}, "libvirt"),
+    ],
+)
+def test_what_stands_in_the_way_is_said_before_anything_is_changed(
+    variables: dict[str, Any], tmp_path: Path, changes: dict[str, str], refusal: str
+) -> None:
+    last = play(tmp_path, PLAN, **{**variables, "lightiov_vms": [{**VMS[0], **changes}]})[-1]
+    assert last["failed"]
+    assert refusal in last["msg"]
 
 
 def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> None:
