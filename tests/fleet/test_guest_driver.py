@@ -32,6 +32,17 @@ def test_controller_reset(vm1: VM, vm2: VM) -> None:
                 wait_until(lambda vm=vm, enough=enough: vm.completed > enough, f"I/O in {vm.name} after a reset")
 
 
+@pytest.mark.slow
+def test_controller_reset_without_a_pause(vm1: VM, vm2: VM) -> None:
+    """Most starts of a VM's queues are overtaken by the next reset; its I/O waits for one that is not."""
+    reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
+    with vm1.verified_load(), vm2.verified_load():
+        vm1.host.run(f"timeout 60 sh -c 'while {reset}; do :; done' || [ $? = 124 ]")
+        for vm in (vm1, vm2):
+            enough = vm.completed + 100
+            wait_until(lambda vm=vm, enough=enough: vm.completed > enough, f"I/O in {vm.name} after the resets")
+
+
 def test_quarantine(vm1: VM, vm2: VM) -> None:
     read = f"dd if={vm2.disk} of=/dev/null bs=4k count=1 iflag=direct"
     load = endless_load(vm2)

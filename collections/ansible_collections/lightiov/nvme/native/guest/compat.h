@@ -31,6 +31,42 @@ static inline void liov_region_set(struct bus_dma_region *region,
 	smp_store_release(&region->size, size);
 }
 
+/* 6.2: all queues of a tag set wait for their readers together. */
+static inline void liov_quiesce_tagset(struct blk_mq_tag_set *set)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	struct request_queue *q;
+
+	mutex_lock(&set->tag_list_lock);
+	list_for_each_entry(q, &set->tag_list, tag_set_list)
+		blk_mq_quiesce_queue(q);
+	mutex_unlock(&set->tag_list_lock);
+#else
+	blk_mq_quiesce_tagset(set);
+#endif
+}
+
+static inline void liov_unquiesce_tagset(struct blk_mq_tag_set *set)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	struct request_queue *q;
+
+	mutex_lock(&set->tag_list_lock);
+	list_for_each_entry(q, &set->tag_list, tag_set_list)
+		blk_mq_unquiesce_queue(q);
+	mutex_unlock(&set->tag_list_lock);
+#else
+	blk_mq_unquiesce_tagset(set);
+#endif
+}
+
+/* 6.4: named for what it is. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#define LIOV_STS_RESV_CONFLICT	BLK_STS_NEXUS
+#else
+#define LIOV_STS_RESV_CONFLICT	BLK_STS_RESV_CONFLICT
+#endif
+
 /* 6.13: one helper for all buses. */
 static inline void liov_map_hw_queues(struct blk_mq_queue_map *map,
 				      struct pci_dev *pdev, int first_vector)

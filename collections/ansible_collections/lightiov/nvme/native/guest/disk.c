@@ -4,6 +4,8 @@
  * expect it.
  */
 #include <linux/blkdev.h>
+#include <linux/dma-mapping.h>
+#include <linux/sched/mm.h>
 #include <linux/uuid.h>
 
 #include "compat.h"
@@ -154,8 +156,28 @@ static const struct attribute_group *liov_disk_groups[] = {
 
 /* --- disks ---------------------------------------------------------------- */
 
+static int liov_get_unique_id(struct gendisk *disk, u8 id[16],
+			      enum blk_unique_id type)
+{
+	struct liov_ns *ns = disk->private_data;
+
+	/* One namespace may hold several slices. */
+	if (type != BLK_UID_EUI64 || ns->start_lba)
+		return -EINVAL;
+	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid))) {
+		memcpy(id, ns->nguid, sizeof(ns->nguid));
+		return sizeof(ns->nguid);
+	}
+	if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64))) {
+		memcpy(id, ns->eui64, sizeof(ns->eui64));
+		return sizeof(ns->eui64);
+	}
+	return -EINVAL;
+}
+
 static const struct block_device_operations liov_disk_ops = {
-	.owner	= THIS_MODULE,
+	.owner		= THIS_MODULE,
+	.get_unique_id	= liov_get_unique_id,
 };
 
 static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
@@ -168,6 +190,7 @@ static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
 	flags = le32_to_cpu(info.flags);
 
 	ns->ldev = ldev;
+	ns->index = index;
 	ns->nsid = le32_to_cpu(info.nsid);
 	ns->lba_shift = le32_to_cpu(info.lba_shift);
 	ns->read_only = flags & LIOV_NS_READ_ONLY;
@@ -193,12 +216,15 @@ static void liov_disk_limits(struct liov_ns *ns, struct queue_limits *lim)
 {
 	struct liov_dev *ldev = ns->ldev;
 	unsigned int lba_size = 1u << ns->lba_shift;
+	/* Bounce buffers, where the VM must use them, are small. */
+	size_t max_transfer = min_t(size_t, ldev->max_transfer,
+				    dma_max_mapping_size(&ldev->pdev->dev));
 
 	lim->logical_block_size = lba_size;
 	lim->physical_block_size = lba_size;
 	lim->virt_boundary_mask = LIOV_PRP_MASK;
 	lim->dma_alignment = 3;
-	lim->max_hw_sectors = ldev->max_transfer >> SECTOR_SHIFT;
+	lim->max_hw_sectors = max_transfer >> SECTOR_SHIFT;
 	lim->max_segments = LIOV_MAX_SEGMENTS;
 
 	if (ldev->features & LIOV_FEATURE_WRITE_ZEROES)
@@ -251,8 +277,7 @@ int liov_disks_add(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
 	unsigned int nr = liov_read32(ldev, LIOV_REG_NAMESPACES);
-	unsigned int usable = 0;
-	unsigned int i;
+	unsigned int i, noio;
 	int err;
 
 	nr = min(nr, LIOV_MAX_NAMESPACES);
@@ -260,13 +285,19 @@ int liov_disks_add(struct liov_dev *ldev)
 	if (nr && !ldev->ns)
 		return -ENOMEM;
 
-	for (i = 0; i < nr; i++)
-		if (!liov_disk_alloc(ldev, i, &ldev->ns[usable]))
-			usable++;
-
-	/* From here on recovery looks after their requests. */
+	/* Recovery looks after the requests of all that the tag set has. */
 	mutex_lock(&ldev->lock);
-	ldev->nr_ns = usable;
+	noio = memalloc_noio_save();
+	for (i = 0; i < nr; i++) {
+		struct liov_ns *ns = &ldev->ns[ldev->nr_ns];
+
+		if (liov_disk_alloc(ldev, i, ns))
+			continue;
+		if (liov_is_quiet(ldev))
+			blk_mq_quiesce_queue(ns->disk->queue);
+		ldev->nr_ns++;
+	}
+	memalloc_noio_restore(noio);
 	mutex_unlock(&ldev->lock);
 
 	for (i = 0; i < ldev->nr_ns; i++) {
@@ -276,6 +307,45 @@ int liov_disks_add(struct liov_dev *ldev)
 		if (err)
 			dev_err(dev, "%s cannot be registered (%pe): look for the cause above\n",
 				disk->disk_name, ERR_PTR(err));
+	}
+	return 0;
+}
+
+static bool liov_same_namespace(const struct liov_ns *ns,
+				const struct liov_ns *now)
+{
+	return now->nsid == ns->nsid && now->lba_shift == ns->lba_shift &&
+	       now->start_lba == ns->start_lba &&
+	       now->lba_count >= ns->lba_count &&
+	       !memcmp(now->nguid, ns->nguid, sizeof(ns->nguid)) &&
+	       !memcmp(now->eui64, ns->eui64, sizeof(ns->eui64)) &&
+	       !memcmp(now->uuid, ns->uuid, sizeof(ns->uuid));
+}
+
+/**
+ * liov_disks_check_same() - check that each block device still has its namespace
+ * @ldev: device that is about to be started
+ *
+ * Return: 0 or -ESTALE.
+ */
+int liov_disks_check_same(struct liov_dev *ldev)
+{
+	unsigned int nr = liov_read32(ldev, LIOV_REG_NAMESPACES);
+	struct liov_ns now;
+	unsigned int i;
+
+	lockdep_assert_held(&ldev->lock);
+	for (i = 0; i < ldev->nr_ns; i++) {
+		struct liov_ns *ns = &ldev->ns[i];
+
+		if (ns->index >= nr ||
+		    liov_read_namespace(ldev, ns->index, &now) ||
+		    !liov_same_namespace(ns, &now)) {
+			dev_err(&ldev->pdev->dev,
+				"%s is no longer namespace %u with its identity and size: give the VM back what it had, or restart it\n",
+				ns->disk->disk_name, ns->nsid);
+			return -ESTALE;
+		}
 	}
 	return 0;
 }

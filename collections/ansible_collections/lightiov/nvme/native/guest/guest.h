@@ -52,19 +52,28 @@
 /* How often one request is tried again before it fails. */
 #define LIOV_MAX_RETRIES	5
 
-/* How often the device is reset or started before it is given up. */
+/* How often the device is started at once, when the host takes it back. */
 #define LIOV_ATTEMPTS		3
+
+/* How long requests wait for what may pass, and how often it is tried. */
+#define LIOV_PATIENCE_SECONDS	300
+#define LIOV_RETRY_MS		20u
+#define LIOV_RETRY_MAX_MS	1000u
 
 /**
  * enum liov_state - what may be done with the device
- * @LIOV_STOPPED: no queues; requests wait (starting, restarting, suspended):
- *	the one state in which the block queues are quiesced
+ * @LIOV_STOPPED: no queues; requests wait (starting, restarting, suspended)
+ * @LIOV_WAITING: no queues; requests wait for what may pass: a host that resets
+ *	the controller, or is short of memory.  @recover_work tries again.
  * @LIOV_LIVE: queues exist, requests flow
  * @LIOV_FAILED: no queues; requests fail until the host reports a change
  * @LIOV_DEAD: the device is gone for good; requests fail
+ *
+ * The block queues are quiesced in those that liov_is_quiet() names, only.
  */
 enum liov_state {
 	LIOV_STOPPED,
+	LIOV_WAITING,
 	LIOV_LIVE,
 	LIOV_FAILED,
 	LIOV_DEAD,
@@ -76,7 +85,8 @@ struct liov_dev;
  * struct liov_queue - one hardware queue pair
  * @ldev: device
  * @index: queue pair number of the device, hardware context of blk-mq
- * @hw_qid: the controller's queue ID, for messages
+ * @hw_qid: the controller's queue ID, for messages; like the doorbells it is
+ *	learned at each start
  * @irq: Linux interrupt number
  * @name: of the interrupt
  * @sq_dma: DMA address of the submission ring
@@ -119,6 +129,7 @@ struct liov_queue {
  * struct liov_ns - one namespace, or the part of one this VM may use
  * @ldev: device
  * @disk: block device
+ * @index: in the host's table
  * @nsid: namespace ID in commands
  * @lba_shift: log2 of the LBA size
  * @read_only: writes are not allowed
@@ -131,6 +142,7 @@ struct liov_queue {
 struct liov_ns {
 	struct liov_dev *ldev;
 	struct gendisk *disk;
+	unsigned int index;
 	u32 nsid;
 	u32 lba_shift;
 	bool read_only;
@@ -161,6 +173,10 @@ struct liov_ns {
  * @state: written under @lock, read by submitters without
  * @timed_out: a request timed out; the recovery work takes it back
  * @recover_work: looks at what the host reports, and restarts
+ * @give_up: when requests have waited long enough, in jiffies
+ * @retry_ms: until the next try
+ * @disks_dead: file systems have been told
+ * @removing: nothing waits any more
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
  * @window_need: bytes that hot-plugged memory needs, beyond what is online
@@ -194,7 +210,11 @@ struct liov_dev {
 	struct mutex lock;	/* mailbox and state */
 	enum liov_state state;
 	atomic_t timed_out;
-	struct work_struct recover_work;
+	struct delayed_work recover_work;
+	unsigned long give_up;
+	unsigned int retry_ms;
+	bool disks_dead;
+	bool removing;
 
 	u64 window_base;
 	u64 window_size;
@@ -214,6 +234,14 @@ struct liov_dev {
 	unsigned int nr_ns;
 };
 
+static inline bool liov_is_quiet(const struct liov_dev *ldev)
+{
+	return ldev->state == LIOV_STOPPED || ldev->state == LIOV_WAITING;
+}
+
+/* main.c */
+int liov_check_same(struct liov_dev *ldev);
+
 /* mailbox.c */
 u32 liov_read32(struct liov_dev *ldev, unsigned int offset);
 u64 liov_read64(struct liov_dev *ldev, unsigned int offset);
@@ -232,6 +260,7 @@ int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 /* queue.c */
 int liov_queues_init(struct liov_dev *ldev);
 void liov_queues_exit(struct liov_dev *ldev);
+int liov_queues_locate(struct liov_dev *ldev);
 int liov_rings_alloc(struct liov_dev *ldev);
 void liov_rings_free(struct liov_dev *ldev);
 int liov_queues_create(struct liov_dev *ldev);
@@ -256,11 +285,13 @@ extern struct workqueue_struct *liov_wq;
 void liov_stop(struct liov_dev *ldev, bool drain);
 int liov_restart(struct liov_dev *ldev, bool drain);
 void liov_kill(struct liov_dev *ldev);
+void liov_report(struct liov_dev *ldev, int err);
 void liov_recover(struct liov_dev *ldev);
 void liov_recover_work(struct work_struct *work);
 
 /* disk.c */
 int liov_disks_add(struct liov_dev *ldev);
+int liov_disks_check_same(struct liov_dev *ldev);
 void liov_disks_remove(struct liov_dev *ldev);
 void liov_disks_free(struct liov_dev *ldev);
 

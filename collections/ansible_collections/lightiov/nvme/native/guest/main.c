@@ -18,7 +18,7 @@ static irqreturn_t liov_event_irq(int irq, void *data)
 {
 	struct liov_dev *ldev = data;
 
-	queue_work(liov_wq, &ldev->recover_work);
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return IRQ_HANDLED;
 }
 
@@ -79,13 +79,49 @@ static int liov_read_properties(struct liov_dev *ldev)
 	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
 	ldev->timeout_ms = clamp(liov_read32(ldev, LIOV_REG_TIMEOUT_MS),
 				 1000u, 600000u);
-	ldev->doorbell_size =
-		min_t(u64, liov_read32(ldev, LIOV_REG_DOORBELL_SIZE),
-		      pci_resource_len(ldev->pdev, LIOV_BAR_DOORBELLS));
 	liov_read_string(ldev, LIOV_REG_SERIAL, ldev->serial, 20);
 	liov_read_string(ldev, LIOV_REG_MODEL, ldev->model, 40);
 	liov_read_string(ldev, LIOV_REG_FIRMWARE, ldev->firmware, 8);
 	return 0;
+}
+
+/**
+ * liov_check_same() - check that the device is the one that was probed
+ * @ldev: device that is about to be started
+ *
+ * A VM that comes back from hibernation finds what its host has now.
+ *
+ * Return: 0 or a negative error; -ESTALE: its disks are not those of this VM.
+ */
+int liov_check_same(struct liov_dev *ldev)
+{
+	u32 features = liov_read32(ldev, LIOV_REG_FEATURES);
+	struct device *dev = &ldev->pdev->dev;
+	char serial[sizeof(ldev->serial)];
+	int err;
+
+	err = liov_check_version(ldev);
+	if (err)
+		return err;
+
+	liov_read_string(ldev, LIOV_REG_SERIAL, serial, sizeof(serial) - 1);
+	if (strcmp(serial, ldev->serial)) {
+		dev_err(dev, "is of controller %s now, and its disks are of %s: give the VM back what it had, or restart it\n",
+			serial, ldev->serial);
+		return -ESTALE;
+	}
+
+	/* Writes would be lost in a cache that nobody knew to flush. */
+	if (liov_read32(ldev, LIOV_REG_QUEUE_PAIRS) < ldev->nr_queues ||
+	    liov_read32(ldev, LIOV_REG_QUEUE_ENTRIES) < ldev->entries ||
+	    liov_read32(ldev, LIOV_REG_MAX_TRANSFER) < ldev->max_transfer ||
+	    liov_read32(ldev, LIOV_REG_PAGE_SIZE) != LIOV_PRP_SIZE ||
+	    ldev->features & ~features & ~LIOV_FEATURE_VOLATILE_CACHE ||
+	    features & ~ldev->features & LIOV_FEATURE_VOLATILE_CACHE) {
+		dev_err(dev, "has less queue pairs, shorter rings or transfers, or other features than the VM started with: give the VM back what it had, or restart it\n");
+		return -ESTALE;
+	}
+	return liov_disks_check_same(ldev);
 }
 
 /* --- resources ------------------------------------------------------------ */
@@ -172,7 +208,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ldev->pdev = pdev;
 	ldev->memory_nb.notifier_call = liov_memory_notify;
 	mutex_init(&ldev->lock);
-	INIT_WORK(&ldev->recover_work, liov_recover_work);
+	INIT_DELAYED_WORK(&ldev->recover_work, liov_recover_work);
 	pci_set_drvdata(pdev, ldev);
 
 	ldev->instance = ida_alloc(&liov_instances, GFP_KERNEL);
@@ -197,6 +233,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
 	/* Bounced data keeps its offset into the page, as PRP entries need. */
 	dma_set_min_align_mask(dev, LIOV_PRP_MASK);
+	dma_set_max_seg_size(dev, UINT_MAX);
 
 	err = liov_alloc_vectors(ldev);
 	if (err)
@@ -236,13 +273,13 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto free_event;
 
 	/* Events from before their interrupt was there. */
-	queue_work(liov_wq, &ldev->recover_work);
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return 0;
 
 free_event:
 	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
-	cancel_work_sync(&ldev->recover_work);
 stop:
+	cancel_delayed_work_sync(&ldev->recover_work);
 	mutex_lock(&ldev->lock);
 	liov_kill(ldev);
 	mutex_unlock(&ldev->lock);
@@ -269,14 +306,19 @@ static void liov_remove(struct pci_dev *pdev)
 	struct liov_dev *ldev = pci_get_drvdata(pdev);
 
 	/*
-	 * If the device is gone already, this finds out and fails its I/O, so
-	 * that nothing waits for it below.
+	 * If the device is gone already, this finds out.  Whatever keeps its
+	 * I/O waiting, it fails now, so that nothing waits for it below.
 	 */
 	liov_recover(ldev);
+	mutex_lock(&ldev->lock);
+	ldev->removing = true;
+	if (ldev->state != LIOV_LIVE)
+		liov_kill(ldev);
+	mutex_unlock(&ldev->lock);
 	liov_disks_remove(ldev);
 
 	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
-	cancel_work_sync(&ldev->recover_work);
+	cancel_delayed_work_sync(&ldev->recover_work);
 	liov_disks_free(ldev);
 	mutex_lock(&ldev->lock);
 	liov_kill(ldev);
@@ -317,11 +359,9 @@ static void liov_unpause(struct liov_dev *ldev)
 
 	mutex_lock(&ldev->lock);
 	err = liov_restart(ldev, false);
-	mutex_unlock(&ldev->lock);
 	if (err)
-		dev_err(&ldev->pdev->dev,
-			"cannot be started again (%pe): its I/O fails until the host reports a change\n",
-			ERR_PTR(err));
+		liov_report(ldev, err);
+	mutex_unlock(&ldev->lock);
 }
 
 static int liov_suspend(struct device *dev)
@@ -360,6 +400,7 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 {
 	static const char * const names[] = {
 		[LIOV_STOPPED]	= "stopped",
+		[LIOV_WAITING]	= "waiting",
 		[LIOV_LIVE]	= "live",
 		[LIOV_FAILED]	= "failed",
 		[LIOV_DEAD]	= "dead",

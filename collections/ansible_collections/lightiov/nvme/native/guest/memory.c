@@ -23,10 +23,26 @@
 /* Regions that hot-plugged memory may take before the table is made anew. */
 #define LIOV_SPARE_REGIONS	32
 
+/**
+ * struct liov_walk - a window, and the RAM that is announced in it
+ * @ldev: device, whose own window stays until all of this succeeded
+ * @nr: ranges of RAM
+ * @top: end of the highest
+ * @window_base: as in struct liov_dev
+ * @window_size: as in struct liov_dev
+ * @regions: as in struct liov_dev
+ * @nr_regions: as in struct liov_dev
+ * @max_regions: as in struct liov_dev
+ */
 struct liov_walk {
 	struct liov_dev *ldev;
 	unsigned int nr;
 	u64 top;
+	u64 window_base;
+	u64 window_size;
+	struct bus_dma_region *regions;
+	unsigned int nr_regions;
+	unsigned int max_regions;
 };
 
 /**
@@ -124,7 +140,6 @@ static int liov_add_range(struct liov_dev *ldev, u64 start, u64 end)
 static int liov_add_region(struct resource *res, void *data)
 {
 	struct liov_walk *walk = data;
-	struct liov_dev *ldev = walk->ldev;
 	u64 start = PAGE_ALIGN((u64)res->start);
 	u64 end = ALIGN_DOWN((u64)res->end + 1, PAGE_SIZE);
 	u64 next;
@@ -134,7 +149,7 @@ static int liov_add_region(struct resource *res, void *data)
 		return 0;
 
 	/* Memory that was plugged since it was counted: count again. */
-	if (ldev->nr_regions == ldev->max_regions || end > ldev->window_size)
+	if (walk->nr_regions == walk->max_regions || end > walk->window_size)
 		return -EAGAIN;
 
 	for (; start < end; start = next) {
@@ -142,20 +157,22 @@ static int liov_add_region(struct resource *res, void *data)
 		/* The notifier adds what is offline when it goes online. */
 		if (!pfn_to_online_page(PHYS_PFN(start)))
 			continue;
-		err = liov_add_chunk(ldev, start, next);
+		err = liov_add_chunk(walk->ldev, start, next);
 		if (err)
 			return err;
 	}
 
 	start = PAGE_ALIGN((u64)res->start);
-	liov_region_set(&ldev->regions[ldev->nr_regions++], start,
-			ldev->window_base + start, end - start);
+	liov_region_set(&walk->regions[walk->nr_regions++], start,
+			walk->window_base + start, end - start);
 	return 0;
 }
 
-static int liov_open_window(struct liov_dev *ldev, u64 bytes)
+static int liov_open_window(struct liov_walk *walk)
 {
+	struct liov_dev *ldev = walk->ldev;
 	struct device *dev = &ldev->pdev->dev;
+	u64 bytes = PAGE_ALIGN(walk->top);
 	u64 base, size;
 	int err;
 
@@ -170,37 +187,36 @@ static int liov_open_window(struct liov_dev *ldev, u64 bytes)
 
 	base = liov_read64(ldev, LIOV_REG_WINDOW_BASE);
 	size = liov_read64(ldev, LIOV_REG_WINDOW_SIZE);
+	/* A reset took it back. */
+	if (!size)
+		return -EAGAIN;
 	if (size < bytes || base + size < base || !IS_ALIGNED(base, PAGE_SIZE)) {
 		dev_err(dev, "the host offers a window at %#llx of %#llx bytes where %#llx are needed: update the host's lightiov module\n",
 			base, size, bytes);
 		return -EIO;
 	}
-
-	/* Rings and pools have addresses of the window they were made in. */
-	if (base != ldev->window_base)
-		liov_rings_free(ldev);
-
-	ldev->window_base = base;
-	ldev->window_size = size;
+	walk->window_base = base;
+	walk->window_size = size;
 	return 0;
 }
 
-/* A new table for the DMA API; no mapping may be in use. */
-static int liov_new_regions(struct liov_dev *ldev, unsigned int nr)
+/*
+ * Rings and pools have addresses of the window they were made in, and the DMA
+ * API needs the table they were made with to free them.  No mapping of a
+ * request is in use.
+ */
+static void liov_move_into(struct liov_dev *ldev, const struct liov_walk *walk)
 {
-	struct bus_dma_region *regions;
+	if (walk->window_base != ldev->window_base)
+		liov_rings_free(ldev);
 
-	regions = kcalloc(nr + LIOV_SPARE_REGIONS + 1, sizeof(*regions),
-			  GFP_KERNEL);
-	if (!regions)
-		return -ENOMEM;
-
-	ldev->pdev->dev.dma_range_map = regions;
+	ldev->window_base = walk->window_base;
+	ldev->window_size = walk->window_size;
+	ldev->pdev->dev.dma_range_map = walk->regions;
 	kfree(ldev->regions);
-	ldev->regions = regions;
-	ldev->nr_regions = 0;
-	ldev->max_regions = nr + LIOV_SPARE_REGIONS;
-	return 0;
+	ldev->regions = walk->regions;
+	ldev->nr_regions = walk->nr_regions;
+	ldev->max_regions = walk->max_regions;
 }
 
 /**
@@ -218,13 +234,23 @@ int liov_memory_add(struct liov_dev *ldev)
 	int err;
 
 	liov_walk_ram(&walk, liov_count_region);
-	err = liov_open_window(ldev, PAGE_ALIGN(walk.top));
+	err = liov_open_window(&walk);
 	if (err)
 		return err;
-	err = liov_new_regions(ldev, walk.nr);
-	if (err)
+
+	walk.max_regions = walk.nr + LIOV_SPARE_REGIONS;
+	walk.regions = kcalloc(walk.max_regions + 1, sizeof(*walk.regions),
+			       GFP_KERNEL);
+	if (!walk.regions)
+		return -ENOMEM;
+
+	err = liov_walk_ram(&walk, liov_add_region);
+	if (err) {
+		kfree(walk.regions);
 		return err;
-	return liov_walk_ram(&walk, liov_add_region);
+	}
+	liov_move_into(ldev, &walk);
+	return 0;
 }
 
 void liov_memory_free(struct liov_dev *ldev)

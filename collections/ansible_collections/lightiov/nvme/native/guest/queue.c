@@ -256,30 +256,62 @@ static bool liov_doorbell_valid(struct liov_dev *ldev, u32 offset)
 	       ldev->doorbell_size - offset >= 4;
 }
 
-static int liov_queue_init(struct liov_dev *ldev, unsigned int index)
+static int liov_queue_locate(struct liov_queue *q)
 {
-	struct liov_queue *q = &ldev->queues[index];
-	struct device *dev = &ldev->pdev->dev;
+	struct liov_dev *ldev = q->ldev;
 	struct liov_queue_info info;
 	u32 sq_doorbell, cq_doorbell;
 
-	liov_read_block(ldev, LIOV_REG_QUEUE(index), &info, sizeof(info));
+	liov_read_block(ldev, LIOV_REG_QUEUE(q->index), &info, sizeof(info));
 	sq_doorbell = le32_to_cpu(info.sq_doorbell);
 	cq_doorbell = le32_to_cpu(info.cq_doorbell);
-	if (le16_to_cpu(info.vector) != LIOV_VECTOR_QUEUE(index) ||
+	if (le16_to_cpu(info.vector) != LIOV_VECTOR_QUEUE(q->index) ||
 	    !liov_doorbell_valid(ldev, sq_doorbell) ||
 	    !liov_doorbell_valid(ldev, cq_doorbell)) {
-		dev_err(dev, "queue pair %u has vector %u and doorbells %#x and %#x, which the ABI does not allow: update the host's lightiov module\n",
-			index, le16_to_cpu(info.vector), sq_doorbell,
+		dev_err(&ldev->pdev->dev,
+			"queue pair %u has vector %u and doorbells %#x and %#x, which the ABI does not allow: update the host's lightiov module\n",
+			q->index, le16_to_cpu(info.vector), sq_doorbell,
 			cq_doorbell);
 		return -EINVAL;
 	}
 
-	q->ldev = ldev;
-	q->index = index;
 	q->hw_qid = le16_to_cpu(info.hw_qid);
 	q->sq_doorbell = ldev->doorbells + sq_doorbell;
 	q->cq_doorbell = ldev->doorbells + cq_doorbell;
+	return 0;
+}
+
+/**
+ * liov_queues_locate() - learn which hardware queues and doorbells to use
+ * @ldev: device that is about to create its queues
+ *
+ * At each start anew: a VM that comes back from hibernation may have been given
+ * others, and those of before may be another VM's.
+ *
+ * Return: 0 or a negative error.
+ */
+int liov_queues_locate(struct liov_dev *ldev)
+{
+	unsigned int i;
+	int err;
+
+	ldev->doorbell_size =
+		min_t(u64, liov_read32(ldev, LIOV_REG_DOORBELL_SIZE),
+		      pci_resource_len(ldev->pdev, LIOV_BAR_DOORBELLS));
+	for (i = 0; i < ldev->nr_queues; i++) {
+		err = liov_queue_locate(&ldev->queues[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int liov_queue_init(struct liov_dev *ldev, unsigned int index)
+{
+	struct liov_queue *q = &ldev->queues[index];
+
+	q->ldev = ldev;
+	q->index = index;
 	spin_lock_init(&q->sq_lock);
 
 	q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(index));
@@ -288,7 +320,7 @@ static int liov_queue_init(struct liov_dev *ldev, unsigned int index)
 }
 
 /**
- * liov_queues_init() - find the queue pairs, get their interrupts
+ * liov_queues_init() - get the interrupts of the queue pairs
  * @ldev: device whose vectors are allocated
  *
  * Return: 0 or a negative error.

@@ -11,27 +11,12 @@
 #include <linux/delay.h>
 #include <linux/sched/mm.h>
 
+#include "compat.h"
 #include "guest.h"
 
 #define LIOV_POLL_MS		20
 
 struct workqueue_struct *liov_wq;
-
-static void liov_quiesce(struct liov_dev *ldev)
-{
-	unsigned int i;
-
-	for (i = 0; i < ldev->nr_ns; i++)
-		blk_mq_quiesce_queue(ldev->ns[i].disk->queue);
-}
-
-static void liov_unquiesce(struct liov_dev *ldev)
-{
-	unsigned int i;
-
-	for (i = 0; i < ldev->nr_ns; i++)
-		blk_mq_unquiesce_queue(ldev->ns[i].disk->queue);
-}
 
 static void liov_drain(struct liov_dev *ldev)
 {
@@ -50,39 +35,23 @@ static void liov_drain(struct liov_dev *ldev)
  */
 static int liov_reset(struct liov_dev *ldev)
 {
-	struct pci_dev *pdev = ldev->pdev;
-	unsigned int attempt;
-	int err;
-
-	for (attempt = 0; attempt < LIOV_ATTEMPTS; attempt++) {
-		err = liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
-		if (!err || err == -ENODEV)
-			return err;
-		msleep(ldev->timeout_ms / LIOV_ATTEMPTS);
-	}
-
-	/* The PCI way to the same end. */
-	pci_clear_master(pdev);
-	dev_crit(&pdev->dev,
-		 "the host cannot delete the queues (%pe): the device is given up, look for the cause in the host's kernel log and restart the VM\n",
-		 ERR_PTR(err));
-	return -ENODEV;
+	return liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
 }
 
 /**
  * liov_stop() - take the device out of use; requests wait from here on
- * @ldev: device that is live or failed
+ * @ldev: device that is not dead
  * @drain: wait for the commands in flight, rather than take them back
  *
- * Leaves it LIOV_STOPPED, which is the state in which block queues are
- * quiesced.
+ * Leaves it LIOV_STOPPED.
  */
 void liov_stop(struct liov_dev *ldev, bool drain)
 {
 	unsigned int i;
 
 	lockdep_assert_held(&ldev->lock);
-	liov_quiesce(ldev);
+	if (!liov_is_quiet(ldev))
+		liov_quiesce_tagset(&ldev->tag_set);
 
 	if (ldev->state == LIOV_LIVE) {
 		if (drain)
@@ -136,6 +105,12 @@ static int liov_start(struct liov_dev *ldev)
 	err = liov_wait_ready(ldev);
 	if (err)
 		return err;
+	err = liov_check_same(ldev);
+	if (err)
+		return err;
+	err = liov_queues_locate(ldev);
+	if (err)
+		return err;
 	pci_set_master(ldev->pdev);
 	err = liov_memory_add(ldev);
 	if (err)
@@ -152,12 +127,38 @@ static int liov_start(struct liov_dev *ldev)
 	return 0;
 }
 
+/* What a later try may not meet: the rest is a verdict. */
+static bool liov_may_pass(int err)
+{
+	switch (err) {
+	case -EAGAIN:		/* reset again and again */
+	case -ETIMEDOUT:	/* reset at length */
+	case -EIO:		/* an unwell controller */
+	case -ENOMEM:
+	case -ENOSPC:		/* no window */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The state that a start which failed leaves behind. */
+static enum liov_state liov_state_after(struct liov_dev *ldev, int err)
+{
+	if (err == -ENODEV)
+		return LIOV_DEAD;
+	if (liov_may_pass(err) && !ldev->removing &&
+	    time_before(jiffies, ldev->give_up))
+		return LIOV_WAITING;
+	return LIOV_FAILED;
+}
+
 /**
  * liov_restart() - stop the device if it runs, and start it
  * @ldev: device
  * @drain: see liov_stop()
  *
- * Requests flow again afterwards, or fail.
+ * Requests flow again afterwards, fail, or wait while @recover_work tries again.
  *
  * Return: 0 or a negative error.
  */
@@ -168,11 +169,14 @@ int liov_restart(struct liov_dev *ldev, bool drain)
 
 	if (ldev->state == LIOV_DEAD)
 		return -ENODEV;
+	if (ldev->state != LIOV_WAITING) {
+		ldev->give_up = jiffies + LIOV_PATIENCE_SECONDS * HZ;
+		ldev->retry_ms = LIOV_RETRY_MS;
+	}
 
 	/* The memory that is allocated must not wait for this device. */
 	noio = memalloc_noio_save();
-	if (ldev->state != LIOV_STOPPED)
-		liov_stop(ldev, drain);
+	liov_stop(ldev, drain);
 	for (attempt = 0; attempt < LIOV_ATTEMPTS; attempt++) {
 		err = liov_start(ldev);
 		if (err != -EAGAIN)
@@ -182,12 +186,20 @@ int liov_restart(struct liov_dev *ldev, bool drain)
 
 	if (err) {
 		/* Undo what it got to. */
-		if (err != -ENODEV && liov_reset(ldev))
+		if (err != -ENODEV && liov_reset(ldev) == -ENODEV)
 			err = -ENODEV;
-		WRITE_ONCE(ldev->state,
-			   err == -ENODEV ? LIOV_DEAD : LIOV_FAILED);
+		WRITE_ONCE(ldev->state, liov_state_after(ldev, err));
 	}
-	liov_unquiesce(ldev);
+
+	if (ldev->state == LIOV_DEAD)
+		queue_delayed_work(liov_wq, &ldev->recover_work, 0);
+	if (ldev->state == LIOV_WAITING) {
+		queue_delayed_work(liov_wq, &ldev->recover_work,
+				   msecs_to_jiffies(ldev->retry_ms));
+		ldev->retry_ms = min(2 * ldev->retry_ms, LIOV_RETRY_MAX_MS);
+	} else {
+		liov_unquiesce_tagset(&ldev->tag_set);
+	}
 	return err;
 }
 
@@ -199,25 +211,38 @@ void liov_kill(struct liov_dev *ldev)
 {
 	if (ldev->state == LIOV_DEAD)
 		return;
-	if (ldev->state != LIOV_STOPPED)
-		liov_stop(ldev, true);
+	liov_stop(ldev, true);
 	WRITE_ONCE(ldev->state, LIOV_DEAD);
-	liov_unquiesce(ldev);
+	liov_unquiesce_tagset(&ldev->tag_set);
 }
 
-static void liov_report(struct liov_dev *ldev, u32 status, int err)
+/**
+ * liov_report() - say what came of a restart
+ * @ldev: device
+ * @err: what liov_restart() returned
+ */
+void liov_report(struct liov_dev *ldev, int err)
 {
 	struct device *dev = &ldev->pdev->dev;
 
-	if (!err)
+	switch (ldev->state) {
+	case LIOV_LIVE:
 		dev_info(dev, "works again\n");
-	else if (status != U32_MAX && status & LIOV_STATUS_QUARANTINED)
-		dev_err(dev, "the host's operator quarantines the device: its I/O fails until that is lifted\n");
-	else if (err == -ENODEV)
+		break;
+	case LIOV_WAITING:
+		dev_warn(dev, "cannot be started yet (%pe): its I/O waits, for %u seconds at most\n",
+			 ERR_PTR(err), LIOV_PATIENCE_SECONDS);
+		break;
+	case LIOV_DEAD:
 		dev_err(dev, "the device is gone: its I/O fails\n");
-	else
-		dev_err(dev, "cannot be started again (%pe): its I/O fails until the host reports a change\n",
-			ERR_PTR(err));
+		break;
+	default:
+		if (err == -EPERM)
+			dev_err(dev, "the host's operator quarantines the device: its I/O fails until that is lifted\n");
+		else
+			dev_err(dev, "cannot be started again (%pe): its I/O fails until the host reports a change\n",
+				ERR_PTR(err));
+	}
 }
 
 /* Does what the host reports, or a request that timed out, ask for a restart? */
@@ -231,6 +256,8 @@ static bool liov_needs_restart(struct liov_dev *ldev, u32 status)
 	switch (ldev->state) {
 	case LIOV_LIVE:
 		return timed_out || !usable;
+	case LIOV_WAITING:
+		return true;
 	case LIOV_FAILED:
 		return status == U32_MAX || !(status & LIOV_STATUS_QUARANTINED);
 	default:
@@ -245,13 +272,13 @@ static bool liov_needs_restart(struct liov_dev *ldev, u32 status)
 void liov_recover(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
-	bool was_dead, is_dead;
+	enum liov_state before;
 	u32 generation, status;
+	bool tell_disks;
 	unsigned int i;
 	int err;
 
 	mutex_lock(&ldev->lock);
-	was_dead = ldev->state == LIOV_DEAD;
 	do {
 		generation = liov_read32(ldev, LIOV_REG_GENERATION);
 		status = liov_read32(ldev, LIOV_REG_STATUS);
@@ -260,20 +287,26 @@ void liov_recover(struct liov_dev *ldev)
 		if (!liov_needs_restart(ldev, status))
 			break;
 
-		dev_warn(dev, "restarting, host status %#x\n", status);
+		before = ldev->state;
+		if (before != LIOV_WAITING)
+			dev_warn(dev, "restarting, host status %#x\n", status);
 		err = liov_restart(ldev, false);
-		liov_report(ldev, liov_read32(ldev, LIOV_REG_STATUS), err);
+		if (ldev->state != LIOV_WAITING || before != LIOV_WAITING)
+			liov_report(ldev, err);
 		/* Events that came meanwhile may have been for the old state. */
-	} while (liov_read32(ldev, LIOV_REG_GENERATION) != generation);
-	is_dead = ldev->state == LIOV_DEAD;
+	} while (ldev->state != LIOV_WAITING &&
+		 liov_read32(ldev, LIOV_REG_GENERATION) != generation);
+	tell_disks = ldev->state == LIOV_DEAD && !ldev->disks_dead;
+	ldev->disks_dead |= tell_disks;
 	mutex_unlock(&ldev->lock);
 
 	/* File systems learn of it at once rather than at their next write. */
-	for (i = 0; is_dead && !was_dead && i < ldev->nr_ns; i++)
+	for (i = 0; tell_disks && i < ldev->nr_ns; i++)
 		blk_mark_disk_dead(ldev->ns[i].disk);
 }
 
 void liov_recover_work(struct work_struct *work)
 {
-	liov_recover(container_of(work, struct liov_dev, recover_work));
+	liov_recover(container_of(to_delayed_work(work), struct liov_dev,
+				  recover_work));
 }

@@ -323,6 +323,7 @@ static void liov_commit_rqs(struct blk_mq_hw_ctx *hctx)
 
 /* --- completion ----------------------------------------------------------- */
 
+/* As Linux's nvme driver tells the block layer. */
 static blk_status_t liov_blk_status(u16 status)
 {
 	if (status == LIOV_CANCELLED)
@@ -334,7 +335,10 @@ static blk_status_t liov_blk_status(u16 status)
 	case NVME_SC_CAP_EXCEEDED:
 		return BLK_STS_NOSPC;
 	case NVME_SC_LBA_RANGE:
+	case NVME_SC_CMD_INTERRUPTED:
+	case NVME_SC_NS_NOT_READY:
 		return BLK_STS_TARGET;
+	case NVME_SC_BAD_ATTRIBUTES:
 	case NVME_SC_INVALID_OPCODE:
 	case NVME_SC_INVALID_FIELD:
 	case NVME_SC_INVALID_NS:
@@ -342,7 +346,12 @@ static blk_status_t liov_blk_status(u16 status)
 	case NVME_SC_WRITE_FAULT:
 	case NVME_SC_READ_ERROR:
 	case NVME_SC_UNWRITTEN_BLOCK:
+	case NVME_SC_ACCESS_DENIED:
+	case NVME_SC_READ_ONLY:
+	case NVME_SC_NS_WRITE_PROTECTED:
 		return BLK_STS_MEDIUM;
+	case NVME_SC_RESERVATION_CONFLICT:
+		return LIOV_STS_RESV_CONFLICT;
 	default:
 		return BLK_STS_IOERR;
 	}
@@ -352,11 +361,10 @@ static bool liov_may_retry(struct request *req)
 {
 	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
 
-	if (iod->retries >= LIOV_MAX_RETRIES)
+	if (iod->retries >= LIOV_MAX_RETRIES || blk_noretry_request(req))
 		return false;
-	if (iod->status == LIOV_CANCELLED)
-		return true;
-	return !(iod->status & LIOV_STATUS_DNR) && !blk_noretry_request(req);
+	return iod->status == LIOV_CANCELLED ||
+	       !(iod->status & LIOV_STATUS_DNR);
 }
 
 /* Give back what the command used; the controller is done with it. */
@@ -494,7 +502,7 @@ static enum blk_eh_timer_return liov_timeout(struct request *req)
 			     "hardware queue %u: a command got no answer in %u ms\n",
 			     q->hw_qid, ldev->timeout_ms);
 	atomic_set(&ldev->timed_out, 1);
-	queue_work(liov_wq, &ldev->recover_work);
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return BLK_EH_RESET_TIMER;
 }
 
