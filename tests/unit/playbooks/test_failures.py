@@ -145,7 +145,7 @@ def test_missing_list_is_its_own_hosts_failure(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("tag", "roles"),
     [
-        ("preflight", {"preflight"}),
+        ("preflight", {"preflight", "vm"}),  # which plans the VMs
         ("controller", {"controller", "native"}),  # which keeps the stock driver off
         ("guest", {"native", "guest"}),  # the driver is built from what role native copies
         ("verify", {"verify", "guest"}),  # waits for the VMs
