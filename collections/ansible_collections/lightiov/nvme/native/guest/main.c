@@ -118,7 +118,7 @@ int liov_check_same(struct liov_dev *ldev)
 	    liov_read32(ldev, LIOV_REG_PAGE_SIZE) != LIOV_PRP_SIZE ||
 	    ldev->features & ~features & ~LIOV_FEATURE_VOLATILE_CACHE ||
 	    features & ~ldev->features & LIOV_FEATURE_VOLATILE_CACHE) {
-		dev_err(dev, "has less queue pairs, shorter rings or transfers, or other features than the VM started with: give the VM back what it had, or restart it\n");
+		dev_err(dev, "has fewer queue pairs, shorter rings or transfers, or other features than the VM started with: give the VM back what it had, or restart it\n");
 		return -ESTALE;
 	}
 	return liov_disks_check_same(ldev);
