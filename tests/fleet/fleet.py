@@ -20,6 +20,14 @@ PROJECT = Path(__file__).resolve().parents[2]
 MARK = "bs=4k count=1 status=none"
 MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smallest namespace of the lab
 
+# In a VM: ends its verified load.
+STOP = "/run/stop"
+
+
+def wait_for_the_end_of_the_boot(host: Host) -> None:
+    """Until what starts by itself has started, or failed to."""
+    wait_until(lambda: not host.run("systemctl list-jobs --no-legend").stdout.strip(), "the end of the boot", 300)
+
 
 def mark(machine: Remote, disk: str, owner: str) -> None:
     """Leave a block on a disk that says whose it is, flushed."""
@@ -131,6 +139,11 @@ class VM:
         assert all(job["error"] == 0 for job in jobs), jobs
         return jobs
 
+    def goes_on(self, when: str) -> None:
+        """Wait until the VM's disk has completed some more requests."""
+        enough = self.completed + 100
+        wait_until(lambda: self.completed > enough, f"I/O in {self.name} {when}")
+
     def under_load(self, load: Program) -> Program:
         """Wait until this program does I/O on the VM's disk."""
         enough = self.completed + 100
@@ -138,20 +151,22 @@ class VM:
         assert load.running(), load.output()
         return load
 
+    @property
+    def verify_until_stopped(self) -> str:
+        """A command that writes and verifies over and over until the file STOP is there, or an error is met."""
+        fio = self.fio_command("--name=verified", "--rw=randwrite", "--bs=8k", "--iodepth=16", "--size=8m",
+                               "--verify=crc32c", "--verify_fatal=1")  # fmt: skip
+        return shlex.join(["sh", "-c", f"until [ -e {STOP} ]; do {fio} || exit; done"])
+
     @contextmanager
     def verified_load(self) -> Iterator[None]:
         """fio writes and verifies over and over while the block runs; an error that it met is raised at the end."""
-        stop = "/run/stop"
-        fio = self.fio_command("--name=verified", "--rw=randwrite", "--bs=8k", "--iodepth=16", "--size=8m",
-                               "--verify=crc32c", "--verify_fatal=1")  # fmt: skip
-        self.remote.run(f"rm -f {stop}")
-        load = self.under_load(
-            Program(self.remote, shlex.join(["sh", "-c", f"until [ -e {stop} ]; do {fio} || exit; done"]))
-        )
+        self.remote.run(f"rm -f {STOP}")
+        load = self.under_load(Program(self.remote, self.verify_until_stopped))
         try:
             yield
         finally:
-            self.remote.run(f"touch {stop}")
+            self.remote.run(f"touch {STOP}")
         assert load.wait() == 0, load.output()
 
     def restart(self) -> None:

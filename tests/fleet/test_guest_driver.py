@@ -28,8 +28,7 @@ def test_controller_reset(vm1: VM, vm2: VM) -> None:
         for _ in range(3):
             vm1.host.run(reset)
             for vm in (vm1, vm2):
-                enough = vm.completed + 100
-                wait_until(lambda vm=vm, enough=enough: vm.completed > enough, f"I/O in {vm.name} after a reset")
+                vm.goes_on("after a reset")
 
 
 @pytest.mark.slow
@@ -39,8 +38,7 @@ def test_controller_reset_without_a_pause(vm1: VM, vm2: VM) -> None:
     with vm1.verified_load(), vm2.verified_load():
         vm1.host.run(f"timeout 60 sh -c 'while {reset}; do :; done' || [ $? = 124 ]")
         for vm in (vm1, vm2):
-            enough = vm.completed + 100
-            wait_until(lambda vm=vm, enough=enough: vm.completed > enough, f"I/O in {vm.name} after the resets")
+            vm.goes_on("after the resets")
 
 
 def test_quarantine(vm1: VM, vm2: VM) -> None:

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import shlex
 import uuid
 from collections.abc import Iterator
 
 import pytest
-from fleet import VM
+from fleet import STOP, VM
 
 from lab import wait_until
 
@@ -16,8 +15,6 @@ SWAP = "/var/lib/libvirt/images/vm2-swap.img"
 DEVICE = "/dev/vdb"
 RESUME = "/etc/initramfs-tools/conf.d/resume"
 LOAD = "verified-load"
-FIO = ("--name=verified", "--rw=randwrite", "--bs=8k", "--iodepth=16", "--size=8m", "--verify=crc32c",
-       "--verify_fatal=1")  # fmt: skip
 
 
 @pytest.fixture
@@ -51,10 +48,8 @@ def hibernate(vm: VM) -> None:
 def test_other_queues_after_hibernation(vm1: VM, vm2: VM, squatter: str) -> None:
     before = [line.split()[1] for line in vm2.queues]
     booted = vm2.remote.run("cat /proc/sys/kernel/random/boot_id").stdout
-    loop = f"until [ -e /run/stop ]; do {vm2.fio_command(*FIO)} || exit; done"
-    vm2.remote.run(f"rm -f /run/stop; systemd-run --unit {LOAD} sh -c {shlex.quote(loop)}")
-    enough = vm2.completed + 100
-    wait_until(lambda: vm2.completed > enough, "load in vm2")
+    vm2.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm2.verify_until_stopped}")
+    vm2.goes_on("before it sleeps")
     with vm1.verified_load():
         hibernate(vm2)
         parent = vm2.host.run(f"readlink -f {vm2.mdev}/..").stdout.strip()
@@ -70,8 +65,7 @@ def test_other_queues_after_hibernation(vm1: VM, vm2: VM, squatter: str) -> None
         vm2.host.run(f"virsh start {vm2.name}")
         vm2.remote.wait(600)
         assert vm2.remote.run("cat /proc/sys/kernel/random/boot_id").stdout == booted, "it booted anew"
-        enough = vm2.completed + 100
-        wait_until(lambda: vm2.completed > enough, "I/O of what ran before")
-    vm2.remote.run("touch /run/stop")
+        vm2.goes_on("of what ran before")
+    vm2.remote.run(f"touch {STOP}")
     wait_until(lambda: vm2.remote.run(f"systemctl is-active {LOAD}", check=False).returncode != 0, "the load to end")
     assert vm2.remote.run(f"systemctl is-failed {LOAD}", check=False).returncode != 0, "an error of its I/O"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import VM, Ansible, changed, mark, marked, misplaced
+from fleet import VM, Ansible, changed, mark, marked, misplaced, wait_for_the_end_of_the_boot
 
 from lab import Host, Lab, next_kernel, wait_until
 from lab.next_kernel import KernelUpdate
@@ -50,8 +50,7 @@ def reboot_into(lab: Lab, vm: VM, kernel: str) -> None:
     lab.down((vm.host.name,))
     lab.up((vm.host.name,))
     assert vm.host.run("uname -r").stdout.strip() == kernel
-    # What starts by itself has started.
-    wait_until(lambda: not vm.host.run("systemctl list-jobs --no-legend").stdout.strip(), "the end of the boot", 300)
+    wait_for_the_end_of_the_boot(vm.host)
 
 
 def driver_of_ours(host: Host) -> str:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fleet import VM, Ansible, changed, mark, marked, misplaced
+from fleet import VM, Ansible, changed, mark, marked, misplaced, wait_for_the_end_of_the_boot
 
-from lab import Host, Lab, wait_until
+from lab import Host, Lab
 
 OURS, OTHER = "LIOV2A", "LIOV2B"
 
@@ -17,8 +17,7 @@ def exchange(lab: Lab, host: Host) -> None:
     lab.down((host.name,))
     host.exchange_slots()
     lab.up((host.name,))
-    # What starts by itself has started.
-    wait_until(lambda: not host.run("systemctl list-jobs --no-legend").stdout.strip(), "the end of the boot", 300)
+    wait_for_the_end_of_the_boot(host)
 
 
 @pytest.fixture

@@ -137,6 +137,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unmet:
+  description:
+    - What a run would refuse, unless an earlier task makes it possible before. Each has a C(sentence), and in C(until)
+      who may make it possible, such as C(packages) or a module. What it is about is in C(object), where that matters.
+  returned: in check mode
+  type: list
+  elements: dict
 actions:
   description: What was done, or would be done in check mode, in order.
   returned: always
