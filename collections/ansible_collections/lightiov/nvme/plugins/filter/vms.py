@@ -31,5 +31,5 @@ class FilterModule:
     def filters(self) -> dict[str, Filter]:
         return {
             function.__name__: _as_filter(function)
-            for function in (_vms.vms, _vms.vm_disks, _vms.vm_mdevs, _vms.vm_domains)
+            for function in (_vms.vms, _vms.vm_disks, _vms.vm_mdevs, _vms.vm_domains, _vms.vm_images)
         }

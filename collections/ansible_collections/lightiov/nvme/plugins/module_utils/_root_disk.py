@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _whole_file
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
@@ -61,42 +62,16 @@ class RootDisk:
             )
 
     def make(self, host: Host) -> None:
-        """Under another name first, so that the file is whole from the moment that it is there."""
-        path = host.path(self.path)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)
-        if self.exists(host):  # made by a run that ended before it could say so
-            return
-        # qemu-img fills a file that is there, and a new one would be readable by all.
-        temporary.touch(mode=0o600)
+        _whole_file.make(host.path(self.path), lambda path: self._fill(host, path))
+
+    def _fill(self, host: Host, path: Path) -> None:
         size = [f"{self.size_gib}G"] if self.size_gib else []
-        overlay = ["-f", "qcow2", "-F", self.format, "-b", str(host.path(self.image)), str(temporary), *size]
+        overlay = ["-f", "qcow2", "-F", self.format, "-b", str(host.path(self.image)), str(path), *size]
         host.runner.run(["qemu-img", "create", "-q", *overlay], timeout=PATIENCE)
-        _sync(temporary)
-        _rename(temporary, path)
 
     def aside(self, uuid: str) -> str:
         """Where the root disk of a VM that is removed stays; no VM to come looks for it there."""
         return f"{self.path}.removed-{uuid}"
 
     def set_aside(self, host: Host, uuid: str) -> None:
-        _rename(host.path(self.path), host.path(self.aside(uuid)))
-
-
-def _rename(old: Path, new: Path) -> None:
-    """Rename without replacing."""
-    try:
-        os.link(old, new)
-    except FileExistsError:
-        if not old.samefile(new):  # else a run ended half-way
-            raise LightiovError(f"{old} cannot be renamed to {new}, because that exists: move it away") from None
-    old.unlink()
-    _sync(new.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        _whole_file.rename(host.path(self.path), host.path(self.aside(uuid)))

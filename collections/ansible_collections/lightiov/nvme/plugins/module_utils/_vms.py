@@ -178,29 +178,41 @@ def vm_mdevs(listed: object) -> list[dict[str, Any]]:
     ]
 
 
-def vm_domains(listed: object, directory: str, image: str | None = None) -> list[dict[str, Any]]:
+def vm_domains(
+    listed: object, directory: str, image: str | None = None, copies: Mapping[str, Mapping[str, str]] | None = None
+) -> list[dict[str, Any]]:
     """What lightiov.nvme.domain wants, but for definitions: root disks are in this directory, overlays of this image
-    where a VM has none of its own."""
+    where a VM has none of its own, or of the copy that takes the place of an image."""
     return [
         {
             "name": vm.name,
             "state": vm.state,
             "address": vm.options.get("address"),
-            "root": _root(vm, directory, vm.options.get("image") or image or ""),
+            "root": {
+                "path": f"{directory}/{vm.name}-root.qcow2",
+                "size_gib": vm.options.get("root_gib"),
+                "keep": _or(vm.options.get("root_keep"), False),
+                **_image(vm.options.get("image") or image or "", copies or {}),
+            },
             "mdevs": [vm.uuid(disk) for disk in vm.disks if vm.state != "absent"],
         }
         for vm in parse(listed)
     ]
 
 
-def _root(vm: Vm, directory: str, image: str) -> dict[str, Any]:
-    return {
-        "path": f"{directory}/{vm.name}-root.qcow2",
-        "image": image,
-        "format": "qcow2" if image.endswith(".qcow2") else "raw",
-        "size_gib": vm.options.get("root_gib"),
-        "keep": _or(vm.options.get("root_keep"), False),
-    }
+def vm_images(listed: object, image: str | None = None) -> list[dict[str, str]]:
+    """What lightiov.nvme.guest_image wants."""
+    paths = dict.fromkeys(vm.options.get("image") or image or "" for vm in _wanted(parse(listed)))
+    return [
+        {"path": described["image"], "format": described["format"]}
+        for described in (_image(path, {}) for path in paths if path)
+    ]
+
+
+def _image(path: str, copies: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    if path in copies:
+        return {"image": copies[path]["path"], "format": copies[path]["format"]}
+    return {"image": path, "format": "qcow2" if path.endswith(".qcow2") else "raw"}
 
 
 def _wanted(parsed: Iterable[Vm]) -> list[Vm]:

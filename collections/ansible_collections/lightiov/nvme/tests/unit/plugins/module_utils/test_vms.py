@@ -124,6 +124,21 @@ def test_domains_have_what_their_vms_say() -> None:
     assert _vms.vm_domains(listed, "/images")[2]["root"]["image"] == ""
 
 
+def test_a_copy_takes_the_place_of_an_image() -> None:
+    listed = [vm(), vm(name="vm2", image="/images/b.qcow2"), vm(name="vm3"), vm(name="vm4", state="absent", image="/c")]
+    assert _vms.vm_images(listed, "/dev/a") == [
+        {"path": "/dev/a", "format": "raw"},
+        {"path": "/images/b.qcow2", "format": "qcow2"},
+    ]
+    assert _vms.vm_images([vm()]) == []
+    copies = {"/images/b.qcow2": {"path": "/images/lightiov-b.raw", "format": "raw"}}
+    roots = [domain["root"] for domain in _vms.vm_domains(listed, "/images", "/dev/a", copies)]
+    assert [(root["image"], root["format"]) for root in roots[:2]] == [
+        ("/dev/a", "raw"),
+        ("/images/lightiov-b.raw", "raw"),
+    ]
+
+
 def test_names_and_serials_of_digits_are_their_text() -> None:
     listed = [
         {"name": 101, "tenant": 7, "disks": [{"name": 1, "controller": 12345, "namespace": "0007", "queue_pairs": "2"}]}

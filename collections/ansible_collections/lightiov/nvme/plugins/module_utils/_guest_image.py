@@ -1,0 +1,125 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of guest images with the guest driver in, one for each image and version of the driver."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils import _whole_file
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+
+# An image of some GiB from a slow storage; an initramfs on a slow processor.
+COPY_SECONDS = 1800
+INSTALL_SECONDS = 900
+# Of a disk as large as any, what tells two images apart: partition table and super block, with UUIDs and times.
+HEAD_BYTES = 4 << 20
+# Where the packages are inside the container.
+PACKAGES = "/run/lightiov"
+# A kernel that the image may boot and that has no driver would be a VM without its disks.
+INSTALL = f"""\
+set -eu
+for image in /boot/vmlinuz-*; do
+	[ -e "$image" ] || {{ echo "it has no kernel in /boot" >&2; exit 1; }}
+	kernel=${{image#/boot/vmlinuz-}}
+	set -- {PACKAGES}/lightiov-guest-"$kernel"_*.deb
+	[ -e "$1" ] || {{ echo "there is no package of the driver for its kernel $kernel" >&2; exit 1; }}
+	dpkg --install "$@" >/dev/null
+	[ -e "/boot/initrd.img-$kernel" ] || continue
+	lsinitramfs "/boot/initrd.img-$kernel" | grep -q lightiov_guest.ko || {{
+		echo "the initramfs of its kernel $kernel does not take the driver in" >&2; exit 1; }}
+done
+"""
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """What copies are made of; a file, or a block device."""
+
+    path: str
+    format: str
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> GuestImage:
+        return cls(path=options["path"], format=options["format"])
+
+    def is_device(self, host: Host) -> bool:
+        return host.path(self.path).is_block_device()
+
+    def identity(self, host: Host) -> str:
+        """Another one for an image that was replaced under its name."""
+        path = host.path(self.path)
+        traits = [self.path, self.format]
+        if self.is_device(host):
+            with path.open("rb") as stream:
+                traits += [hashlib.sha256(stream.read(HEAD_BYTES)).hexdigest(), str(stream.seek(0, os.SEEK_END))]
+        else:
+            status = path.stat()
+            traits += [str(status.st_size), str(status.st_mtime_ns)]
+        return hashlib.sha256("\n".join(traits).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The guest driver: its version, and the directory with its packages, one for each kernel."""
+
+    version: str
+    directory: str
+
+    def packages(self, host: Host) -> list[Path]:
+        return sorted(host.path(self.directory).glob(f"lightiov-guest-*_{self.version}_*.deb"))
+
+
+def plan(host: Host, images: Sequence[GuestImage], driver: Driver, directory: str, *, predict: bool) -> Plan:
+    """Make the copies that are not there yet. None is removed: root disks are overlays of them."""
+    made = Plan(predict=predict)
+    copies: dict[str, dict[str, str]] = {}
+    for image in dict.fromkeys(images):
+        if not host.path(image.path).exists():
+            raise LightiovError(
+                f"{image.path} is not on this host, so no copy with the guest driver can be made of it: put it there, "
+                "or correct lightiov_vm_image or the image of the VM in lightiov_vms"
+            )
+        copy = f"{directory}/lightiov-{Path(image.path).stem}-{image.identity(host)}-{driver.version}.raw"
+        copies[image.path] = {"path": copy, "format": "raw"}
+        if not host.path(copy).exists():
+            made.add("make_image", copy, _maker(host, image, driver, copy), image=image.path)
+    if made.steps and not driver.packages(host):
+        made.refuse(f"{driver.directory} has no package of guest driver {driver.version}: build one", until="packages")
+    made.before = {"images": [copy["path"] for copy in copies.values() if host.path(copy["path"]).exists()]}
+    made.after = {"images": [copy["path"] for copy in copies.values()]}
+    made.returned = {"images": copies}
+    return made
+
+
+def _maker(host: Host, image: GuestImage, driver: Driver, copy: str) -> Callable[[], None]:
+    return lambda: _whole_file.make(host.path(copy), lambda path: _fill(host, image, driver, path))
+
+
+def _fill(host: Host, image: GuestImage, driver: Driver, path: Path) -> None:
+    # A device is read to its end; in the page cache that would drive out what the host needs.
+    direct = ["-T", "none"] if image.is_device(host) else []
+    convert = ["qemu-img", "convert", *direct, "-f", image.format, "-O", "raw", str(host.path(image.path)), str(path)]
+    host.runner.run(convert, timeout=COPY_SECONDS)
+    container = [
+        "systemd-nspawn", "--quiet", f"--image={path}", f"--bind-ro={host.path(driver.directory)}:{PACKAGES}", "--pipe",
+        "--register=no", "--settings=no", "--private-network", "--resolv-conf=off", "--timezone=off",
+        "--link-journal=no",
+    ]  # fmt: skip
+    try:
+        host.runner.run([*container, "/bin/sh", "-c", INSTALL], timeout=INSTALL_SECONDS)
+    except CommandError as error:
+        raise LightiovError(
+            f"The guest driver could not be installed in a copy of {image.path} ({error.output or error}): add the "
+            "kernel of the image to lightiov_guest_kernels, or set lightiov_image_driver to false to have the driver "
+            "installed in running VMs"
+        ) from error

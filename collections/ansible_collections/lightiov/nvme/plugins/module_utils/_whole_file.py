@@ -1,0 +1,44 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Disks of VMs as files that are whole from the moment that they are there, and never take another's place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+
+
+def make(path: Path, fill: Callable[[Path], object]) -> None:
+    """`fill` gets an empty file of another name, readable by its owner alone, and makes it what it shall be."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    if os.path.lexists(path):  # made by a run that ended before it could say so
+        return
+    # Tools fill a file that is there; one that they make would be readable by all.
+    temporary.touch(mode=0o600)
+    fill(temporary)
+    _sync(temporary)
+    rename(temporary, path)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename without replacing."""
+    try:
+        os.link(old, new)
+    except FileExistsError:
+        if not old.samefile(new):  # else a run ended half-way
+            raise LightiovError(f"{old} cannot be renamed to {new}, because that exists: move it away") from None
+    old.unlink()
+    _sync(new.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
