@@ -147,6 +147,7 @@ def test_missing_list_is_its_own_hosts_failure(fleet: Fleet) -> None:
     [
         ("preflight", {"preflight", "vm"}),  # which plans the VMs
         ("controller", {"controller", "native"}),  # which keeps the stock driver off
+        ("image", {"native", "image"}),  # its copies have the driver, from the same source
         ("guest", {"native", "guest"}),  # the driver is built from what role native copies
         ("verify", {"verify", "guest"}),  # waits for the VMs
     ],
