@@ -29,14 +29,14 @@ PACKAGES = "/run/lightiov"
 INSTALL = f"""\
 set -eu
 for image in /boot/vmlinuz-*; do
-	[ -e "$image" ] || {{ echo "it has no kernel in /boot" >&2; exit 1; }}
-	kernel=${{image#/boot/vmlinuz-}}
-	set -- {PACKAGES}/lightiov-guest-"$kernel"_*.deb
-	[ -e "$1" ] || {{ echo "there is no package of the driver for its kernel $kernel" >&2; exit 1; }}
-	dpkg --install "$@" >/dev/null
-	[ -e "/boot/initrd.img-$kernel" ] || continue
-	lsinitramfs "/boot/initrd.img-$kernel" | grep -q lightiov_guest.ko || {{
-		echo "the initramfs of its kernel $kernel does not take the driver in" >&2; exit 1; }}
+    [ -e "$image" ] || {{ echo "it has no kernel in /boot" >&2; exit 1; }}
+    kernel=${{image#/boot/vmlinuz-}}
+    set -- {PACKAGES}/lightiov-guest-"$kernel"_*.deb
+    [ -e "$1" ] || {{ echo "there is no package of the driver for its kernel $kernel" >&2; exit 1; }}
+    dpkg --install "$@" >/dev/null
+    [ -e "/boot/initrd.img-$kernel" ] || continue
+    lsinitramfs "/boot/initrd.img-$kernel" | grep -q lightiov_guest.ko || {{
+        echo "the initramfs of its kernel $kernel does not take the driver in" >&2; exit 1; }}
 done
 """
 
