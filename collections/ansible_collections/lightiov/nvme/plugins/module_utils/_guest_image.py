@@ -28,10 +28,11 @@ PACKAGES = "/run/lightiov"
 # A kernel that the image may boot and that has no driver would be a VM without its disks.
 INSTALL = f"""\
 set -eu
+version=$1
 for image in /boot/vmlinuz-*; do
     [ -e "$image" ] || {{ echo "it has no kernel in /boot" >&2; exit 1; }}
     kernel=${{image#/boot/vmlinuz-}}
-    set -- {PACKAGES}/lightiov-guest-"$kernel"_*.deb
+    set -- {PACKAGES}/lightiov-guest-"$kernel"_"$version"_*.deb
     [ -e "$1" ] || {{ echo "there is no package of the driver for its kernel $kernel" >&2; exit 1; }}
     dpkg --install "$@" >/dev/null
     [ -e "/boot/initrd.img-$kernel" ] || continue
@@ -116,7 +117,7 @@ def _fill(host: Host, image: GuestImage, driver: Driver, path: Path) -> None:
         "--link-journal=no",
     ]  # fmt: skip
     try:
-        host.runner.run([*container, "/bin/sh", "-c", INSTALL], timeout=INSTALL_SECONDS)
+        host.runner.run([*container, "/bin/sh", "-c", INSTALL, "sh", driver.version], timeout=INSTALL_SECONDS)
     except CommandError as error:
         raise LightiovError(
             f"The guest driver could not be installed in a copy of {image.path} ({error.output or error}): add the "
