@@ -71,6 +71,10 @@ class VM:
         [hostdev] = domain.findall("devices/hostdev[@type='mdev']")
         return ElementTree.tostring(hostdev, encoding="unicode")
 
+    @property
+    def root_disk(self) -> str:
+        return f"/var/lib/libvirt/images/{self.name}-root.qcow2"
+
     @cached_property
     def uuid(self) -> str:
         """The VM's mediated device."""
@@ -200,6 +204,13 @@ class Ansible:
             ["ansible-playbook", name, *arguments], cwd=PROJECT, env=self.environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
+
+    def remove(self, vm: VM) -> None:
+        """Tear the VM's host down, its VMs and the VM's root disk included."""
+        options = ("--limit", vm.host.name, "-e", "lightiov_remove_domains=true")
+        gone = self.playbook("playbooks/teardown.yml", *options)
+        assert gone.returncode == 0, gone.stdout[-4000:]
+        vm.host.run(f"rm {vm.root_disk}.removed-*")
 
     def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
         """One module on one host; what it returned, whether it failed or not."""

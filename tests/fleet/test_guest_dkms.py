@@ -10,7 +10,6 @@ from fleet import VM, Ansible, changed
 
 TOOLS = "dkms gcc libc6-dev make linux-headers-$(uname -r)"
 DISK = "/dev/disk/by-id/lightiov-LIOV2A-ns1"
-ROOT_DISK = "/var/lib/libvirt/images/vm3-root.qcow2"
 
 
 def install_tools(vm: VM) -> None:
@@ -46,10 +45,8 @@ def test_built_in_the_vm(vm3: VM, ansible: Ansible) -> None:
     assert set(changed(again).values()) == {0}, again.stdout[-4000:]
 
     # It goes, by consent, and comes back as the others are.
-    gone = ansible.playbook("playbooks/teardown.yml", "--limit", vm3.host.name, "-e", "lightiov_remove_domains=true")
-    assert gone.returncode == 0, gone.stdout[-4000:]
+    ansible.remove(vm3)
     assert vm3.name not in vm3.host.run("virsh list --all --name").stdout.split()
-    vm3.host.run(f"rm {ROOT_DISK}.removed-*")
     run = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert run.returncode == 0, run.stdout[-4000:]
     vm3.remote.run(f"blkdiscard {DISK}")

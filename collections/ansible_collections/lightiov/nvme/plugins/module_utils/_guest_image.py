@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,14 @@ def plan(host: Host, images: Sequence[GuestImage], driver: Driver, directory: st
         copy = f"{directory}/lightiov-{Path(image.path).stem}-{image.identity(host)}-{driver.version}.raw"
         copies[image.path] = {"path": copy, "format": "raw"}
         if not host.path(copy).exists():
-            made.add("make_image", copy, _maker(host, image, driver, copy), image=image.path)
+            fill = partial(_fill, host, image, driver)
+            made.add("make_image", copy, partial(_whole_file.make, host.path(copy), fill), image=image.path)
     if made.steps and not driver.packages(host):
         made.refuse(f"{driver.directory} has no package of guest driver {driver.version}: build one", until="packages")
     made.before = {"images": [copy["path"] for copy in copies.values() if host.path(copy["path"]).exists()]}
     made.after = {"images": [copy["path"] for copy in copies.values()]}
     made.returned = {"images": copies}
     return made
-
-
-def _maker(host: Host, image: GuestImage, driver: Driver, copy: str) -> Callable[[], None]:
-    return lambda: _whole_file.make(host.path(copy), lambda path: _fill(host, image, driver, path))
 
 
 def _fill(host: Host, image: GuestImage, driver: Driver, path: Path) -> None:

@@ -203,16 +203,16 @@ def vm_domains(
 def vm_images(listed: object, image: str | None = None) -> list[dict[str, str]]:
     """What lightiov.nvme.guest_image wants."""
     paths = dict.fromkeys(vm.options.get("image") or image or "" for vm in _wanted(parse(listed)))
-    return [
-        {"path": described["image"], "format": described["format"]}
-        for described in (_image(path, {}) for path in paths if path)
-    ]
+    return [_described(path) for path in paths if path]
 
 
 def _image(path: str, copies: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    if path in copies:
-        return {"image": copies[path]["path"], "format": copies[path]["format"]}
-    return {"image": path, "format": "qcow2" if path.endswith(".qcow2") else "raw"}
+    taken = copies.get(path) or _described(path)
+    return {"image": taken["path"], "format": taken["format"]}
+
+
+def _described(path: str) -> dict[str, str]:
+    return {"path": path, "format": "qcow2" if path.endswith(".qcow2") else "raw"}
 
 
 def _wanted(parsed: Iterable[Vm]) -> list[Vm]:
