@@ -22,6 +22,9 @@ KERNEL_ARGUMENTS = (
     "root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.show_status=false intel_iommu=on "
     # Dear under emulation; and nobody attacks the lab.
     "mitigations=off init_on_alloc=0 kvm.halt_poll_ns=0 "
+    # The emulator's TSC is that of the machine. Checked against jiffies, of which a busy machine loses some, it would
+    # often be found unstable, and then each look at the clock leaves the host: its VMs take several times as long.
+    "tsc=reliable "
     # Cheap detectors of memory errors, in what drivers allocate, and lock-up detectors that allow for an emulated CPU.
     "slub_debug=FZP,kmalloc-* kfence.sample_interval=100 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
