@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from conftest import Disk
 from testinfra.host import Host
@@ -32,6 +34,14 @@ def test_domain_runs_and_starts_at_boot(disk: Disk, owner: Host) -> None:
 
 def test_driver_is_in_the_initramfs(disk: Disk, vm: Host) -> None:
     assert "lightiov_guest.ko" in vm.check_output("lsinitramfs /boot/initrd.img-$(uname -r)")
+
+
+def test_vm_was_made_with_the_driver(disk: Disk, vm: Host, owner: Host) -> None:
+    root = f"/var/lib/libvirt/images/{disk.vm}-root.qcow2"
+    image = json.loads(owner.check_output("qemu-img info --force-share --output=json %s", root))["backing-filename"]
+    assert image.startswith("/var/lib/libvirt/images/lightiov-")
+    installed = vm.check_output("stat --format=%Y /var/lib/dpkg/info/lightiov-guest-$(uname -r).list")
+    assert int(installed) <= int(owner.check_output("stat --format=%%W %s", root))
 
 
 @pytest.mark.parametrize("size", ["4k", "256k"])
