@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Most of the module as one compilation unit, for build efficiency, as
+ * The module as one compilation unit, for build efficiency, as
  * kernel/sched/build_policy.c does it: nearly all of the compiler's time goes
  * into the kernel's headers, and DKMS builds this on every hypervisor.
- *
- * controller_sysfs.c stands alone, since its attributes have names that those
- * of mdev_sysfs.c have too.
  */
 #include "main.c"
 #include "controller.c"
+#include "controller_sysfs.c"
 #include "admin.c"
 #include "admin_chardev.c"
 #include "namespace.c"

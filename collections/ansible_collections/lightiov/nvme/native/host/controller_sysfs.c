@@ -7,6 +7,11 @@
 
 #include "mdev.h"
 
+/* DEVICE_ATTR_RO() would give it the name of the mdev's attribute. */
+#define LIOV_CTRL_ATTR_RO(name)						\
+static struct device_attribute liov_ctrl_attr_##name =			\
+	__ATTR(name, 0444, liov_ctrl_##name##_show, NULL)
+
 /* Identify pads its strings with spaces. */
 ssize_t liov_emit_padded(char *buf, const char *text, size_t size)
 {
@@ -15,43 +20,43 @@ ssize_t liov_emit_padded(char *buf, const char *text, size_t size)
 	return sysfs_emit(buf, "%.*s\n", (int)size, text);
 }
 
-static ssize_t serial_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
+static ssize_t liov_ctrl_serial_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
 
 	return liov_emit_padded(buf, ctrl->serial, sizeof(ctrl->serial));
 }
-static DEVICE_ATTR_RO(serial);
+LIOV_CTRL_ATTR_RO(serial);
 
-static ssize_t model_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
+static ssize_t liov_ctrl_model_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
 
 	return liov_emit_padded(buf, ctrl->model, sizeof(ctrl->model));
 }
-static DEVICE_ATTR_RO(model);
+LIOV_CTRL_ATTR_RO(model);
 
-static ssize_t firmware_show(struct device *dev,
-			     struct device_attribute *attr,
-			     char *buf)
+static ssize_t liov_ctrl_firmware_show(struct device *dev,
+				       struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
 
 	return liov_emit_padded(buf, ctrl->firmware, sizeof(ctrl->firmware));
 }
-static DEVICE_ATTR_RO(firmware);
+LIOV_CTRL_ATTR_RO(firmware);
 
 #define LIOV_NUMBER(number, value)					\
-static ssize_t number##_show(struct device *dev,			\
-			     struct device_attribute *attr, char *buf)	\
+static ssize_t liov_ctrl_##number##_show(struct device *dev,		\
+					 struct device_attribute *attr,	\
+					 char *buf)			\
 {									\
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);			\
 									\
 	return sysfs_emit(buf, "%lu\n", (unsigned long)(value));	\
 }									\
-static DEVICE_ATTR_RO(number)
+LIOV_CTRL_ATTR_RO(number)
 
 LIOV_NUMBER(queue_pairs, ctrl->nr_queue_pairs);
 LIOV_NUMBER(queue_pairs_free, READ_ONCE(ctrl->nr_queue_pairs_free));
@@ -59,8 +64,8 @@ LIOV_NUMBER(vectors, ctrl->nr_vectors);
 LIOV_NUMBER(queue_entries, ctrl->queue_entries);
 LIOV_NUMBER(windows, gen_pool_size(ctrl->windows) - LIOV_GRANULE);
 
-static ssize_t tenant_show(struct device *dev, struct device_attribute *attr,
-			   char *buf)
+static ssize_t liov_ctrl_tenant_show(struct device *dev,
+				     struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
 	ssize_t ret;
@@ -70,19 +75,19 @@ static ssize_t tenant_show(struct device *dev, struct device_attribute *attr,
 	mutex_unlock(&ctrl->lock);
 	return ret;
 }
-static DEVICE_ATTR_RO(tenant);
+LIOV_CTRL_ATTR_RO(tenant);
 
-static ssize_t admin_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
+static ssize_t liov_ctrl_admin_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
 
 	return sysfs_emit(buf, "%s\n", ctrl->misc_name);
 }
-static DEVICE_ATTR_RO(admin);
+LIOV_CTRL_ATTR_RO(admin);
 
-static ssize_t state_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
+static ssize_t liov_ctrl_state_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
 {
 	static const char * const names[] = {
 		[LIOV_CTRL_LIVE]      = "live",
@@ -93,7 +98,7 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 
 	return sysfs_emit(buf, "%s\n", names[liov_ctrl_state(ctrl)]);
 }
-static DEVICE_ATTR_RO(state);
+LIOV_CTRL_ATTR_RO(state);
 
 /* NSID, LBA size, LBA count, then owner and identity, or a dash for each. */
 #define LIOV_NAMESPACE_LINE	sizeof("4294967295 4096 18446744073709551615 " \
@@ -155,17 +160,17 @@ static ssize_t reset_controller_store(struct device *dev,
 static DEVICE_ATTR_WO(reset_controller);
 
 static struct attribute *liov_ctrl_attrs[] = {
-	&dev_attr_serial.attr,
-	&dev_attr_model.attr,
-	&dev_attr_firmware.attr,
-	&dev_attr_queue_pairs.attr,
-	&dev_attr_queue_pairs_free.attr,
-	&dev_attr_vectors.attr,
-	&dev_attr_queue_entries.attr,
-	&dev_attr_windows.attr,
-	&dev_attr_tenant.attr,
-	&dev_attr_admin.attr,
-	&dev_attr_state.attr,
+	&liov_ctrl_attr_serial.attr,
+	&liov_ctrl_attr_model.attr,
+	&liov_ctrl_attr_firmware.attr,
+	&liov_ctrl_attr_queue_pairs.attr,
+	&liov_ctrl_attr_queue_pairs_free.attr,
+	&liov_ctrl_attr_vectors.attr,
+	&liov_ctrl_attr_queue_entries.attr,
+	&liov_ctrl_attr_windows.attr,
+	&liov_ctrl_attr_tenant.attr,
+	&liov_ctrl_attr_admin.attr,
+	&liov_ctrl_attr_state.attr,
 	&dev_attr_reset_controller.attr,
 	NULL
 };
