@@ -67,23 +67,34 @@ static ssize_t uuid_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(uuid);
 
-/* NGUID or else EUI-64, in the notation of Linux; nothing if it has neither. */
-static int liov_emit_eui(const struct liov_ns *ns, char *buf)
+/*
+ * What the host and its inventory call the namespace: NGUID, or else EUI-64.
+ * Returns the length in bytes, 0 if it has neither.
+ */
+static int liov_host_id(const struct liov_ns *ns, const u8 **id)
 {
-	int len = 0;
-
+	*id = ns->nguid;
 	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
-		len = sysfs_emit(buf, "eui.%16phN", ns->nguid);
-	else if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
-		len = sysfs_emit(buf, "eui.%8phN", ns->eui64);
-	return len;
+		return sizeof(ns->nguid);
+	*id = ns->eui64;
+	if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+		return sizeof(ns->eui64);
+	return 0;
 }
 
-/* What the host and its inventory call the namespace, UUID or not. */
+/* In the notation of Linux; nothing if it has none. */
+static int liov_emit_host_id(const struct liov_ns *ns, char *buf)
+{
+	const u8 *id;
+	int size = liov_host_id(ns, &id);
+
+	return size ? sysfs_emit(buf, "eui.%*phN", size, id) : 0;
+}
+
 static ssize_t host_id_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
-	int len = liov_emit_eui(dev_to_ns(dev), buf);
+	int len = liov_emit_host_id(dev_to_ns(dev), buf);
 
 	return len + sysfs_emit_at(buf, len, "\n");
 }
@@ -99,7 +110,7 @@ static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
 	if (memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
 		len = sysfs_emit(buf, "uuid.%pU", ns->uuid);
 	else
-		len = liov_emit_eui(ns, buf);
+		len = liov_emit_host_id(ns, buf);
 	if (!len)
 		len = sysfs_emit(buf, "nvme.%s-%s-%08x", ns->ldev->model,
 				 ns->ldev->serial, ns->nsid);
@@ -127,6 +138,7 @@ static umode_t liov_disk_attr_visible(struct kobject *kobj,
 				      struct attribute *attr, int n)
 {
 	struct liov_ns *ns = dev_to_ns(kobj_to_dev(kobj));
+	const u8 *id;
 
 	if (attr == &dev_attr_nguid.attr &&
 	    !memchr_inv(ns->nguid, 0, sizeof(ns->nguid)))
@@ -137,9 +149,7 @@ static umode_t liov_disk_attr_visible(struct kobject *kobj,
 	if (attr == &dev_attr_uuid.attr &&
 	    !memchr_inv(ns->uuid, 0, sizeof(ns->uuid)))
 		return 0;
-	if (attr == &dev_attr_host_id.attr &&
-	    !memchr_inv(ns->nguid, 0, sizeof(ns->nguid)) &&
-	    !memchr_inv(ns->eui64, 0, sizeof(ns->eui64)))
+	if (attr == &dev_attr_host_id.attr && !liov_host_id(ns, &id))
 		return 0;
 	return attr->mode;
 }
@@ -160,19 +170,17 @@ static int liov_get_unique_id(struct gendisk *disk, u8 id[16],
 			      enum blk_unique_id type)
 {
 	struct liov_ns *ns = disk->private_data;
+	const u8 *host_id;
+	int size;
 
 	/* One namespace may hold several slices. */
 	if (type != BLK_UID_EUI64 || ns->start_lba)
 		return -EINVAL;
-	if (memchr_inv(ns->nguid, 0, sizeof(ns->nguid))) {
-		memcpy(id, ns->nguid, sizeof(ns->nguid));
-		return sizeof(ns->nguid);
-	}
-	if (memchr_inv(ns->eui64, 0, sizeof(ns->eui64))) {
-		memcpy(id, ns->eui64, sizeof(ns->eui64));
-		return sizeof(ns->eui64);
-	}
-	return -EINVAL;
+	size = liov_host_id(ns, &host_id);
+	if (!size)
+		return -EINVAL;
+	memcpy(id, host_id, size);
+	return size;
 }
 
 static const struct block_device_operations liov_disk_ops = {
