@@ -59,6 +59,9 @@ teardown: $(READY) ## hand the lab's controllers back to the stock driver; data 
 down: ## stop the lab
 	./lab/lab down
 
+# The fake hosts of these tests keep each write as a host does, and memory takes it sooner than a disk.
+unit unit39: export TMPDIR := /dev/shm
+
 .PHONY: unit
 unit: $(READY) ## unit tests
 	$(BIN)/pytest -n 2 -q tests/unit
@@ -74,7 +77,7 @@ else
 	@test -e $(VENV39)/.ready || { echo "Setting up $(VENV39)" && $(PYTHON39) -m venv $(VENV39) && \
 		$(VENV39)/bin/pip install --quiet --disable-pip-version-check ansible-core hypothesis pytest pytest-xdist && \
 		touch $(VENV39)/.ready; }
-	$(VENV39)/bin/pytest -n 2 -q -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
+	$(VENV39)/bin/pytest -n 2 -q -m "not exhaustive" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 endif
 
 .PHONY: lint

@@ -8,7 +8,7 @@ from conftest import Disk, disks
 from testinfra.host import Host
 
 
-@pytest.fixture(params=[disk for disk in disks() if disk.host == "host1"], ids=str)
+@pytest.fixture(params=[disk for disk in disks() if disk.host == "host2"], ids=str)
 def disk(request: pytest.FixtureRequest) -> Disk:
     """The disks of the host that side_effect.yml rebooted."""
     return request.param

@@ -82,6 +82,7 @@ def use(fake: FakeHost) -> None:
                 fake.write_data(address, int(nsid), tenant)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("first", "second"), list(itertools.permutations(WISHES, 2)))
 def test_cut_short_anywhere_it_is_completed(tmp_path: Path, first: str, second: str) -> None:
     for number in itertools.count():

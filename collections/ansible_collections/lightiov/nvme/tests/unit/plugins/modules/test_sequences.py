@@ -293,6 +293,7 @@ def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explorer:
     return Explorer(fake, writes)
 
 
+@pytest.mark.exhaustive
 def test_whatever_is_left_is_put_right(explorer: Explorer) -> None:
     untouched = explorer.save()
     made = {wish: compared(explorer.deploy(untouched, wish)[0]) for wish in WISHES}
