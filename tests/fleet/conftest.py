@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from fleet import VM, Ansible
+from fleet import PROJECT, VM, Ansible
 
 from lab import Host, Lab
 from lab.kernel_log import problems
@@ -51,6 +53,16 @@ def booted(vm: VM) -> VM:
 @pytest.fixture(scope="session")
 def ansible() -> Ansible:
     return Ansible()
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the lab's inventory, for a test to change."""
+    directory = PROJECT / ".lab" / tmp_path.name  # beside which the lab's ssh_config is found
+    shutil.rmtree(directory, ignore_errors=True)  # of a run that was interrupted
+    shutil.copytree(PROJECT / "inventories/lab", directory)
+    yield directory
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,26 +27,22 @@ PLAYBOOK = f"""
 
 
 @pytest.fixture
-def inventory(vm3: VM, tmp_path: Path) -> Iterator[Path]:
-    """The lab's, in which vm3 has vm1's address, and so has vm3 itself."""
+def shared(vm3: VM, inventory: Path) -> Iterator[Path]:
+    """The inventory, in which vm3 has vm1's address, and so has vm3 itself."""
     [link] = vm3.remote.run("ip -o -4 addr show to 192.168.122.0/24 | cut -d' ' -f2").stdout.split()
     vm3.remote.run(f"ip addr add {SHARED}/32 dev {link}")
-    directory = PROJECT / ".lab" / tmp_path.name  # beside which the lab's ssh_config is found
-    shutil.rmtree(directory, ignore_errors=True)
-    shutil.copytree(PROJECT / "inventories/lab", directory)
-    host2 = directory / "host_vars/host2.yml"
+    host2 = inventory / "host_vars/host2.yml"
     host2.write_text(host2.read_text().replace("192.168.122.13", SHARED))
-    yield directory
-    shutil.rmtree(directory)
+    yield inventory
     vm3.remote.run(f"ip addr del {SHARED}/32 dev {link}")
 
 
 @pytest.mark.usefixtures("vm1")
-def test_one_address_behind_two_hypervisors(ansible: Ansible, inventory: Path, tmp_path: Path) -> None:
+def test_one_address_behind_two_hypervisors(ansible: Ansible, shared: Path, tmp_path: Path) -> None:
     playbook = tmp_path / "who.yml"
     playbook.write_text(PLAYBOOK)
     for _ in range(2):  # the second time over connections that are there
-        run = ansible.playbook(str(playbook), "-i", str(inventory))
+        run = ansible.playbook(str(playbook), "-i", str(shared))
         assert run.returncode == 0, run.stdout[-4000:]
         for vm, serial in (("vm1", "LIOV1A"), ("vm3", "LIOV2A")):
             answer = run.stdout.split(f"ok: [{vm}] => {{")[-1].split("}")[0]

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import PROJECT, VM, Ansible, changed
+from fleet import VM, Ansible, changed, mark, marked
 
 MORE = """
       - name: more
@@ -30,13 +29,9 @@ def changed_tasks(output: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def host2_vars(ansible: Ansible, vm3: VM, tmp_path: Path) -> Iterator[Path]:
+def host2_vars(ansible: Ansible, vm3: VM, inventory: Path) -> Iterator[Path]:
     """What the inventory says of host2, for a test to change; at the end host2 is as before."""
-    inventory = PROJECT / ".lab" / tmp_path.name
-    shutil.rmtree(inventory, ignore_errors=True)  # of a run that was interrupted
-    shutil.copytree(PROJECT / "inventories/lab", inventory)
     yield inventory / "host_vars/host2.yml"
-    shutil.rmtree(inventory)
     back = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert back.returncode == 0, back.stdout[-4000:]
     assert changed(back)["host2"] > 0
@@ -64,3 +59,44 @@ def test_a_vm_that_left_the_list_gives_its_disks_back(ansible: Ansible, host2_va
     assert run.returncode == 0, run.stdout[-4000:]
     assert uuid not in vm3.host.run("mdevctl list --defined; mdevctl list; virsh dumpxml vm3").stdout
     assert vm3.remote.run("lsblk --noheadings /dev/liov0n1", check=False).returncode, "the VM still has it"
+
+
+@pytest.mark.slow
+def test_a_controller_leaves_with_its_disks(ansible: Ansible, host2_vars: Path, vm3: VM) -> None:
+    """In one run another one comes in its place, with a disk named by its EUI-64; what the former holds stays."""
+    mark(vm3.remote, vm3.disk, "vm3")
+    [new] = [controller for controller in vm3.host.spec.controllers if controller.serial == "LIOV2B"]
+    moved = host2_vars.read_text().replace("LIOV2A", new.serial).replace("namespace: 1", f"namespace: {new.wwid(1)}")
+    host2_vars.write_text(moved)
+    run = ansible.playbook("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *vm3.only)
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert vm3.remote.run("readlink -f /dev/disk/by-id/lightiov-LIOV2B-ns1").stdout.strip() == vm3.disk
+    assert marked(vm3.host, "$(readlink -f /dev/disk/by-id/nvme-*LIOV2A_1)") == "vm3"
+
+
+@pytest.mark.slow
+def test_a_namespace_passes_to_another_tenant_blank(ansible: Ansible, host2_vars: Path, vm3: VM) -> None:
+    mark(vm3.remote, vm3.disk, "green")
+    host2_vars.write_text(host2_vars.read_text().replace("green", "red"))
+    # What is verified is written, and the way back finds it blank.
+    deploy = ("playbooks/deploy.yml", "-i", str(host2_vars.parents[1]), *vm3.only, "-e", "lightiov_verify_write=false")
+
+    refused = ansible.playbook(*deploy)
+    assert refused.returncode != 0
+    sentence = "Namespace 1 .* was tenant green's, .* add erase to lightiov_allow"
+    assert re.search(sentence, refused.stdout), refused.stdout[-4000:]
+    assert (vm3.state, marked(vm3.remote, vm3.disk)) == ("ready", "green")
+
+    done = ansible.playbook(*deploy, "-e", "{lightiov_allow: [detach, remove, reload, erase]}")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert marked(vm3.remote, vm3.disk) == ""
+
+
+@pytest.mark.slow
+def test_lists_that_got_lost_remove_nothing(ansible: Ansible, inventory: Path, vm3: VM) -> None:
+    (inventory / "host_vars/host2.yml").unlink()
+    run = ansible.playbook("playbooks/deploy.yml", "-i", str(inventory), "--limit", "host2")
+    assert run.returncode != 0
+    assert "host2" in run.stdout and "lightiov_vms" in run.stdout, run.stdout[-4000:]
+    assert changed(run)["host2"] == 0
+    assert vm3.state == "ready"
