@@ -65,9 +65,9 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def kernel_logs_stay_clean(lab: Lab) -> Iterator[None]:
-    """No test passes while a kernel, of a host or of a VM, complains."""
+    """No file of tests passes while a kernel, of a host or of a VM, complains. To ask them all takes its time."""
     hosts = [host for host in lab.hosts if host.running]
     lines = {host.name: (host.machine.process, len(host.kernel_log())) for host in hosts}
     yield

@@ -21,11 +21,15 @@ for vm in vm1 vm2; do virsh dumpxml --inactive $vm; virsh dumpxml $vm; done
 """
 
 
+@pytest.fixture(scope="module")
+def untouched(host1: Host) -> str:
+    return host1.run(SNAPSHOT).stdout
+
+
 @pytest.fixture(autouse=True)
-def host_is_unchanged(host1: Host) -> Iterator[None]:
-    before = host1.run(SNAPSHOT).stdout
+def host_is_unchanged(host1: Host, untouched: str) -> Iterator[None]:
     yield
-    assert host1.run(SNAPSHOT).stdout == before
+    assert host1.run(SNAPSHOT).stdout == untouched
 
 
 @pytest.fixture
