@@ -59,7 +59,7 @@ def test_check_says_all_that_a_run_would_do(ansible: Ansible, host3: Host, tmp_p
     before = host3.run(SNAPSHOT).stdout
     run = deploy(ansible, host3, tmp_path, "--check", "--diff")
     assert run.returncode == 0, run.stdout[-4000:]
-    named = ("python3-libvirt", "linux-headers-6", "LIOV3A", "vm4", "make_image", '"loaded": true')
+    named = ("python3-libvirt", "linux-headers-6", "LIOV3A", "vm4", "lightiov-virtio-guestbase", '"loaded": true')
     assert all(word in run.stdout for word in named), run.stdout
     assert changed(run)["host3"] > 5, run.stdout
     assert host3.run(SNAPSHOT).stdout == before
