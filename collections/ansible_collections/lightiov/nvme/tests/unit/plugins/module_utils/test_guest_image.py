@@ -22,7 +22,7 @@ QEMU_IMG = f"""#!{sys.executable}
 import pathlib, sys
 *options, source, target = sys.argv[1:]
 source_format, target_format = (options[options.index(option) + 1] for option in ("-f", "-O"))
-assert (options[0], target_format, "-T" in options) == ("convert", "raw", source.startswith("/dev/"))
+assert (options[0], target_format, "-T" in options) == ("convert", "raw", source.endswith("/dev/base"))
 pathlib.Path(target).write_text(f"{{source_format}} of " + pathlib.Path(source).read_text())
 """
 NSPAWN = f"""#!{sys.executable}
