@@ -238,8 +238,9 @@ class Host(Remote):
     def plug(self, controller_id: str) -> None:
         """Put a controller back, with the namespaces it had."""
         number, slot = self.spec.slot(controller_id), self.slot_address(controller_id)
-        # Presence that changes within a second of switching the slot off is taken for the switching's own effect.
-        wait_until(lambda: self.slot_switched_off(slot), f"{self.name}'s slot {number} off")
+        # Presence that changes within a second of switching the slot off is taken for the switching's own effect. And a
+        # kernel that looks at the slot once more before it rests would switch it on, and have it switched off below.
+        wait_until(lambda: self.slot_switched_off(slot) and self.slots_rest(), f"{self.name}'s slot {number} off")
         with self.slot_unwatched(slot):
             self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number))
             # With the card, QEMU presses the slot's button, which to a kernel that has found the card means: out.
@@ -258,6 +259,11 @@ class Host(Remote):
     def slot_switched_off(self, slot: str) -> bool:
         """Power off, and then the indicator, with which the kernel ends what it does about a card that has gone."""
         return self.slot_control(slot) & 0x0700 == 0x0700
+
+    def slots_rest(self) -> bool:
+        """Whether all of the kernel's threads for slots wait for their next interrupt."""
+        threads = self.run("for comm in $(grep -ls pciehp /proc/[0-9]*/comm); do cat ${comm%comm}wchan; echo; done")
+        return all(function.startswith("irq_") for function in threads.stdout.split())
 
     def slot_control(self, slot: str) -> int:
         """The Slot Control register (PCI Express Base Specification 5.0, 7.5.3.10)."""
