@@ -263,7 +263,8 @@ class Host(Remote):
     def slots_rest(self) -> bool:
         """Whether all of the kernel's threads for slots wait for their next interrupt."""
         threads = self.run("for comm in $(grep -ls pciehp /proc/[0-9]*/comm); do cat ${comm%comm}wchan; echo; done")
-        return all(function.startswith("irq_") for function in threads.stdout.split())
+        waiting_in = threads.stdout.split()
+        return bool(waiting_in) and all(function.startswith("irq_") for function in waiting_in)
 
     def slot_control(self, slot: str) -> int:
         """The Slot Control register (PCI Express Base Specification 5.0, 7.5.3.10)."""
