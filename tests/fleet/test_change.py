@@ -89,6 +89,8 @@ def test_a_namespace_passes_to_another_tenant_blank(ansible: Ansible, host2_vars
 
     done = ansible.playbook(*deploy, "-e", "{lightiov_allow: [detach, remove, reload, erase]}")
     assert done.returncode == 0, done.stdout[-4000:]
+    assert "MiB read" in done.stdout
+    assert "written and verified" not in done.stdout
     assert marked(vm3.remote, vm3.disk) == ""
 
 
