@@ -103,6 +103,14 @@ def test_device_is_known_by_how_it_begins(host: Host, fake: FakeHost, monkeypatc
     assert found[0] == found[1] != found[2]
 
 
+def test_device_is_read_past_the_page_cache(host: Host, tools: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_block_device", lambda path: True)
+    device = GuestImage("/dev/base", "raw")
+    tools.write(device.path, "Debian")
+    (copy,) = make(host, device)  # the fake qemu-img wants `-T none` for it
+    assert tools.read(copy).startswith("raw of Debian with")
+
+
 def test_copy_that_fails_is_none(host: Host, tools: FakeHost) -> None:
     tools.write("/no-kernel", "")
     with pytest.raises(
