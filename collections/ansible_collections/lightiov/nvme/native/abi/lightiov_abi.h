@@ -29,7 +29,7 @@
 #define LIOV_MSIX_PBA		0x6000
 
 #define LIOV_ABI_MAJOR		1	/* a driver refuses another major */
-#define LIOV_ABI_MINOR		0	/* grows as registers are added */
+#define LIOV_ABI_MINOR		1	/* grows as registers are added */
 #define LIOV_MAGIC		0x564f494c	/* "LIOV" */
 
 /* Vector 0 reports events; queue pair i interrupts on vector i + 1. */
@@ -60,6 +60,13 @@
 #define LIOV_REG_SERIAL		0x040	/* ro 20 bytes ASCII, space padded */
 #define LIOV_REG_MODEL		0x054	/* ro 40 bytes ASCII, space padded */
 #define LIOV_REG_FIRMWARE	0x07c	/* ro 8 bytes ASCII, space padded */
+
+/* Since minor 1; 0, as in a device of minor 0: not told, so no limit. */
+#define LIOV_REG_DEALLOC_RANGES	0x084	/* ro u32, ranges of one deallocation (DMRL) */
+#define LIOV_REG_DEALLOC_RANGE	0x088	/* ro u32, LBAs of one range (DMRSL) */
+#define LIOV_REG_DEALLOC_LBAS	0x090	/* ro u64, LBAs of all ranges (DMSL) */
+#define LIOV_REG_WRITE_ZEROES	0x098	/* ro u32, bytes of one Write Zeroes (WZSL) */
+#define LIOV_REG_RETRY_DELAY(i)	(0x098 + (i) * 4) /* ro u32, ms, i: CRD 1 to 3 (CRDT) */
 
 /* Command mailbox: write the arguments, then LIOV_REG_COMMAND, then read RESULT. */
 #define LIOV_REG_ARG0		0x100	/* rw u64 */
@@ -92,6 +99,7 @@ struct liov_queue_info {
 };
 
 #define LIOV_NS_READ_ONLY	0x01
+#define LIOV_NS_GONE		0x02	/* deleted or detached: commands fail */
 
 /**
  * struct liov_namespace_info - one namespace, at LIOV_REG_NAMESPACE(i)
@@ -103,7 +111,15 @@ struct liov_queue_info {
  * @nguid: NVMe NGUID, zero if none
  * @eui64: NVMe EUI-64, zero if none
  * @uuid: NVMe namespace UUID, zero if none
+ * @write_granularity: LBAs, what a write best is a multiple of (NPWG)
+ * @write_optimal: LBAs, the best size of a write (NOWS)
+ * @dealloc_granularity: LBAs, what a deallocation best is a multiple of (NPDG)
+ * @boundary: LBAs, what I/O best does not cross (NOIOB)
+ * @atomic_write: LBAs that power loss cannot tear (NAWUPF or AWUPF)
  * @reserved: 0
+ *
+ * While the device is open the host may change @flags and @lba_count, and then
+ * reports an event.  From @write_granularity on since minor 1, 0: not told.
  */
 struct liov_namespace_info {
 	__le32 nsid;
@@ -115,7 +131,12 @@ struct liov_namespace_info {
 	__u8 nguid[16];
 	__u8 eui64[8];
 	__u8 uuid[16];
-	__u8 reserved[56];
+	__le32 write_granularity;
+	__le32 write_optimal;
+	__le32 dealloc_granularity;
+	__le32 boundary;
+	__le32 atomic_write;
+	__u8 reserved[36];
 };
 
 /* LIOV_REG_STATUS */
