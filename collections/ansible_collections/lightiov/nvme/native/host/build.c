@@ -10,6 +10,7 @@
 #include "admin.c"
 #include "admin_chardev.c"
 #include "namespace.c"
+#include "quirks.c"
 #include "window.c"
 #include "memory.c"
 #include "vector.c"

@@ -36,6 +36,9 @@ struct liov_queue;
 #define LIOV_ADMIN_TIMEOUT	(60 * HZ)
 #define LIOV_ADMIN_MAX_DATA	SZ_1M
 
+/* The longest that a controller is given to activate firmware. */
+#define LIOV_ACTIVATION_MAX	(300 * HZ)
+
 /* The status code without More and Do Not Retry, and the latter. */
 #define LIOV_STATUS_CODE	0x7ff
 #define LIOV_STATUS_DNR		0x4000
@@ -137,6 +140,22 @@ struct liov_vector {
 	struct eventfd_ctx *bypassed;
 };
 
+/**
+ * struct liov_limits - limits and delays, as the ABI has them; 0: not told
+ * @dealloc_ranges: ranges of one deallocation (DMRL)
+ * @dealloc_range: LBAs of one range (DMRSL)
+ * @dealloc_lbas: LBAs of all ranges of one deallocation (DMSL)
+ * @write_zeroes: bytes of one Write Zeroes (WZSL)
+ * @retry_delays: milliseconds, for command retry delays 1 to 3 (CRDT)
+ */
+struct liov_limits {
+	u32 dealloc_ranges;
+	u32 dealloc_range;
+	u64 dealloc_lbas;
+	u32 write_zeroes;
+	u32 retry_delays[3];
+};
+
 /* What a namespace is, wherever it is: NGUID, EUI-64, or neither. */
 struct liov_ns_id {
 	u8 len;
@@ -152,6 +171,8 @@ struct liov_ns_id {
  * @owner: the mediated device that claimed it, or NULL
  * @usable: it holds plain blocks: NVM command set and no metadata
  * @present: seen by the last scan; an owned one that is gone is kept
+ * @write_granularity, @write_optimal, @dealloc_granularity, @boundary,
+ * @atomic_write: LBAs, as struct liov_namespace_info has them
  */
 struct liov_namespace {
 	struct list_head node;
@@ -161,6 +182,11 @@ struct liov_namespace {
 	u8 nguid[16];
 	u8 eui64[8];
 	u8 uuid[16];
+	u32 write_granularity;
+	u32 write_optimal;
+	u32 dealloc_granularity;
+	u32 boundary;
+	u32 atomic_write;
 	bool usable;
 	bool read_only;
 	bool present;
@@ -185,6 +211,12 @@ struct liov_namespace {
  *	@reset_lock and @lock.
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
  *	no namespace can be claimed meanwhile
+ * @stalls: admin commands in flight that may keep the controller from all
+ *	others; no mediated device can be opened meanwhile
+ * @quirks: LIOV_QUIRK_*
+ * @events: which notices the controller has, as Set Features takes them
+ * @stripe: bytes, or 0, that one I/O best lies within; a quirk
+ * @atomic_write: LBAs (AWUPF), for namespaces that say nothing else
  */
 struct liov_ctrl {
 	struct kref ref;
@@ -195,6 +227,7 @@ struct liov_ctrl {
 	void __iomem *regs;
 	phys_addr_t regs_phys;
 	u64 cap;
+	unsigned long quirks;
 	u32 stride;
 	size_t doorbell_size;
 
@@ -209,10 +242,15 @@ struct liov_ctrl {
 	char model[40];
 	char firmware[8];
 	u32 max_transfer;
+	u32 stripe;
+	u32 atomic_write;
+	struct liov_limits limits;
+	u32 events;
 	u32 features;
 	u32 queue_entries;
 	u32 nr_nsids;
 	u32 shutdown_timeout;
+	u32 activation_timeout;
 	u8 format_all;
 
 	struct iommu_group *group;
@@ -300,6 +338,14 @@ struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
 void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id);
 int liov_ns_id_parse(struct liov_ns_id *id, const char *text);
 void liov_ns_id_print(const struct liov_ns_id *id, char *text);
+
+/* quirks.c */
+#define LIOV_QUIRK_NO_WRITE_ZEROES	BIT(0)	/* has it, but not rightly */
+#define LIOV_QUIRK_BOGUS_IDS		BIT(1)	/* identities are not unique */
+#define LIOV_QUIRK_NO_DESCRIPTORS	BIT(2)	/* fails if asked for them */
+#define LIOV_QUIRK_SLOW_READY		BIT(3)	/* CSTS only after a pause */
+#define LIOV_QUIRK_STRIPES		BIT(4)	/* I/O best within MDTS */
+unsigned long liov_quirks_find(struct pci_dev *pdev);
 
 /* window.c */
 int liov_windows_init(struct liov_ctrl *ctrl);

@@ -42,26 +42,99 @@ static void liov_regs_init_queues(struct liov_mdev *mdev)
 	}
 }
 
+static void liov_namespace_describe(const struct liov_namespace *ns,
+				    struct liov_namespace_info *info)
+{
+	*info = (struct liov_namespace_info) {
+		.nsid = cpu_to_le32(ns->nsid),
+		.flags = cpu_to_le32(ns->read_only ? LIOV_NS_READ_ONLY : 0),
+		.lba_shift = cpu_to_le32(ns->lba_shift),
+		.lba_count = cpu_to_le64(ns->lba_count),
+		.write_granularity = cpu_to_le32(ns->write_granularity),
+		.write_optimal = cpu_to_le32(ns->write_optimal),
+		.dealloc_granularity = cpu_to_le32(ns->dealloc_granularity),
+		.boundary = cpu_to_le32(ns->boundary),
+		.atomic_write = cpu_to_le32(ns->atomic_write),
+	};
+	memcpy(info->nguid, ns->nguid, sizeof(info->nguid));
+	memcpy(info->eui64, ns->eui64, sizeof(info->eui64));
+	memcpy(info->uuid, ns->uuid, sizeof(info->uuid));
+}
+
 static void liov_regs_init_namespaces(struct liov_mdev *mdev)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
-	struct liov_namespace_info info = {};
-	struct liov_namespace *ns;
+	struct liov_namespace_info info;
 	unsigned int i;
 
 	mutex_lock(&ctrl->lock);
 	for (i = 0; i < mdev->nr_claims; i++) {
-		ns = liov_namespace_find(ctrl, mdev->claims[i].nsid);
-		info.nsid = cpu_to_le32(ns->nsid);
-		info.flags = cpu_to_le32(ns->read_only ? LIOV_NS_READ_ONLY : 0);
-		info.lba_shift = cpu_to_le32(ns->lba_shift);
-		info.lba_count = cpu_to_le64(ns->lba_count);
-		memcpy(info.nguid, ns->nguid, sizeof(info.nguid));
-		memcpy(info.eui64, ns->eui64, sizeof(info.eui64));
-		memcpy(info.uuid, ns->uuid, sizeof(info.uuid));
+		liov_namespace_describe(liov_namespace_find(ctrl,
+							    mdev->claims[i].nsid),
+					&info);
 		memcpy(mdev->regs + LIOV_REG_NAMESPACE(i), &info, sizeof(info));
 	}
 	mutex_unlock(&ctrl->lock);
+}
+
+/* Whether the owner may go on with what it knew it by. */
+static bool liov_namespace_same(const struct liov_namespace_info *a,
+				const struct liov_namespace_info *b)
+{
+	return a->lba_shift == b->lba_shift &&
+	       !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
+	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64)) &&
+	       !memcmp(a->uuid, b->uuid, sizeof(a->uuid));
+}
+
+/* Caller holds ctrl->lock. */
+static void liov_regs_update_namespace(struct liov_mdev *mdev, unsigned int i)
+{
+	struct liov_namespace *ns =
+		liov_namespace_find(mdev->ctrl, mdev->claims[i].nsid);
+	struct liov_namespace_info known, now;
+
+	memcpy(&known, mdev->regs + LIOV_REG_NAMESPACE(i), sizeof(known));
+	liov_namespace_describe(ns, &now);
+	if (ns->present && ns->usable && liov_namespace_same(&known, &now)) {
+		known.flags = now.flags;
+		known.lba_count = now.lba_count;
+	} else {
+		known.flags |= cpu_to_le32(LIOV_NS_GONE);
+	}
+	memcpy(mdev->regs + LIOV_REG_NAMESPACE(i), &known, sizeof(known));
+}
+
+/* Brings those entries of the table up to date that are about to be read. */
+static void liov_regs_update_namespaces(struct liov_mdev *mdev, u32 offset,
+					size_t count)
+{
+	u32 start = LIOV_REG_NAMESPACE(0);
+	unsigned int i;
+
+	if (offset + count <= start ||
+	    offset >= LIOV_REG_NAMESPACE(mdev->nr_claims))
+		return;
+
+	mutex_lock(&mdev->ctrl->lock);
+	for (i = (max(offset, start) - start) / LIOV_NAMESPACE_STRIDE;
+	     i < mdev->nr_claims && LIOV_REG_NAMESPACE(i) < offset + count; i++)
+		liov_regs_update_namespace(mdev, i);
+	mutex_unlock(&mdev->ctrl->lock);
+}
+
+static void liov_regs_init_limits(struct liov_mdev *mdev)
+{
+	const struct liov_limits *limits = &mdev->ctrl->limits;
+	int i;
+
+	liov_regs_put32(mdev, LIOV_REG_DEALLOC_RANGES, limits->dealloc_ranges);
+	liov_regs_put32(mdev, LIOV_REG_DEALLOC_RANGE, limits->dealloc_range);
+	liov_regs_put64(mdev, LIOV_REG_DEALLOC_LBAS, limits->dealloc_lbas);
+	liov_regs_put32(mdev, LIOV_REG_WRITE_ZEROES, limits->write_zeroes);
+	for (i = 0; i < ARRAY_SIZE(limits->retry_delays); i++)
+		liov_regs_put32(mdev, LIOV_REG_RETRY_DELAY(i + 1),
+				limits->retry_delays[i]);
 }
 
 /* Called when the device is opened. */
@@ -89,6 +162,7 @@ void liov_regs_init(struct liov_mdev *mdev)
 	memcpy(mdev->regs + LIOV_REG_MODEL, ctrl->model, sizeof(ctrl->model));
 	memcpy(mdev->regs + LIOV_REG_FIRMWARE, ctrl->firmware,
 	       sizeof(ctrl->firmware));
+	liov_regs_init_limits(mdev);
 	liov_regs_init_queues(mdev);
 	liov_regs_init_namespaces(mdev);
 }
@@ -99,6 +173,7 @@ void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count)
 	liov_regs_put32(mdev, LIOV_REG_STATUS, liov_mdev_status(mdev));
 	liov_regs_put32(mdev, LIOV_REG_GENERATION,
 			atomic_read(&mdev->generation));
+	liov_regs_update_namespaces(mdev, offset, count);
 	memcpy(data, mdev->regs + offset, count);
 }
 

@@ -2,9 +2,17 @@
 /*
  * Which namespaces the controller has, and what guests must know of them.
  */
+#include <linux/log2.h>
 #include <linux/slab.h>
 
 #include "controller.h"
+
+/*
+ * Any of two bits: how to write well is told.  The lower one: NPDG is, which
+ * controllers of NVMe 2.1 may replace by what nobody asks them for here.
+ */
+#define LIOV_NS_FEAT_OPTPERF	(BIT(4) | BIT(5))
+#define LIOV_NS_FEAT_NPDG	BIT(4)
 
 #define LIOV_NSIDS_PER_LIST	(NVME_IDENTIFY_DATA_SIZE / sizeof(__le32))
 
@@ -63,7 +71,46 @@ static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
 	return liov_admin_cmd(ctrl, &cmd, LIOV_ADMIN_TIMEOUT);
 }
 
-static void liov_namespace_parse(struct liov_namespace *ns,
+/* The 0's based fields of a namespace count LBAs. */
+static u32 liov_ns_field(__le16 value)
+{
+	return le16_to_cpu(value) + 1;
+}
+
+/*
+ * How many LBAs power loss does not tear, if they are aligned to their number.
+ * Boundaries within which alone that is promised must not lie among these.
+ */
+static u32 liov_namespace_atomic(struct liov_ctrl *ctrl,
+				 const struct nvme_id_ns *id)
+{
+	u32 count = ctrl->atomic_write;
+
+	if ((id->nsfeat & NVME_NS_FEAT_ATOMICS) && id->nawupf)
+		count = liov_ns_field(id->nawupf);
+	if (id->nabo || (id->nabspf && liov_ns_field(id->nabspf) %
+			 rounddown_pow_of_two(count)))
+		return 1;
+	return count;
+}
+
+static void liov_namespace_parse_limits(struct liov_ctrl *ctrl,
+					struct liov_namespace *ns,
+					const struct nvme_id_ns *id)
+{
+	if (id->nsfeat & LIOV_NS_FEAT_OPTPERF) {
+		ns->write_granularity = liov_ns_field(id->npwg);
+		ns->write_optimal = id->nows ? liov_ns_field(id->nows) : 0;
+	}
+	if (id->nsfeat & LIOV_NS_FEAT_NPDG)
+		ns->dealloc_granularity = liov_ns_field(id->npdg);
+	ns->boundary = ctrl->stripe ? ctrl->stripe >> ns->lba_shift :
+				      le16_to_cpu(id->noiob);
+	ns->atomic_write = liov_namespace_atomic(ctrl, id);
+}
+
+static void liov_namespace_parse(struct liov_ctrl *ctrl,
+				 struct liov_namespace *ns,
 				 const struct nvme_id_ns *id)
 {
 	const struct nvme_lbaf *format = &id->lbaf[nvme_lbaf_index(id->flbas)];
@@ -75,6 +122,7 @@ static void liov_namespace_parse(struct liov_namespace *ns,
 	ns->read_only = id->nsattr & NVME_NS_ATTR_RO;
 	memcpy(ns->nguid, id->nguid, sizeof(ns->nguid));
 	memcpy(ns->eui64, id->eui64, sizeof(ns->eui64));
+	liov_namespace_parse_limits(ctrl, ns, id);
 }
 
 /* Descriptors carry a length each; none may lead beyond the data. */
@@ -104,6 +152,31 @@ static void liov_namespace_parse_descriptors(struct liov_namespace *ns,
 		else if (desc->nidt == NVME_NIDT_CSI && *value != NVME_CSI_NVM)
 			ns->usable = false;
 	}
+}
+
+/* Return: as liov_admin_run(). */
+static int liov_namespace_read_descriptors(struct liov_ctrl *ctrl,
+					   struct liov_namespace *ns,
+					   const struct liov_dma *data)
+{
+	int ret;
+
+	if (ctrl->quirks & LIOV_QUIRK_NO_DESCRIPTORS)
+		return 0;
+	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, ns->nsid,
+				      data);
+	/* Controllers before NVMe 1.3 have none: nothing is missed. */
+	if (!ret)
+		liov_namespace_parse_descriptors(ns, data->cpu);
+	return ret;
+}
+
+/* No identity is better than one that another namespace has too. */
+static void liov_namespace_disown(struct liov_namespace *ns)
+{
+	memset(ns->nguid, 0, sizeof(ns->nguid));
+	memset(ns->eui64, 0, sizeof(ns->eui64));
+	memset(ns->uuid, 0, sizeof(ns->uuid));
 }
 
 /* Takes over what the last scan found. */
@@ -140,7 +213,7 @@ static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 	if (ret < 0)
 		goto out_free;
 	if (!ret) {
-		liov_namespace_parse(ns, data->cpu);
+		liov_namespace_parse(ctrl, ns, data->cpu);
 	} else if ((ret & LIOV_STATUS_CODE) == NVME_SC_INVALID_NS) {
 		/* It was detached just now. */
 		goto out_free;
@@ -153,13 +226,11 @@ static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 		return ns;
 	}
 
-	/* Controllers before NVMe 1.3 have no descriptors: nothing is missed. */
-	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, nsid,
-				      data);
+	ret = liov_namespace_read_descriptors(ctrl, ns, data);
 	if (ret < 0)
 		goto out_free;
-	if (!ret)
-		liov_namespace_parse_descriptors(ns, data->cpu);
+	if (ctrl->quirks & LIOV_QUIRK_BOGUS_IDS)
+		liov_namespace_disown(ns);
 	return ns;
 
 out_free:
