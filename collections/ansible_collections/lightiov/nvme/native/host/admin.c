@@ -433,20 +433,25 @@ void liov_admin_event_work(struct work_struct *work)
 	u8 type = event & 0x7;
 	u8 info = event >> 8;
 	u8 log = event >> 16;
+	bool notice = type == NVME_AER_NOTICE;
+	bool activation = notice && info == NVME_AER_NOTICE_FW_ACT_STARTING;
 
 	if (type == NVME_AER_ERROR && info == NVME_AER_ERROR_PERSIST_INT_ERR) {
 		liov_ctrl_reset(ctrl, epoch);
 		return;
 	}
 
-	if (type == NVME_AER_NOTICE && info == NVME_AER_NOTICE_NS_CHANGED)
+	if (activation)
+		liov_ctrl_await_activation(ctrl, epoch);
+	/* Before a scan: what changes after it was read is the next event. */
+	liov_admin_clear_event(ctrl, log);
+	if (notice && info == NVME_AER_NOTICE_NS_CHANGED)
 		liov_ctrl_queue_work(&ctrl->scan_work);
-	else
+	else if (!activation)
 		dev_warn_ratelimited(ctrl->dev,
 				     "controller reports event type %u, information 0x%02x: see log page %u\n",
 				     type, info, log);
 
-	liov_admin_clear_event(ctrl, log);
 	/* A VM that writes nonsense to its doorbells may cause any number. */
 	if (type == NVME_AER_ERROR)
 		msleep(1000);

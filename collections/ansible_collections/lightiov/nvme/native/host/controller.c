@@ -150,24 +150,54 @@ static int liov_ctrl_reset_function(struct liov_ctrl *ctrl)
 	return liov_ctrl_disable(ctrl);
 }
 
-static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
+/* Return: as liov_admin_exec(). */
+static int liov_ctrl_set_feature(struct liov_ctrl *ctrl, u8 feature, u32 value,
+				 u32 *result)
 {
 	struct liov_request rq = {};
+	int ret;
+
+	rq.cmd.features.opcode = nvme_admin_set_features;
+	rq.cmd.features.fid = cpu_to_le32(feature);
+	rq.cmd.features.dword11 = cpu_to_le32(value);
+	ret = liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT);
+	*result = rq.result;
+	return ret;
+}
+
+static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
+{
 	unsigned int granted;
+	u32 result;
 	int ret;
 
 	/* All there are: 0xfffe is the highest count, as 0's based value. */
-	rq.cmd.features.opcode = nvme_admin_set_features;
-	rq.cmd.features.fid = cpu_to_le32(NVME_FEAT_NUM_QUEUES);
-	rq.cmd.features.dword11 = cpu_to_le32(0xfffe << 16 | 0xfffe);
-	ret = liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT);
+	ret = liov_ctrl_set_feature(ctrl, NVME_FEAT_NUM_QUEUES,
+				    0xfffe << 16 | 0xfffe, &result);
 	if (ret)
 		return liov_admin_errno(ret);
 
-	granted = min(rq.result & 0xffff, rq.result >> 16) + 1;
+	granted = min(result & 0xffff, result >> 16) + 1;
 	if (!ctrl->nr_queue_pairs)
 		ctrl->nr_queue_pairs = granted;
 	return granted < ctrl->nr_queue_pairs ? -EIO : 0;
+}
+
+/* Without it a controller need not say when its namespaces change. */
+static int liov_ctrl_set_events(struct liov_ctrl *ctrl)
+{
+	u32 result;
+	int ret;
+
+	if (!ctrl->events)
+		return 0;
+	ret = liov_ctrl_set_feature(ctrl, NVME_FEAT_ASYNC_EVENT, ctrl->events,
+				    &result);
+	if (ret > 0)
+		dev_warn(ctrl->dev,
+			 "controller does not report its events (status 0x%x): rescan it after namespaces were changed elsewhere\n",
+			 ret);
+	return min(ret, 0);
 }
 
 static int liov_ctrl_enable(struct liov_ctrl *ctrl)
@@ -183,7 +213,8 @@ static int liov_ctrl_enable(struct liov_ctrl *ctrl)
 	if (ret)
 		return ret;
 
-	return liov_ctrl_set_queue_count(ctrl);
+	ret = liov_ctrl_set_queue_count(ctrl);
+	return ret ?: liov_ctrl_set_events(ctrl);
 }
 
 /* Caller holds reset_lock, from here until after liov_ctrl_start(). */
@@ -240,6 +271,19 @@ void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch)
 		liov_ctrl_start(ctrl);
 	}
 	mutex_unlock(&ctrl->reset_lock);
+}
+
+/* A controller that changes its firmware runs no command meanwhile. */
+void liov_ctrl_await_activation(struct liov_ctrl *ctrl, u32 epoch)
+{
+	dev_info(ctrl->dev,
+		 "controller activates firmware: its VMs' I/O waits until it has\n");
+	if (liov_ctrl_wait_status(ctrl, NVME_CSTS_PP, 0,
+				  ctrl->activation_timeout)) {
+		dev_err(ctrl->dev,
+			"controller does not end the activation of its firmware: resetting it\n");
+		liov_ctrl_reset(ctrl, epoch);
+	}
 }
 
 /* Lets the controller write back what it caches. */
@@ -575,6 +619,13 @@ struct liov_ctrl *liov_ctrl_create(struct pci_dev *pdev)
 	if (ret) {
 		dev_err(&pdev->dev, "controller does not identify itself: %d\n",
 			ret);
+		goto out_quiesce;
+	}
+
+	ret = liov_ctrl_set_events(ctrl);
+	if (ret) {
+		dev_err(&pdev->dev,
+			"controller does not answer Set Features: %d\n", ret);
 		goto out_quiesce;
 	}
 

@@ -208,7 +208,9 @@ struct liov_namespace {
  * @tenant: the present one or the last one, whose last device went, if
  *	@tenant_users is 0, in @tenant_epoch
  * @scan_lock: held while namespaces are read and put in order.  Outside of
- *	@reset_lock and @lock.
+ *	@reset_lock and @lock.  What owners see of namespaces changes under
+ *	@lock, under which they are told of it too: whoever reads a table under
+ *	@lock has not read half of a change without an event to come.
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
  *	no namespace can be claimed meanwhile
  * @stalls: admin commands in flight that may keep the controller from all
@@ -295,6 +297,7 @@ void liov_ctrl_suspend(struct liov_ctrl *ctrl);
 void liov_ctrl_resume(struct liov_ctrl *ctrl);
 void liov_ctrl_kill(struct liov_ctrl *ctrl);
 void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
+void liov_ctrl_await_activation(struct liov_ctrl *ctrl, u32 epoch);
 unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl);
 void liov_ctrl_queue_work(struct work_struct *work);
 int liov_ctrl_init_workqueue(void);
@@ -369,6 +372,8 @@ extern struct mdev_driver liov_mdev_driver;
 void liov_mdevs_lost(struct liov_ctrl *ctrl);
 void liov_mdevs_event(struct liov_ctrl *ctrl);
 void liov_mdevs_request_release(struct liov_ctrl *ctrl);
+void liov_mdev_namespace_changed(struct liov_mdev *mdev,
+				 const struct liov_namespace *ns);
 
 static inline enum liov_ctrl_state liov_ctrl_state(struct liov_ctrl *ctrl)
 {

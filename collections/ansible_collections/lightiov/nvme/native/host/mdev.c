@@ -178,6 +178,25 @@ void liov_mdevs_event(struct liov_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 }
 
+/* One that it owns.  Caller holds ctrl->lock. */
+void liov_mdev_namespace_changed(struct liov_mdev *mdev,
+				 const struct liov_namespace *ns)
+{
+	lockdep_assert_held(&mdev->ctrl->lock);
+
+	if (ns->present)
+		dev_info(liov_mdev_dev(mdev),
+			 "namespace %u has changed: %llu LBAs of %lu bytes%s\n",
+			 ns->nsid, ns->lba_count, BIT(ns->lba_shift),
+			 ns->read_only ? ", read-only" : "");
+	else
+		dev_warn(liov_mdev_dev(mdev),
+			 "namespace %u is gone, and commands to it fail: attach it again, or remove the device\n",
+			 ns->nsid);
+	if (mdev->open)
+		liov_mdev_event(mdev, 0, 0);
+}
+
 void liov_mdevs_request_release(struct liov_ctrl *ctrl)
 {
 	struct liov_mdev *mdev;

@@ -284,6 +284,26 @@ out_ids:
 	return liov_admin_errno(ret);
 }
 
+/* Whether an owner sees a difference that it has to act upon. */
+static bool liov_namespace_differs(const struct liov_namespace *a,
+				   const struct liov_namespace *b)
+{
+	return a->present != b->present || a->usable != b->usable ||
+	       a->read_only != b->read_only || a->lba_count != b->lba_count ||
+	       a->lba_shift != b->lba_shift ||
+	       memcmp(a->nguid, b->nguid, sizeof(a->nguid)) ||
+	       memcmp(a->eui64, b->eui64, sizeof(a->eui64)) ||
+	       memcmp(a->uuid, b->uuid, sizeof(a->uuid));
+}
+
+static void liov_namespace_lose(struct liov_namespace *ns)
+{
+	if (!ns->present)
+		return;
+	ns->present = false;
+	liov_mdev_namespace_changed(ns->owner, ns);
+}
+
 /* What was claimed stays claimed, even if it is no longer there. */
 static void liov_namespaces_merge(struct liov_ctrl *ctrl,
 				  struct list_head *found)
@@ -292,15 +312,18 @@ static void liov_namespaces_merge(struct liov_ctrl *ctrl,
 
 	list_for_each_entry(ns, found, node) {
 		old = liov_namespace_find(ctrl, ns->nsid);
-		if (old)
-			ns->owner = old->owner;
+		if (!old)
+			continue;
+		ns->owner = old->owner;
+		if (ns->owner && liov_namespace_differs(old, ns))
+			liov_mdev_namespace_changed(ns->owner, ns);
 	}
 	list_for_each_entry_safe(old, next, &ctrl->namespaces, node) {
 		list_for_each_entry(ns, found, node)
 			if (ns->nsid == old->nsid)
 				break;
 		if (list_entry_is_head(ns, found, node) && old->owner) {
-			old->present = false;
+			liov_namespace_lose(old);
 			list_move_tail(&old->node, found);
 		} else {
 			list_del(&old->node);
