@@ -5,6 +5,7 @@
  *
  * Only commands that can do no harm to the VMs are let through.
  */
+#include <linux/moduleparam.h>
 #include <linux/nvme_ioctl.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -18,6 +19,24 @@
 #define LIOV_NS_MGMT_DELETE	1
 #define LIOV_NS_ATTACH_DETACH	1
 
+/* Firmware Commit's action in bits 5:3, and the one that does not wait. */
+#define LIOV_FW_ACTION(cdw10)	((cdw10) >> 3 & 0x7)
+#define LIOV_FW_ACTIVATE_NOW	3
+
+/* Feature IDs from here on are the vendor's, as are nvme_admin_vendor_start's. */
+#define LIOV_FEAT_VENDOR	0xc0
+
+/*
+ * Where a command's length is not known: no length that fits into 16 bits is
+ * more.  And it takes a list of PRPs, whose entries after the data lead nowhere.
+ */
+#define LIOV_UNKNOWN_SIZE	SZ_64K
+
+static bool vendor_commands;
+module_param(vendor_commands, bool, 0644);
+MODULE_PARM_DESC(vendor_commands,
+		 "Let root give vendor-specific admin commands and features to controllers (default: N).  Nobody knows what these do: they may erase or lock what VMs use, stop the controller, or leave it unusable");
+
 /* What a command does to namespaces. */
 enum liov_admin_effect {
 	LIOV_EFFECT_NONE,
@@ -26,17 +45,26 @@ enum liov_admin_effect {
 	LIOV_EFFECT_REFUSED,	/* not a command to be given by hand */
 };
 
+/* Whoever allows them answers for what VMs use; the rest is looked at again. */
+static enum liov_admin_effect liov_vendor_effect(void)
+{
+	return READ_ONCE(vendor_commands) ? LIOV_EFFECT_CREATES :
+					    LIOV_EFFECT_REFUSED;
+}
+
 static enum liov_admin_effect liov_feature_effect(u8 feature)
 {
 	switch (feature) {
 	case NVME_FEAT_POWER_MGMT:
 	case NVME_FEAT_TEMP_THRESH:
+	case NVME_FEAT_AUTO_PST:
 	case NVME_FEAT_TIMESTAMP:
 	case NVME_FEAT_HCTM:
 	case NVME_FEAT_NOPSC:
 		return LIOV_EFFECT_NONE;
 	default:
-		return LIOV_EFFECT_REFUSED;
+		return feature >= LIOV_FEAT_VENDOR ? liov_vendor_effect() :
+						     LIOV_EFFECT_REFUSED;
 	}
 }
 
@@ -54,6 +82,9 @@ liov_admin_effect(struct liov_ctrl *ctrl, const struct nvme_passthru_cmd64 *cmd,
 	case nvme_admin_activate_fw:
 	case nvme_admin_dev_self_test:
 	case nvme_admin_security_recv:
+	case nvme_admin_directive_recv:
+	case nvme_admin_nvme_mi_recv:
+	case nvme_admin_get_lba_status:
 		return LIOV_EFFECT_NONE;
 	case nvme_admin_set_features:
 		return liov_feature_effect(cmd->cdw10);
@@ -75,8 +106,52 @@ liov_admin_effect(struct liov_ctrl *ctrl, const struct nvme_passthru_cmd64 *cmd,
 		*nsid = NVME_NSID_ALL;
 		return LIOV_EFFECT_DESTROYS;
 	default:
-		return LIOV_EFFECT_REFUSED;
+		return cmd->opcode >= nvme_admin_vendor_start ?
+			       liov_vendor_effect() : LIOV_EFFECT_REFUSED;
 	}
+}
+
+/* Whether it may keep the controller from other commands for longer than VMs wait. */
+static bool liov_admin_stalls(const struct nvme_passthru_cmd64 *cmd)
+{
+	switch (cmd->opcode) {
+	case nvme_admin_activate_fw:
+		return LIOV_FW_ACTION(cmd->cdw10) == LIOV_FW_ACTIVATE_NOW;
+	case nvme_admin_format_nvm:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* From here until liov_stall_end() no mediated device can be opened. */
+static int liov_stall_begin(struct liov_ctrl *ctrl, const char *what,
+			    const char *remedy)
+{
+	struct liov_mdev *mdev;
+	int ret = 0;
+
+	mutex_lock(&ctrl->lock);
+	list_for_each_entry(mdev, &ctrl->mdevs, node) {
+		if (!mdev->open)
+			continue;
+		dev_err(ctrl->dev,
+			"%s would stop the I/O of device %s and was refused: shut its VM down first%s\n",
+			what, dev_name(liov_mdev_dev(mdev)), remedy);
+		ret = -EBUSY;
+		break;
+	}
+	if (!ret)
+		ctrl->stalls++;
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
+static void liov_stall_end(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->lock);
+	ctrl->stalls--;
+	mutex_unlock(&ctrl->lock);
 }
 
 /* From here until liov_ns_change_end() no namespace can be claimed. */
@@ -124,10 +199,25 @@ static u64 liov_transfer_size(const struct nvme_passthru_cmd64 *cmd)
 	case nvme_admin_security_send:
 	case nvme_admin_security_recv:
 		return cmd->cdw11;
+	case nvme_admin_directive_recv:
+		return (cmd->cdw10 + 1ULL) * sizeof(u32);
+	case nvme_admin_get_lba_status:
+		return (cmd->cdw12 + 1ULL) * sizeof(u32);
 	default:
 		/* None of the others transfers more than a page, if that. */
 		return 0;
 	}
+}
+
+/* Commands of a fixed size transfer a page, whatever their caller says. */
+static u32 liov_buffer_size(const struct nvme_passthru_cmd64 *cmd)
+{
+	if (cmd->opcode == nvme_admin_nvme_mi_recv ||
+	    cmd->opcode >= nvme_admin_vendor_start ||
+	    (cmd->opcode == nvme_admin_set_features &&
+	     (u8)cmd->cdw10 >= LIOV_FEAT_VENDOR))
+		return max_t(u32, cmd->data_len, LIOV_UNKNOWN_SIZE);
+	return max_t(u32, cmd->data_len, PAGE_SIZE);
 }
 
 /* Points a command to its data, by a list in @list if it needs one. */
@@ -171,8 +261,7 @@ static int liov_passthrough_run(struct liov_ctrl *ctrl,
 	cmd->common.cdw14 = cpu_to_le32(ucmd->cdw14);
 	cmd->common.cdw15 = cpu_to_le32(ucmd->cdw15);
 
-	/* Commands of a fixed size transfer a page, whatever their caller says. */
-	ret = liov_dma_alloc(ctrl, &data, max_t(u32, ucmd->data_len, PAGE_SIZE),
+	ret = liov_dma_alloc(ctrl, &data, liov_buffer_size(ucmd),
 			     nvme_is_write(cmd) ? DMA_TO_DEVICE :
 						  DMA_FROM_DEVICE);
 	if (ret)
@@ -199,25 +288,25 @@ out_data:
 	return ret;
 }
 
-static int liov_passthrough(struct liov_ctrl *ctrl,
-			    const struct nvme_passthru_cmd64 *ucmd, u32 *result)
+/* Runs a command that is not refused, for whatever it does to namespaces. */
+static int liov_passthrough_guarded(struct liov_ctrl *ctrl,
+				    const struct nvme_passthru_cmd64 *ucmd,
+				    u32 *result)
 {
 	enum liov_admin_effect effect;
 	u32 nsid;
 	int ret;
 
-	if (!capable(CAP_SYS_ADMIN))
-		return -EACCES;
-	if (ucmd->flags || ucmd->metadata_len)
-		return -EINVAL;
-	if (ucmd->data_len > LIOV_ADMIN_MAX_DATA)
-		return -EMSGSIZE;
-	if (liov_transfer_size(ucmd) > ucmd->data_len)
-		return -EINVAL;
-
 	effect = liov_admin_effect(ctrl, ucmd, &nsid);
-	if (effect == LIOV_EFFECT_REFUSED)
+	if (effect == LIOV_EFFECT_REFUSED) {
+		dev_warn_ratelimited(ctrl->dev,
+				     "admin command 0x%02x with cdw10 0x%x was refused, since it may harm VMs%s\n",
+				     ucmd->opcode, ucmd->cdw10,
+				     ucmd->opcode >= nvme_admin_vendor_start ?
+				     ": see the parameter vendor_commands of lightiov_host" :
+				     "");
 		return -EPERM;
+	}
 	if (effect == LIOV_EFFECT_DESTROYS) {
 		ret = liov_ns_change_begin(ctrl, nsid);
 		if (ret)
@@ -229,6 +318,35 @@ static int liov_passthrough(struct liov_ctrl *ctrl,
 		liov_ns_change_end(ctrl);
 	else if (effect == LIOV_EFFECT_CREATES)
 		liov_namespaces_scan(ctrl);
+	return ret;
+}
+
+static int liov_passthrough(struct liov_ctrl *ctrl,
+			    const struct nvme_passthru_cmd64 *ucmd, u32 *result)
+{
+	bool stalls = liov_admin_stalls(ucmd);
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	if (ucmd->flags || ucmd->metadata_len)
+		return -EINVAL;
+	if (ucmd->data_len > LIOV_ADMIN_MAX_DATA)
+		return -EMSGSIZE;
+	if (liov_transfer_size(ucmd) > ucmd->data_len)
+		return -EINVAL;
+
+	if (stalls) {
+		ret = liov_stall_begin(ctrl,
+				       ucmd->opcode == nvme_admin_format_nvm ?
+				       "Format NVM" : "activation of firmware",
+				       "");
+		if (ret)
+			return ret;
+	}
+	ret = liov_passthrough_guarded(ctrl, ucmd, result);
+	if (stalls)
+		liov_stall_end(ctrl);
 	return ret;
 }
 
@@ -283,9 +401,16 @@ static long liov_chardev_cmd64(struct liov_ctrl *ctrl, void __user *arg)
 
 static long liov_chardev_reset(struct liov_ctrl *ctrl)
 {
+	int ret;
+
 	if (!capable(CAP_SYS_ADMIN))
 		return -EACCES;
+	ret = liov_stall_begin(ctrl, "a reset",
+			       ", or write 1 to lightiov/reset_controller, which has VMs start anew");
+	if (ret)
+		return ret;
 	liov_ctrl_reset(ctrl, READ_ONCE(ctrl->epoch));
+	liov_stall_end(ctrl);
 	return liov_ctrl_state(ctrl) == LIOV_CTRL_LIVE ? 0 : -EIO;
 }
 

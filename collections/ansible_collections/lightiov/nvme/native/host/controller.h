@@ -274,6 +274,7 @@ struct liov_ctrl {
 	struct mutex scan_lock;		/* see above */
 	struct list_head namespaces;
 	unsigned int ns_changes;
+	unsigned int stalls;
 
 	struct rw_semaphore access;
 	bool removed;

@@ -96,14 +96,20 @@ static int liov_mdev_set_open(struct liov_mdev *mdev)
 	int ret = -EINVAL;
 
 	mutex_lock(&ctrl->lock);
-	if (!mdev->has_tenant)
+	if (ctrl->stalls) {
+		dev_err(liov_mdev_dev(mdev),
+			"device cannot be opened while an admin command keeps controller %s busy: try again when that has ended\n",
+			dev_name(ctrl->dev));
+		ret = -EBUSY;
+	} else if (!mdev->has_tenant) {
 		missing = "tenant";
-	else if (!mdev->nr_queues)
+	} else if (!mdev->nr_queues) {
 		missing = "queue_pairs";
-	else if (!mdev->nr_claims)
+	} else if (!mdev->nr_claims) {
 		missing = "namespaces";
-	else
+	} else {
 		ret = liov_claims_verify(mdev);
+	}
 	mdev->open = !ret;
 	mutex_unlock(&ctrl->lock);
 
