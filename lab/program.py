@@ -19,8 +19,8 @@ class Program:
         self.base = f"/run/program-{next(self.numbers)}"
         # exec: the process of which the number is noted is the program itself, for signals.
         inner = f"echo $$ > {self.base}.pid; exec {command} > {self.base}.out 2>&1"
-        outer = f"rm -f {self.base}.*; (sh -c {shlex.quote(inner)}; echo $? > {self.base}.status) > /dev/null 2>&1 &"
-        remote.run(outer)
+        outer = f"(sh -c {shlex.quote(inner)}; echo $? > {self.base}.status) > /dev/null 2>&1 &"
+        remote.run(f"rm -f {self.base}.*; : > {self.base}.out; {outer}")
 
     def running(self) -> bool:
         return self.remote.run(f"test -e {self.base}.status", check=False).returncode != 0
