@@ -235,14 +235,14 @@ class Host(Remote):
         with self.slot_unwatched(slot):
             self.run(f"setpci -s {slot} CAP_EXP+18.w=0700:0700")
 
-    def plug(self, controller_id: str) -> None:
-        """Put a controller back, with the namespaces it had."""
+    def plug(self, controller_id: str, **properties: object) -> None:
+        """Put a controller back, with the namespaces it had; or another one into its slot, with these properties."""
         number, slot = self.spec.slot(controller_id), self.slot_address(controller_id)
         # Presence that changes within a second of switching the slot off is taken for the switching's own effect. And a
         # kernel that looks at the slot once more before it rests would switch it on, and have it switched off below.
         wait_until(lambda: self.slot_switched_off(slot) and self.slots_rest(), f"{self.name}'s slot {number} off")
         with self.slot_unwatched(slot):
-            self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number))
+            self.qmp("device_add", **qemu.nvme_device(self.spec.controllers[number - 1], number) | properties)
             # With the card, QEMU presses the slot's button, which to a kernel that has found the card means: out.
             self.run(f"setpci -s {slot} CAP_EXP+1a.w=0001")
 
