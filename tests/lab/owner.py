@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import json
 import mmap
 import os
 import struct
@@ -20,6 +21,8 @@ PAGE = 4096
 GPA = 1 << 20
 SIZE = 2 << 20
 BAR = 1 << 40
+LARGE = 64 << 20
+QUEUES_LOST = 2
 HOST_AREA = 1 << 32  # the first granule above the MSI hole; the admin SQ is the first thing that the host needs there
 
 
@@ -28,20 +31,45 @@ def vfio(number: int) -> int:
 
 
 class Owner:
-    """Its memory, from GPA on, begins with the rings: a page each for every queue pair's SQ and CQ."""
+    """Its memory, from GPA on, begins with the rings: a page each for every queue pair's SQ and CQ.
 
-    def __init__(self, mdev: str) -> None:
+    One that comes into the container of another has that one's memory.
+    """
+
+    def __init__(self, mdev: str, size: int = SIZE, beside: Owner | None = None) -> None:
+        self.mdev, self.size = mdev, size
         group = Path(f"/sys/bus/mdev/devices/{mdev}/iommu_group").readlink().name
-        self.container = os.open("/dev/vfio/vfio", os.O_RDWR)
+        self.container = beside.container if beside else os.open("/dev/vfio/vfio", os.O_RDWR)
         self.group = os.open(f"/dev/vfio/{group}", os.O_RDWR)
         fcntl.ioctl(self.group, vfio(4), struct.pack("i", self.container))
-        fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
-        self.memory = mmap.mmap(-1, SIZE)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        fcntl.ioctl(self.container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, SIZE))
+        if beside:
+            self.memory = beside.memory
+        else:
+            fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
+            self.memory = mmap.mmap(-1, size)
+            self.map()
         self.device = fcntl.ioctl(self.group, vfio(6), ctypes.create_string_buffer(mdev.encode()))
         self.queue_pairs = self.register(0x14)
         self.tails: dict[int, int] = {}
+
+    def map(self) -> None:
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        fcntl.ioctl(self.container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, self.size))
+
+    def unmap(self) -> None:
+        fcntl.ioctl(self.container, vfio(14), struct.pack("=IIQQ", 24, 0, GPA, self.size))
+
+    def namespace(self, number: int) -> dict[str, int]:
+        """What the device says of one of its namespaces."""
+        nsid, flags, shift, _, start, count = struct.unpack("<IIIIQQ", os.pread(self.device, 32, 0x1000 + 128 * number))
+        names = ("write_granularity", "write_optimal", "dealloc_granularity", "boundary", "atomic_write")
+        limits = struct.unpack("<5I", os.pread(self.device, 20, 0x1000 + 128 * number + 72))
+        return {"nsid": nsid, "flags": flags, "lba_shift": shift, "start": start, "lba_count": count} | dict(
+            zip(names, limits)
+        )
+
+    def namespaces(self) -> list[dict[str, int]]:
+        return [self.namespace(number) for number in range(self.register(0x1C))]
 
     def register(self, offset: int, width: int = 4) -> int:
         return int.from_bytes(os.pread(self.device, width, offset), "little")
@@ -53,7 +81,13 @@ class Owner:
         return self.register(0x124)
 
     def start(self) -> int:
-        return self.command(RESET) or self.command(OPEN_WINDOW, GPA + SIZE) or self.command(ADD_MEMORY, GPA, SIZE)
+        return self.open_window() or self.add_memory()
+
+    def open_window(self) -> int:
+        return self.command(RESET) or self.command(OPEN_WINDOW, GPA + self.size)
+
+    def add_memory(self) -> int:
+        return self.command(ADD_MEMORY, GPA, self.size)
 
     def window(self) -> int:
         return self.register(0x30, 8)
@@ -128,6 +162,75 @@ def trespass(mdev: str) -> None:
     print("opcodes", *sorted({entry[0] for entry in entries if any(entry)}))
 
 
+def tell(mdev: str) -> None:
+    """What the device says of its controller and its namespaces."""
+    owner = Owner(mdev)
+    limits = {
+        "version": owner.register(0x04),
+        "features": owner.register(0x10),
+        "dealloc_ranges": owner.register(0x84),
+        "dealloc_range": owner.register(0x88),
+        "dealloc_lbas": owner.register(0x90, 8),
+        "write_zeroes": owner.register(0x98),
+        "retry_delays": [owner.register(0x98 + 4 * number) for number in (1, 2, 3)],
+    }
+    print(json.dumps(limits | {"namespaces": owner.namespaces()}))
+
+
+def watch(mdev: str, enough: str) -> None:
+    """A line for each event, with what the namespaces are then, until the file is there."""
+    owner, seen = Owner(mdev), None
+    while not Path(enough).exists():
+        generation = owner.register(0x0C)
+        if generation != seen:
+            print(json.dumps(owner.namespaces()), flush=True)
+            # The table is whole if nothing has changed while it was read.
+            seen = generation
+        time.sleep(0.05)
+
+
+def take_back(mdev: str) -> None:
+    """Unmap memory while the device is pinning it."""
+    owner = Owner(mdev, LARGE)
+    owner.open_window()
+    pinned = Path(f"/sys/bus/mdev/devices/{mdev}/statistics/pinned_bytes")
+    results: list[int] = []
+    adding = threading.Thread(target=lambda: results.append(owner.add_memory()))
+    adding.start()
+    while adding.is_alive() and not int(pinned.read_text()):
+        pass
+    owner.unmap()
+    adding.join()
+    lost = owner.register(0x08) & QUEUES_LOST
+    owner.map()
+    print(f"result {results[0]}, lost {lost}, then {owner.start()}")
+
+
+def insist(busy: str, eager: str, rounds: str) -> None:
+    """Unmap memory that a thread adds to a device all the time, while another device is slow to let go of it.
+
+    VFIO asks first the device that came last.
+    """
+    slow = Owner(busy)
+    fast = Owner(eager, beside=slow)
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.is_set():
+            fast.open_window()
+            fast.command(ADD_MEMORY, GPA, PAGE)
+
+    adding = threading.Thread(target=loop)
+    adding.start()
+    for _ in range(int(rounds)):
+        if slow.start() or any(slow.create(pair) for pair in range(slow.queue_pairs)):
+            sys.exit("cannot start")
+        slow.unmap()
+        slow.map()
+    ended.set()
+    adding.join()
+
+
 def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
@@ -151,4 +254,5 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    {"churn": churn, "mourn": mourn, "trespass": trespass, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    programs = (churn, mourn, trespass, tell, watch, take_back, insist, ask)
+    {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

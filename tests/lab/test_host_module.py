@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 
 import pytest
 from passthrough import OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
+from tracing import traced
 
 from lab import Host, Program, wait_until
 
@@ -397,6 +399,25 @@ class TestTearDown:
         assert "raise the locked-memory limit" in refused.stderr
         assert mdev.statistic("pinned_bytes") == 0
         verified(mdev, 13)
+
+    @pytest.mark.usefixtures("lockdep_looks_away")
+    def test_memory_that_is_taken_back_is_pinned_no_further(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        for _ in range(3):
+            said = controller.host.run(f"python3 {OWNER} take_back {mdev.uuid}").stdout
+            # NO_MEMORY, and no queue had to go. Once it has been given again, all is well.
+            assert said.strip() == "result 4, lost 0, then 0"
+        assert mdev.statistic("pinned_bytes") == 0
+
+    @pytest.mark.usefixtures("lockdep_looks_away")
+    def test_memory_is_taken_back_once(self, controller: Controller) -> None:
+        """VFIO asks again while anything is pinned, and ends in a BUG() when it has asked ten times."""
+        rounds = 20
+        slow, eager = controller.mdev("1", 48), controller.mdev("2")
+        with traced(controller.host, (), {"unmap": "liov_vfio_dma_unmap device=%di:x64"}) as trace:
+            controller.host.run(f"python3 {OWNER} insist {slow.uuid} {eager.uuid} {rounds}", timeout=300)
+            asked = Counter(event.fields["device"] for event in trace.events("python3"))
+        assert asked and max(asked.values()) <= rounds, asked
 
     @pytest.mark.trespasses
     def test_the_admin_queue_is_not_writable_by_its_own_controller(self, controller: Controller) -> None:

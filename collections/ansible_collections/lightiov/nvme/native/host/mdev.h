@@ -59,9 +59,25 @@ struct liov_queue {
 /**
  * struct liov_range - memory of the owner which the controller can reach
  * @node: gpa, first and last byte
+ * @unwanted: VFIO's user takes it back; no more of it is pinned
  */
 struct liov_range {
 	struct interval_tree_node node;
+	bool unwanted;
+};
+
+/**
+ * struct liov_unmapping - memory that VFIO's user is taking back
+ *
+ * From VFIO's first word of it until the user's call returns.  VFIO asks again
+ * as long as it finds something pinned, and older ones end in a BUG() when they
+ * have asked too often: so nothing there may be pinned anew.
+ */
+struct liov_unmapping {
+	struct list_head node;
+	struct liov_mdev *mdev;
+	u64 first;
+	u64 last;
 };
 
 struct liov_stats {
@@ -88,10 +104,11 @@ struct liov_claim {
  * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
  *	VFIO's IOMMU lock under it.
  * @ranges_lock: innermost.  @ranges change under it and @lock, and may be read
- *	under either.  VFIO holds its device list's lock, which nests inside
- *	its IOMMU lock, when it calls dma_unmap; so @lock is not for that call
- *	unless the memory is in use, which is the exception: a range is in the
- *	tree before its first page is pinned, until its last one is unpinned.
+ *	under either; @unmappings and liov_range.unwanted, under it alone.
+ *	VFIO holds its device list's lock, which nests inside its IOMMU lock,
+ *	when it calls dma_unmap; so @lock is not for that call unless the memory
+ *	is in use, which is the exception: a range is in the tree before its
+ *	first page is pinned, until its last one is unpinned.
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
@@ -133,6 +150,7 @@ struct liov_mdev {
 	u64 window_size;
 	spinlock_t ranges_lock;		/* see above */
 	struct rb_root_cached ranges;
+	struct list_head unmappings;
 	struct page **pages;
 
 	struct liov_stats stats;
@@ -191,6 +209,8 @@ int liov_memory_remove(struct liov_mdev *mdev, u64 gpa, u64 size);
 bool liov_memory_covers(struct liov_mdev *mdev, u64 gpa, u64 size);
 bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size);
 void liov_memory_drop(struct liov_mdev *mdev, u64 first, u64 last);
+void liov_unmapping_begin(struct liov_unmapping *unmapping);
+void liov_unmapping_end(struct liov_unmapping *unmapping);
 
 /* queue.c */
 int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count);

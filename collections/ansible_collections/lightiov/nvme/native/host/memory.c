@@ -89,8 +89,10 @@ static int liov_memory_map(struct liov_mdev *mdev, u64 gpa, int count)
 	return mapped < 0 ? mapped : 0;
 }
 
-static int liov_memory_pin(struct liov_mdev *mdev, u64 gpa, u64 size)
+static int liov_memory_pin(struct liov_mdev *mdev, struct liov_range *range)
 {
+	u64 gpa = range->node.start;
+	u64 size = range->node.last - gpa + 1;
 	u64 pinned = 0, mapped = 0;
 	int count, ret;
 
@@ -112,6 +114,11 @@ static int liov_memory_pin(struct liov_mdev *mdev, u64 gpa, u64 size)
 			goto out_undo;
 		mapped = pinned;
 		cond_resched();
+
+		if (READ_ONCE(range->unwanted)) {
+			ret = -EAGAIN;
+			goto out_undo;
+		}
 	}
 	return 0;
 
@@ -132,11 +139,53 @@ bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size)
 	return found;
 }
 
-static void liov_memory_insert(struct liov_mdev *mdev, struct liov_range *range)
+static bool liov_memory_unmapping(struct liov_mdev *mdev,
+				  struct liov_range *range)
 {
+	struct liov_unmapping *unmapping;
+
+	list_for_each_entry(unmapping, &mdev->unmappings, node)
+		if (range->node.start <= unmapping->last &&
+		    unmapping->first <= range->node.last)
+			return true;
+	return false;
+}
+
+/* Either whoever takes memory back finds the range, or it finds them. */
+static int liov_memory_insert(struct liov_mdev *mdev, struct liov_range *range)
+{
+	int ret = -EAGAIN;
+
 	spin_lock(&mdev->ranges_lock);
-	interval_tree_insert(&range->node, &mdev->ranges);
+	if (!liov_memory_unmapping(mdev, range)) {
+		interval_tree_insert(&range->node, &mdev->ranges);
+		ret = 0;
+	}
 	spin_unlock(&mdev->ranges_lock);
+	return ret;
+}
+
+void liov_unmapping_begin(struct liov_unmapping *unmapping)
+{
+	struct liov_mdev *mdev = unmapping->mdev;
+	struct interval_tree_node *node;
+
+	spin_lock(&mdev->ranges_lock);
+	list_add(&unmapping->node, &mdev->unmappings);
+	for (node = interval_tree_iter_first(&mdev->ranges, unmapping->first,
+					     unmapping->last);
+	     node; node = interval_tree_iter_next(node, unmapping->first,
+						  unmapping->last))
+		WRITE_ONCE(container_of(node, struct liov_range,
+					node)->unwanted, true);
+	spin_unlock(&mdev->ranges_lock);
+}
+
+void liov_unmapping_end(struct liov_unmapping *unmapping)
+{
+	spin_lock(&unmapping->mdev->ranges_lock);
+	list_del(&unmapping->node);
+	spin_unlock(&unmapping->mdev->ranges_lock);
 }
 
 static void liov_memory_forget(struct liov_mdev *mdev, struct liov_range *range)
@@ -167,9 +216,13 @@ int liov_memory_add(struct liov_mdev *mdev, u64 gpa, u64 size)
 		return -ENOMEM;
 	range->node.start = gpa;
 	range->node.last = gpa + size - 1;
-	liov_memory_insert(mdev, range);
+	ret = liov_memory_insert(mdev, range);
+	if (ret) {
+		kfree(range);
+		return ret;
+	}
 
-	ret = liov_memory_pin(mdev, gpa, size);
+	ret = liov_memory_pin(mdev, range);
 	if (ret)
 		liov_memory_forget(mdev, range);
 	return ret;

@@ -3,6 +3,7 @@
  * The mediated device as VFIO shows it: a PCI device with a trapped register
  * BAR, a mapped doorbell BAR and MSI-X.
  */
+#include <linux/anon_inodes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -20,6 +21,7 @@ static int liov_vfio_init(struct vfio_device *vdev)
 	spin_lock_init(&mdev->ranges_lock);
 	INIT_LIST_HEAD(&mdev->node);
 	mdev->ranges = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&mdev->unmappings);
 	mdev->revoked = LIOV_REVOKED_CLOSED;
 	liov_trigger_init(&mdev->event);
 	liov_trigger_init(&mdev->release);
@@ -71,12 +73,61 @@ static void liov_vfio_close(struct vfio_device *vdev)
 	liov_mdev_close(liov_mdev_from_vdev(vdev));
 }
 
+static int liov_unmapping_release(struct inode *inode, struct file *file)
+{
+	struct liov_unmapping *unmapping = file->private_data;
+
+	liov_unmapping_end(unmapping);
+	vfio_put_device(&unmapping->mdev->vdev);
+	kfree(unmapping);
+	return 0;
+}
+
+static const struct file_operations liov_unmapping_fops = {
+	.owner	 = THIS_MODULE,
+	.release = liov_unmapping_release,
+};
+
+/*
+ * VFIO does not say when it has unmapped, but by then its user's call returns.
+ * So does the release of a file that is put during the call.
+ */
+static int liov_vfio_watch_unmapping(struct liov_mdev *mdev, u64 first,
+				     u64 last)
+{
+	struct liov_unmapping *unmapping;
+	struct file *file;
+
+	unmapping = kzalloc(sizeof(*unmapping), GFP_KERNEL);
+	if (!unmapping)
+		return -ENOMEM;
+	unmapping->mdev = mdev;
+	unmapping->first = first;
+	unmapping->last = last;
+
+	file = anon_inode_getfile("lightiov-unmapping", &liov_unmapping_fops,
+				  unmapping, O_RDONLY);
+	if (IS_ERR(file)) {
+		kfree(unmapping);
+		return PTR_ERR(file);
+	}
+	get_device(&mdev->vdev.device);
+	liov_unmapping_begin(unmapping);
+	fput(file);
+	return 0;
+}
+
 /* User space takes away memory that the controller may still use. */
 static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
 
-	if (!length || !liov_memory_overlaps(mdev, iova, length))
+	if (!length)
+		return;
+	if (liov_vfio_watch_unmapping(mdev, iova, iova + length - 1))
+		dev_warn_ratelimited(liov_mdev_dev(mdev),
+				     "no memory to keep a VM from using what it gives back: VFIO may ask for it more than once\n");
+	if (!liov_memory_overlaps(mdev, iova, length))
 		return;
 
 	/* It may have been on its way out, or have failed to come in. */
