@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What differs between the kernels the host module builds for: 6.1, 6.12 and
- * 7.3.  The code itself is written for the newest one; each definition here
- * stands for an interface that an older kernel has under another shape.
+ * 7.3, and those between.  The code itself is written for the newest one; each
+ * definition here stands for an interface that an older kernel has under
+ * another shape.
  */
 #ifndef LIGHTIOV_COMPAT_H
 #define LIGHTIOV_COMPAT_H
@@ -111,10 +112,33 @@ static inline struct address_space *liov_mapping(struct vfio_device *vdev,
 	return file->f_mapping;
 }
 
+/*
+ * The mapping becomes the empty file's, as the kernel expects of drivers.  Had
+ * the device's own file another address space all of a sudden, its writers would
+ * be counted in one and discounted in the other.  The device stays open as long
+ * as it is mapped.
+ */
 static inline void liov_mapping_set(struct vm_area_struct *vma,
-				    struct file *file)
+				    struct file *file, void *owner)
 {
-	vma->vm_file->f_mapping = file->f_mapping;
+	file->private_data = owner;
+	vma->vm_private_data = get_file(vma->vm_file);
+	vma_set_file(vma, file);
+}
+
+static inline void *liov_mapping_owner(struct vm_area_struct *vma)
+{
+	return vma->vm_file->private_data;
+}
+
+static inline void liov_mapping_open(struct vm_area_struct *vma)
+{
+	get_file(vma->vm_private_data);
+}
+
+static inline void liov_mapping_close(struct vm_area_struct *vma)
+{
+	fput(vma->vm_private_data);
 }
 #else
 static inline struct file *liov_mapping_create(void)
@@ -133,13 +157,26 @@ static inline struct address_space *liov_mapping(struct vfio_device *vdev,
 }
 
 static inline void liov_mapping_set(struct vm_area_struct *vma,
-				    struct file *file)
+				    struct file *file, void *owner)
 {
+	vma->vm_private_data = owner;
 }
+
+static inline void *liov_mapping_owner(struct vm_area_struct *vma)
+{
+	return vma->vm_private_data;
+}
+
+#define liov_mapping_open	NULL
+#define liov_mapping_close	NULL
 #endif
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define LIOV_VFIO_IOMMUFD
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define LIOV_VFIO_DETACH_IOAS
 #endif
 
 /* VFIO asks by an operation of its own instead of the ioctl. */
@@ -154,7 +191,7 @@ static inline void liov_mapping_set(struct vm_area_struct *vma,
 #define LIOV_BIN_CONST	const
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline size_t list_count_nodes(struct list_head *head)
 {
 	struct list_head *node;

@@ -65,7 +65,7 @@ void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,
 static vm_fault_t liov_doorbell_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct liov_mdev *mdev = vma->vm_private_data;
+	struct liov_mdev *mdev = liov_mapping_owner(vma);
 	struct liov_ctrl *ctrl = mdev->ctrl;
 	u64 offset = ((u64)vmf->pgoff << PAGE_SHIFT) & LIOV_REGION_MASK;
 	unsigned long pfn = page_to_pfn(mdev->sink);
@@ -82,6 +82,8 @@ static vm_fault_t liov_doorbell_fault(struct vm_fault *vmf)
 }
 
 static const struct vm_operations_struct liov_doorbell_vm_ops = {
+	.open  = liov_mapping_open,
+	.close = liov_mapping_close,
 	.fault = liov_doorbell_fault,
 };
 
@@ -95,10 +97,9 @@ int liov_doorbell_mmap(struct liov_mdev *mdev, struct vm_area_struct *vma)
 	    offset > mdev->ctrl->doorbell_size - size)
 		return -EINVAL;
 
-	liov_mapping_set(vma, mdev->mapping);
+	liov_mapping_set(vma, mdev->mapping, mdev);
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_private_data = mdev;
 	vma->vm_ops = &liov_doorbell_vm_ops;
 	return 0;
 }

@@ -21,6 +21,14 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENODEV;
 	}
 
+	/* Doorbells, rings and PRPs are all laid out in pages of 4 KiB. */
+	if (PAGE_SIZE != SZ_4K) {
+		dev_err(&pdev->dev,
+			"host has pages of %lu bytes, and LightIOV needs 4096: boot a kernel with pages of 4 KiB\n",
+			PAGE_SIZE);
+		return -EOPNOTSUPP;
+	}
+
 	ctrl = liov_ctrl_create(pdev);
 	if (IS_ERR(ctrl))
 		return PTR_ERR(ctrl);

@@ -505,6 +505,8 @@ const struct vfio_device_ops liov_vfio_ops = {
 	.bind_iommufd	= vfio_iommufd_emulated_bind,
 	.unbind_iommufd	= vfio_iommufd_emulated_unbind,
 	.attach_ioas	= vfio_iommufd_emulated_attach_ioas,
+#endif
+#ifdef LIOV_VFIO_DETACH_IOAS
 	.detach_ioas	= vfio_iommufd_emulated_detach_ioas,
 #endif
 };

@@ -52,6 +52,22 @@ static int liov_windows_add(struct liov_ctrl *ctrl, u64 base, u64 end,
 	return 0;
 }
 
+/* Where interrupts go through the IOMMU too, each domain has to map them. */
+static int liov_windows_check(struct liov_ctrl *ctrl,
+			      struct list_head *reserved)
+{
+	struct iommu_resv_region *region;
+
+	list_for_each_entry(region, reserved, list) {
+		if (region->type != IOMMU_RESV_SW_MSI)
+			continue;
+		dev_err(ctrl->dev,
+			"this machine's IOMMU translates interrupts like data, as on ARM, which LightIOV cannot set up: use an x86 host\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 static int liov_windows_fill(struct liov_ctrl *ctrl)
 {
 	struct iommu_domain_geometry *geometry = &ctrl->domain->geometry;
@@ -68,6 +84,8 @@ static int liov_windows_fill(struct liov_ctrl *ctrl)
 	end = round_down(end, LIOV_GRANULE);
 
 	ret = iommu_get_group_resv_regions(ctrl->group, &reserved);
+	if (!ret)
+		ret = liov_windows_check(ctrl, &reserved);
 	if (!ret)
 		ret = liov_windows_add(ctrl, base, end, &reserved);
 	list_for_each_entry_safe(region, next, &reserved, list)
