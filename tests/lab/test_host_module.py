@@ -27,7 +27,11 @@ HARMFUL = (
     "--opcode=0x0c",  # Asynchronous Event Request
     "--opcode=0x7c",  # Doorbell Buffer Config
     "--opcode=0xc0",  # vendor specific
+    "--opcode=0x09 --cdw10=0xc0",  # Set Features, vendor specific
 )
+VENDOR_COMMANDS = "/sys/module/lightiov_host/parameters/vendor_commands"
+# What the emulated controller answers to what it does not know.
+UNKNOWN = "Invalid Command Opcode", "Invalid Field in Command"
 
 
 def verified(mdev: Mdev, seed: int, options: str = "--count 4096") -> None:
@@ -451,6 +455,73 @@ class TestAdmin:
             assert refused.returncode != 0, command
             assert "not permitted" in refused.stderr + refused.stdout, command
         ended_well(load)
+
+    def test_a_refusal_says_why(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        log = len(controller.host.kernel_log())
+        run(f"nvme admin-passthru {admin} --opcode=0x08", check=False)
+        run(f"nvme admin-passthru {admin} --opcode=0xc0", check=False)
+        said = "\n".join(controller.host.kernel_log()[log:])
+        assert "admin command 0x08 with cdw10 0x0 was refused, since it may harm VMs" in said
+        assert "vendor_commands of lightiov_host" in said
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "--opcode=0x86 --namespace-id=1 --cdw12=1023 --cdw13=1 --data-len=4096 -r",  # Get LBA Status
+            "--opcode=0x1e --data-len=4096 -r",  # NVMe-MI Receive
+            "--opcode=0x1a --namespace-id=1 --cdw10=1023 --cdw11=1 --data-len=4096 -r",  # Directive Receive
+            "--opcode=0x09 --cdw10=0x0c --data-len=256 -w",  # Set Features, Autonomous Power State Transition
+        ],
+    )
+    def test_what_does_no_harm_reaches_the_controller(self, controller: Controller, command: str) -> None:
+        with controller.mdev("1").held():
+            done = controller.host.run(
+                f"nvme admin-passthru {controller.admin} {command} < /dev/zero 2>&1", check=False
+            )
+        assert done.returncode == 0 or any(answer in done.stdout for answer in UNKNOWN), done.stdout
+
+    def test_no_more_is_transferred_than_there_is_room_for(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        for command in ("--opcode=0x86 --cdw12=2047", "--opcode=0x1a --cdw10=2047"):
+            refused = run(f"nvme admin-passthru {admin} {command} --data-len=4096 -r 2>&1", check=False)
+            assert "Invalid argument" in refused.stdout
+
+    def test_vendor_commands_are_the_operators_choice(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        run(f"echo 1 > {VENDOR_COMMANDS}")
+        try:
+            for command in ("--opcode=0xc0", "--opcode=0xc2 --data-len=4096 -r", "--opcode=0x09 --cdw10=0xc0"):
+                done = run(f"nvme admin-passthru {admin} {command} 2>&1", check=False)
+                assert any(answer in done.stdout for answer in UNKNOWN), done.stdout
+        finally:
+            run(f"echo 0 > {VENDOR_COMMANDS}")
+
+    def test_what_stops_all_io_waits_until_no_vm_runs(self, controller: Controller) -> None:
+        run, admin = controller.host.run, controller.admin
+        mdev = controller.mdev("1")
+        stops = {
+            "Format NVM": f"nvme format {admin} -n 8 --force",
+            "activation of firmware": f"nvme admin-passthru {admin} --opcode=0x10 --cdw10=0x18",
+            "a reset": f"nvme reset {admin}",
+        }
+        log = len(controller.host.kernel_log())
+        with mdev.held():
+            for command in stops.values():
+                refused = run(f"{command} 2>&1", check=False)
+                assert refused.returncode != 0
+                assert "busy" in refused.stdout, command
+            # Only its activation waits.
+            done = run(f"nvme admin-passthru {admin} --opcode=0x10 --cdw10=0x08 2>&1", check=False)
+            assert UNKNOWN[0] in done.stdout
+            assert mdev.read("state") == "ready"
+        said = "\n".join(controller.host.kernel_log()[log:])
+        for what in stops:
+            assert f"{what} would stop the I/O of device {mdev.uuid} and was refused" in said
+        run(stops["Format NVM"], timeout=300)
+        run(stops["a reset"])
+        assert UNKNOWN[0] in run(f"{stops['activation of firmware']} 2>&1", check=False).stdout
+        verified(mdev, 19, "--count 64")
 
     def test_claimed_namespaces_stay(self, controller: Controller) -> None:
         run, admin = controller.host.run, controller.admin

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What owners are told of their controller and namespaces, when they start and while these change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from passthrough import OWNER, PCI, Controller, Mdev, load_module
+
+from lab import Host, Program, wait_until
+
+READ_ONLY, GONE = 1, 2
+GIB_BLOCKS = (1 << 30) // 512
+SLOT = "nvme1"
+ENOUGH = "/run/enough-changes"
+
+
+def told(mdev: Mdev) -> dict:
+    return json.loads(mdev.host.run(f"python3 {OWNER} tell {mdev.uuid}").stdout)
+
+
+def nvme(host: Host, command: str) -> dict:
+    return json.loads(host.run(f"nvme {command} -o json").stdout)
+
+
+@contextmanager
+def another_card(host: Host, **properties: object) -> Iterator[None]:
+    """In the place of the second controller, which is put back afterwards."""
+
+    def pull_out() -> None:
+        slot = host.slot_address(SLOT)
+        host.unplug(SLOT)
+        wait_until(lambda: not host.run(f"lspci -s {secondary(host, slot)}:00.0").stdout, "an empty slot")
+
+    def put_in(**properties: object) -> None:
+        slot = host.slot_address(SLOT)
+        host.plug(SLOT, **properties)
+        driver = f"{PCI}/devices/0000:{secondary(host, slot)}:00.0/driver"
+        wait_until(lambda: host.run(f"test -e {driver}", check=False).returncode == 0, "a driver")
+
+    pull_out()
+    put_in(**properties)
+    try:
+        yield
+    finally:
+        pull_out()
+        put_in()
+
+
+def secondary(host: Host, slot: str) -> str:
+    """The bus behind a slot."""
+    return host.run(f"setpci -s {slot} SECONDARY_BUS").stdout.strip()
+
+
+@pytest.fixture
+def sibling(controller: Controller) -> Iterator[str]:
+    """Another controller of the same subsystem, with the same namespaces, and the stock driver."""
+    host = controller.host
+    with another_card(host, subsys="subsys-nvme0", serial=controller.serial):
+        find = f"grep -ls '^{controller.serial} *$' /sys/class/nvme/nvme*/serial"
+        (path,) = host.run(find).stdout.split()
+        yield f"/dev/{path.split('/')[-2]}"
+
+
+@contextmanager
+def watched(mdev: Mdev) -> Iterator[Callable[..., None]]:
+    """A function that waits until the first namespaces of the open mdev are said to be so, and then no other yet."""
+    host = mdev.host
+    host.run(f"rm -f {ENOUGH}")
+    watcher = Program(host, f"python3 {OWNER} watch {mdev.uuid} {ENOUGH}")
+
+    def last() -> list[tuple[int, int]]:
+        lines = watcher.output().splitlines()
+        assert watcher.running(), "\n".join(lines)
+        return [(ns["flags"], ns["lba_count"]) for ns in json.loads(lines[-1])] if lines else []
+
+    def expect(*namespaces: tuple[int, int]) -> None:
+        wait_until(lambda: last() == list(namespaces), f"namespaces {namespaces} instead of {last()}")
+
+    try:
+        yield expect
+    finally:
+        host.run(f"touch {ENOUGH}")
+    assert watcher.wait() == 0, watcher.output()
+
+
+class TestLimits:
+    def test_an_owner_is_told_what_the_controller_tells(self, controller: Controller) -> None:
+        host = controller.host
+        nvm = nvme(host, f"nvm-id-ctrl {controller.admin}")
+        ns = nvme(host, f"id-ns {controller.admin} -n 1")
+        known = told(controller.mdev("1"))
+        assert known["version"] == 0x10001
+        assert nvm["dmrl"] and nvm["dmrsl"] and nvm["dmsl"]
+        assert [known[name] for name in ("dealloc_ranges", "dealloc_range", "dealloc_lbas")] == [
+            nvm[name] for name in ("dmrl", "dmrsl", "dmsl")
+        ]
+        assert known["write_zeroes"] == (4096 << nvm["wzsl"] if nvm["wzsl"] else 0)
+        assert known["retry_delays"] == [0, 0, 0]
+        # The controller's fields are 0's based, and it says so by bit 4 of NSFEAT.
+        assert ns["nsfeat"] & 0x10
+        (namespace,) = known["namespaces"]
+        assert namespace["write_granularity"] == ns["npwg"] + 1
+        assert namespace["write_optimal"] == (ns["nows"] + 1 if ns["nows"] else 0)
+        assert namespace["dealloc_granularity"] == ns["npdg"] + 1 > 1
+        assert namespace["boundary"] == ns["noiob"]
+        assert namespace["atomic_write"] == max(ns["nawupf"], 0) + 1
+
+    def test_a_drive_that_lies_is_known(self, host: Host) -> None:
+        """QEMU's controller with the ID that it once had, under which it had no unique identities."""
+        load_module(host)
+        with another_card(host, **{"use-intel-id": True}):
+            controller = Controller.find(host, "LIOV1B")
+            controller.bind("lightiov")
+            try:
+                mdev = controller.mdev("1")
+                assert set(controller.identities().values()) == {"-"}
+                # Write Zeroes, bit 1, which Identify Controller promises.
+                assert nvme(host, f"id-ctrl {controller.admin}")["oncs"] & 0x08
+                assert told(mdev)["features"] == 0b101
+            finally:
+                controller.remove_mdevs()
+                controller.bind("")
+
+
+class TestChanges:
+    def test_events_are_asked_for(self, controller: Controller) -> None:
+        run = controller.host.run
+        assert nvme(controller.host, f"id-ctrl {controller.admin}")["oaes"] == 0x100
+        # QEMU keeps what the stock driver asked for.
+        controller.bind("")
+        device = run(f"ls {controller.sysfs}/nvme").stdout.strip()
+        run(f"nvme set-feature /dev/{device} -f 0x0b -V 0")
+        controller.bind("lightiov")
+        assert "0x00000100" in run(f"nvme get-feature {controller.admin} -f 0x0b").stdout
+
+    def test_a_namespace_that_grows_and_shrinks(self, controller: Controller) -> None:
+        """The disk behind namespace 2 is resized; the controller reports it, and nobody scans."""
+        host, mdev = controller.host, controller.mdev("1,2")
+        with watched(mdev) as expect:
+            expect((0, GIB_BLOCKS), (0, GIB_BLOCKS))
+            for blocks in (GIB_BLOCKS + 4096, GIB_BLOCKS - 4096, GIB_BLOCKS):
+                host.qmp("block_resize", device="nvme0n2", size=blocks * 512)
+                expect((0, GIB_BLOCKS), (0, blocks))
+        assert mdev.read("state") == "closed"
+
+    def test_a_namespace_that_is_taken_away_by_a_sibling(self, controller: Controller, sibling: str) -> None:
+        host, mdev = controller.host, controller.mdev("1,2")
+        own = nvme(host, f"id-ctrl {controller.admin}")["cntlid"]
+        log = len(host.kernel_log())
+        with watched(mdev) as expect:
+            expect((0, GIB_BLOCKS), (0, GIB_BLOCKS))
+            host.run(f"nvme detach-ns {sibling} -n 1 -c {own}")
+            expect((GONE, GIB_BLOCKS), (0, GIB_BLOCKS))
+            assert any("namespace 1 is gone" in line for line in host.kernel_log()[log:])
+            # It stays the mdev's, whatever comes.
+            assert 1 not in controller.namespaces()
+            host.run(f"nvme attach-ns {sibling} -n 1 -c {own}")
+            expect((0, GIB_BLOCKS), (0, GIB_BLOCKS))
+            assert controller.namespaces()[1] == mdev.uuid
+
+    def test_a_namespace_with_other_blocks_is_another_one(self, controller: Controller, sibling: str) -> None:
+        host, mdev = controller.host, controller.mdev("2")
+        with watched(mdev) as expect:
+            expect((0, GIB_BLOCKS))
+            for format_, flags in ((4, GONE), (0, 0)):
+                host.run(f"nvme format {sibling} -n 2 --lbaf={format_} --force", timeout=300)
+                # QEMU has no event for it.
+                host.run(f"nvme ns-rescan {controller.admin}")
+                expect((flags, GIB_BLOCKS))
