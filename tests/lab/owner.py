@@ -189,6 +189,20 @@ def watch(mdev: str, enough: str) -> None:
         time.sleep(0.05)
 
 
+def remap(mdev: str) -> None:
+    """Map the doorbells again and again, and keep them when the device is let go."""
+    owner = Owner(mdev)
+    size = owner.register(0x2C)
+    for _ in range(3):
+        mmap.mmap(owner.device, size, offset=2 * BAR, trackfd=False).close()
+    doorbells = mmap.mmap(owner.device, size, offset=2 * BAR, trackfd=False)
+    os.close(owner.device)
+    state = Path(f"/sys/bus/mdev/devices/{mdev}/state")
+    kept = state.read_text().strip()
+    doorbells.close()
+    print(kept, "then", state.read_text().strip())
+
+
 def take_back(mdev: str) -> None:
     """Unmap memory while the device is pinning it."""
     owner = Owner(mdev, LARGE)
@@ -254,5 +268,5 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    programs = (churn, mourn, trespass, tell, watch, take_back, insist, ask)
+    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, ask)
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

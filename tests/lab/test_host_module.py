@@ -404,6 +404,12 @@ class TestTearDown:
         assert mdev.statistic("pinned_bytes") == 0
         verified(mdev, 13)
 
+    def test_doorbells_are_mapped_again_and_again(self, controller: Controller) -> None:
+        """Linux before 6.7 refused it to a driver that gives a device's file another address space."""
+        mdev = controller.mdev("1", 2)
+        assert controller.host.run(f"python3 {OWNER} remap {mdev.uuid}").stdout.strip() == "open then closed"
+        verified(mdev, 20, "--count 64 --queues 2")
+
     @pytest.mark.usefixtures("lockdep_looks_away")
     def test_memory_that_is_taken_back_is_pinned_no_further(self, controller: Controller) -> None:
         mdev = controller.mdev("1")
