@@ -96,11 +96,29 @@ static inline int liov_rq_map_sg(struct request *req, struct scatterlist *sgl)
 #define LIOV_TAG_SET_FLAGS	BLK_MQ_F_NO_SCHED_BY_DEFAULT
 #endif
 
-/* 6.11: limits and features are given when the disk is allocated. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+/* 6.11: file systems may write several blocks at once or not at all. */
+static inline void liov_limit_atomic(struct queue_limits *lim,
+				     unsigned int lba_size, unsigned int bytes)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	lim->atomic_write_hw_max = bytes;
+	lim->atomic_write_hw_unit_min = lba_size;
+	lim->atomic_write_hw_unit_max = rounddown_pow_of_two(bytes);
+#endif
+	/* 6.13: and a driver says so. */
+#ifdef BLK_FEAT_ATOMIC_WRITES
+	lim->features |= BLK_FEAT_ATOMIC_WRITES;
+#endif
+}
+
+/*
+ * 6.11: features are among the limits.
+ * 6.9: limits are given when the disk is allocated.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
 static inline struct gendisk *
-liov_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
-		bool volatile_cache, void *queuedata)
+liov_alloc_disk_limited(struct blk_mq_tag_set *set,
+			const struct queue_limits *lim, void *queuedata)
 {
 	struct gendisk *disk = blk_mq_alloc_disk(set, queuedata);
 	struct request_queue *q;
@@ -109,10 +127,11 @@ liov_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
 		return disk;
 
 	q = disk->queue;
-	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
-	blk_queue_write_cache(q, volatile_cache, volatile_cache);
 	blk_queue_logical_block_size(q, lim->logical_block_size);
 	blk_queue_physical_block_size(q, lim->physical_block_size);
+	blk_queue_io_min(q, lim->io_min);
+	blk_queue_io_opt(q, lim->io_opt);
+	blk_queue_chunk_sectors(q, lim->chunk_sectors);
 	blk_queue_virt_boundary(q, lim->virt_boundary_mask);
 	blk_queue_dma_alignment(q, lim->dma_alignment);
 	blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
@@ -124,13 +143,31 @@ liov_alloc_disk(struct blk_mq_tag_set *set, const struct queue_limits *lim,
 	return disk;
 }
 #else
+#define liov_alloc_disk_limited	blk_mq_alloc_disk
+#endif
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+static inline struct gendisk *
+liov_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
+		bool volatile_cache, void *queuedata)
+{
+	struct gendisk *disk = liov_alloc_disk_limited(set, lim, queuedata);
+
+	if (IS_ERR(disk))
+		return disk;
+
+	blk_queue_flag_set(QUEUE_FLAG_NONROT, disk->queue);
+	blk_queue_write_cache(disk->queue, volatile_cache, volatile_cache);
+	return disk;
+}
+#else
 static inline struct gendisk *
 liov_alloc_disk(struct blk_mq_tag_set *set, struct queue_limits *lim,
 		bool volatile_cache, void *queuedata)
 {
 	if (volatile_cache)
 		lim->features |= BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
-	return blk_mq_alloc_disk(set, lim, queuedata);
+	return liov_alloc_disk_limited(set, lim, queuedata);
 }
 #endif
 

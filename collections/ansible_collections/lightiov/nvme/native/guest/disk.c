@@ -5,6 +5,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dma-mapping.h>
+#include <linux/math64.h>
 #include <linux/sched/mm.h>
 #include <linux/uuid.h>
 
@@ -189,24 +190,24 @@ static const struct block_device_operations liov_disk_ops = {
 };
 
 static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
+			       struct liov_namespace_info *info,
 			       struct liov_ns *ns)
 {
-	struct liov_namespace_info info;
 	u32 flags;
 
-	liov_read_block(ldev, LIOV_REG_NAMESPACE(index), &info, sizeof(info));
-	flags = le32_to_cpu(info.flags);
+	liov_read_block(ldev, LIOV_REG_NAMESPACE(index), info, sizeof(*info));
+	flags = le32_to_cpu(info->flags);
 
 	ns->ldev = ldev;
 	ns->index = index;
-	ns->nsid = le32_to_cpu(info.nsid);
-	ns->lba_shift = le32_to_cpu(info.lba_shift);
+	ns->nsid = le32_to_cpu(info->nsid);
+	ns->lba_shift = le32_to_cpu(info->lba_shift);
 	ns->read_only = flags & LIOV_NS_READ_ONLY;
-	ns->start_lba = le64_to_cpu(info.start_lba);
-	ns->lba_count = le64_to_cpu(info.lba_count);
-	memcpy(ns->nguid, info.nguid, sizeof(ns->nguid));
-	memcpy(ns->eui64, info.eui64, sizeof(ns->eui64));
-	memcpy(ns->uuid, info.uuid, sizeof(ns->uuid));
+	ns->start_lba = le64_to_cpu(info->start_lba);
+	ns->lba_count = le64_to_cpu(info->lba_count);
+	memcpy(ns->nguid, info->nguid, sizeof(ns->nguid));
+	memcpy(ns->eui64, info->eui64, sizeof(ns->eui64));
+	memcpy(ns->uuid, info->uuid, sizeof(ns->uuid));
 
 	if (ns->lba_shift < SECTOR_SHIFT || ns->lba_shift > PAGE_SHIFT ||
 	    ns->lba_count > (u64)LLONG_MAX >> ns->lba_shift ||
@@ -220,43 +221,122 @@ static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
 	return 0;
 }
 
-static void liov_disk_limits(struct liov_ns *ns, struct queue_limits *lim)
+/* Bytes of so many LBAs; 0 if that is more than a limit can say. */
+static unsigned int liov_lba_bytes(const struct liov_ns *ns, u32 lbas)
 {
-	struct liov_dev *ldev = ns->ldev;
-	unsigned int lba_size = 1u << ns->lba_shift;
+	return lbas <= UINT_MAX >> ns->lba_shift ? lbas << ns->lba_shift : 0;
+}
+
+/*
+ * A multiple that the namespace prefers, in bytes; 0 for none.  It counts from
+ * the namespace's own LBA 0, so a slice has to begin at one.
+ */
+static unsigned int liov_multiple(const struct liov_ns *ns, __le32 multiple)
+{
+	u32 lbas = le32_to_cpu(multiple);
+	u32 rest;
+
+	if (!lbas)
+		return 0;
+	div_u64_rem(ns->start_lba, lbas, &rest);
+	return rest ? 0 : liov_lba_bytes(ns, lbas);
+}
+
+/* Limits that every namespace of the device has. */
+static void liov_limit_transfers(struct liov_dev *ldev,
+				 struct queue_limits *lim)
+{
 	/* Bounce buffers, where the VM must use them, are small. */
 	size_t max_transfer = min_t(size_t, ldev->max_transfer,
 				    dma_max_mapping_size(&ldev->pdev->dev));
 
-	lim->logical_block_size = lba_size;
-	lim->physical_block_size = lba_size;
 	lim->virt_boundary_mask = LIOV_PRP_MASK;
 	lim->dma_alignment = 3;
 	lim->max_hw_sectors = max_transfer >> SECTOR_SHIFT;
 	lim->max_segments = LIOV_MAX_SEGMENTS;
+}
 
-	if (ldev->features & LIOV_FEATURE_WRITE_ZEROES)
-		lim->max_write_zeroes_sectors = lim->max_hw_sectors;
-	if (ldev->features & LIOV_FEATURE_DEALLOCATE) {
-		lim->max_hw_discard_sectors = UINT_MAX;
-		lim->max_discard_segments = LIOV_PRP_SIZE /
-					    sizeof(struct nvme_dsm_range);
-		lim->discard_granularity = lba_size;
-	}
+static void liov_limit_blocks(const struct liov_ns *ns,
+			      const struct liov_namespace_info *info,
+			      struct queue_limits *lim)
+{
+	unsigned int lba_size = 1u << ns->lba_shift;
+	unsigned int best = liov_multiple(ns, info->write_granularity);
+	unsigned int boundary = liov_multiple(ns, info->boundary);
+	unsigned int atomic;
+
+	atomic = liov_lba_bytes(ns, le32_to_cpu(info->atomic_write));
+	if (atomic)
+		liov_limit_atomic(lim, lba_size, atomic);
+
+	lim->logical_block_size = lba_size;
+	lim->physical_block_size = lba_size;
+	/* File systems rely on a physical block's being written as a whole. */
+	if (is_power_of_2(min(best, atomic)))
+		lim->physical_block_size = min(best, atomic);
+	lim->io_min = best ?: lba_size;
+	lim->io_opt = liov_multiple(ns, info->write_optimal);
+	if (is_power_of_2(boundary))
+		lim->chunk_sectors = boundary >> SECTOR_SHIFT;
+}
+
+static void liov_limit_write_zeroes(const struct liov_ns *ns,
+				    struct queue_limits *lim)
+{
+	/* The command counts LBAs in 16 bits. */
+	unsigned int most = liov_lba_bytes(ns, U16_MAX + 1u) ?: UINT_MAX;
+	unsigned int bytes = ns->ldev->write_zeroes;
+
+	if (!(ns->ldev->features & LIOV_FEATURE_WRITE_ZEROES))
+		return;
+	lim->max_write_zeroes_sectors =
+		bytes ? min(bytes, most) >> SECTOR_SHIFT : lim->max_hw_sectors;
+}
+
+static void liov_limit_discard(const struct liov_ns *ns,
+			       const struct liov_namespace_info *info,
+			       struct queue_limits *lim)
+{
+	unsigned int sector_shift = ns->lba_shift - SECTOR_SHIFT;
+	struct liov_dev *ldev = ns->ldev;
+
+	if (!(ldev->features & LIOV_FEATURE_DEALLOCATE))
+		return;
+	lim->max_hw_discard_sectors = UINT_MAX;
+	if (ldev->dealloc_lbas &&
+	    ldev->dealloc_lbas <= UINT_MAX >> sector_shift)
+		lim->max_hw_discard_sectors = ldev->dealloc_lbas << sector_shift;
+	lim->max_discard_segments = min_not_zero(ldev->dealloc_ranges,
+						 LIOV_DSM_RANGES);
+	lim->discard_granularity =
+		liov_multiple(ns, info->dealloc_granularity) ?:
+		lim->logical_block_size;
+}
+
+/* As Linux's nvme driver has them for the same namespace. */
+static void liov_disk_limits(const struct liov_ns *ns,
+			     const struct liov_namespace_info *info,
+			     struct queue_limits *lim)
+{
+	liov_limit_transfers(ns->ldev, lim);
+	liov_limit_blocks(ns, info, lim);
+	liov_limit_write_zeroes(ns, lim);
+	liov_limit_discard(ns, info, lim);
 }
 
 static int liov_disk_alloc(struct liov_dev *ldev, unsigned int index,
 			   struct liov_ns *ns)
 {
+	struct liov_namespace_info info;
 	struct queue_limits lim = {};
 	struct gendisk *disk;
 	int err;
 
-	err = liov_read_namespace(ldev, index, ns);
+	err = liov_read_namespace(ldev, index, &info, ns);
 	if (err)
 		return err;
 
-	liov_disk_limits(ns, &lim);
+	liov_disk_limits(ns, &info, &lim);
 	disk = liov_alloc_disk(&ldev->tag_set, &lim,
 			       ldev->features & LIOV_FEATURE_VOLATILE_CACHE,
 			       ns);
@@ -339,6 +419,7 @@ static bool liov_same_namespace(const struct liov_ns *ns,
 int liov_disks_check_same(struct liov_dev *ldev)
 {
 	unsigned int nr = liov_read32(ldev, LIOV_REG_NAMESPACES);
+	struct liov_namespace_info info;
 	struct liov_ns now;
 	unsigned int i;
 
@@ -347,7 +428,7 @@ int liov_disks_check_same(struct liov_dev *ldev)
 		struct liov_ns *ns = &ldev->ns[i];
 
 		if (ns->index >= nr ||
-		    liov_read_namespace(ldev, ns->index, &now) ||
+		    liov_read_namespace(ldev, ns->index, &info, &now) ||
 		    !liov_same_namespace(ns, &now)) {
 			dev_err(&ldev->pdev->dev,
 				"%s is no longer namespace %u with its identity and size: give the VM back what it had, or restart it\n",

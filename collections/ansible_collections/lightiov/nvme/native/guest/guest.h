@@ -45,6 +45,9 @@
 
 #define LIOV_RING_ENTRIES	1024
 
+/* Ranges of one Dataset Management command, a page of them. */
+#define LIOV_DSM_RANGES		256u
+
 /* Command ID: the request's tag, and a count that tells reuses apart. */
 #define LIOV_CID_TAG_BITS	12
 #define LIOV_CID_TAG_MASK	((1u << LIOV_CID_TAG_BITS) - 1)
@@ -162,6 +165,9 @@ struct liov_ns {
  * @features: LIOV_FEATURE_*
  * @entries: of each ring
  * @max_transfer: bytes of one command
+ * @dealloc_ranges: of one deallocation, 0: any number
+ * @dealloc_lbas: of one deallocation, 0: any number
+ * @write_zeroes: bytes of one Write Zeroes, 0: as @max_transfer
  * @timeout_ms: longest a command or a reset of the controller may take
  * @doorbell_size: bytes of @doorbells
  * @serial: of the controller
@@ -201,6 +207,9 @@ struct liov_dev {
 	u32 features;
 	u32 entries;
 	u32 max_transfer;
+	u32 dealloc_ranges;
+	u64 dealloc_lbas;
+	u32 write_zeroes;
 	u32 timeout_ms;
 	u32 doorbell_size;
 	char serial[20 + 1];

@@ -58,6 +58,17 @@ static int liov_check_version(struct liov_dev *ldev)
 	return 0;
 }
 
+/* A deallocation is limited by its ranges, each of them, and all together. */
+static void liov_read_dealloc(struct liov_dev *ldev)
+{
+	u64 range = liov_read32(ldev, LIOV_REG_DEALLOC_RANGE);
+	u64 all = liov_read64(ldev, LIOV_REG_DEALLOC_LBAS);
+
+	ldev->dealloc_ranges = liov_read32(ldev, LIOV_REG_DEALLOC_RANGES);
+	/* The block layer knows one limit, for a range and for all. */
+	ldev->dealloc_lbas = min_not_zero(range, all);
+}
+
 static int liov_read_properties(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
@@ -77,6 +88,8 @@ static int liov_read_properties(struct liov_dev *ldev)
 	ldev->max_transfer = min_t(u32, max_transfer, LIOV_MAX_TRANSFER) &
 			     PAGE_MASK;
 	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
+	liov_read_dealloc(ldev);
+	ldev->write_zeroes = liov_read32(ldev, LIOV_REG_WRITE_ZEROES);
 	ldev->timeout_ms = clamp(liov_read32(ldev, LIOV_REG_TIMEOUT_MS),
 				 1000u, 600000u);
 	liov_read_string(ldev, LIOV_REG_SERIAL, ldev->serial, 20);

@@ -15,9 +15,6 @@
 #define LIOV_STATUS_CODE	0x07ff
 #define LIOV_STATUS_DNR		0x4000	/* do not retry */
 
-/* Ranges of one Dataset Management command, a page of them. */
-#define LIOV_DSM_RANGES		256
-
 /**
  * struct liov_iod - the driver's part of a request
  * @sgt: scatterlist, if @sgt.sgl
