@@ -189,6 +189,18 @@ static const struct block_device_operations liov_disk_ops = {
 	.get_unique_id	= liov_get_unique_id,
 };
 
+/* Can a block device have that many LBAs? */
+static bool liov_fits(const struct liov_ns *ns, u64 lba_count)
+{
+	return lba_count <= (u64)LLONG_MAX >> ns->lba_shift &&
+	       ns->start_lba + lba_count >= ns->start_lba;
+}
+
+static sector_t liov_sectors(const struct liov_ns *ns)
+{
+	return ns->lba_count << (ns->lba_shift - SECTOR_SHIFT);
+}
+
 static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
 			       struct liov_namespace_info *info,
 			       struct liov_ns *ns)
@@ -203,6 +215,7 @@ static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
 	ns->nsid = le32_to_cpu(info->nsid);
 	ns->lba_shift = le32_to_cpu(info->lba_shift);
 	ns->read_only = flags & LIOV_NS_READ_ONLY;
+	ns->gone = flags & LIOV_NS_GONE;
 	ns->start_lba = le64_to_cpu(info->start_lba);
 	ns->lba_count = le64_to_cpu(info->lba_count);
 	memcpy(ns->nguid, info->nguid, sizeof(ns->nguid));
@@ -210,8 +223,7 @@ static int liov_read_namespace(struct liov_dev *ldev, unsigned int index,
 	memcpy(ns->uuid, info->uuid, sizeof(ns->uuid));
 
 	if (ns->lba_shift < SECTOR_SHIFT || ns->lba_shift > PAGE_SHIFT ||
-	    ns->lba_count > (u64)LLONG_MAX >> ns->lba_shift ||
-	    ns->start_lba + ns->lba_count < ns->start_lba) {
+	    !liov_fits(ns, ns->lba_count)) {
 		dev_err(&ldev->pdev->dev,
 			"namespace %u: %llu LBAs of 2^%u bytes from LBA %llu are not supported: format it with LBAs of 512 to %lu bytes\n",
 			ns->nsid, ns->lba_count, ns->lba_shift, ns->start_lba,
@@ -335,6 +347,12 @@ static int liov_disk_alloc(struct liov_dev *ldev, unsigned int index,
 	err = liov_read_namespace(ldev, index, &info, ns);
 	if (err)
 		return err;
+	if (ns->gone) {
+		dev_err(&ldev->pdev->dev,
+			"namespace %u was deleted or detached: it gets no disk\n",
+			ns->nsid);
+		return -ENODEV;
+	}
 
 	liov_disk_limits(ns, &info, &lim);
 	disk = liov_alloc_disk(&ldev->tag_set, &lim,
@@ -348,7 +366,7 @@ static int liov_disk_alloc(struct liov_dev *ldev, unsigned int index,
 	disk->private_data = ns;
 	snprintf(disk->disk_name, DISK_NAME_LEN, "liov%dn%u", ldev->instance,
 		 index + 1);
-	set_capacity(disk, ns->lba_count << (ns->lba_shift - SECTOR_SHIFT));
+	set_capacity(disk, liov_sectors(ns));
 	set_disk_ro(disk, ns->read_only);
 	return 0;
 }
@@ -427,9 +445,12 @@ int liov_disks_check_same(struct liov_dev *ldev)
 	for (i = 0; i < ldev->nr_ns; i++) {
 		struct liov_ns *ns = &ldev->ns[i];
 
+		/* Its disk is as good as removed, whatever is there now. */
+		if (ns->gone)
+			continue;
 		if (ns->index >= nr ||
 		    liov_read_namespace(ldev, ns->index, &info, &now) ||
-		    !liov_same_namespace(ns, &now)) {
+		    !(now.gone || liov_same_namespace(ns, &now))) {
 			dev_err(&ldev->pdev->dev,
 				"%s is no longer namespace %u with its identity and size: give the VM back what it had, or restart it\n",
 				ns->disk->disk_name, ns->nsid);
@@ -437,6 +458,80 @@ int liov_disks_check_same(struct liov_dev *ldev)
 		}
 	}
 	return 0;
+}
+
+static void liov_disk_look(struct liov_ns *ns)
+{
+	unsigned int entry = LIOV_REG_NAMESPACE(ns->index);
+	struct liov_dev *ldev = ns->ldev;
+	u32 flags;
+	u64 lba_count;
+
+	flags = liov_read32(ldev, entry + offsetof(struct liov_namespace_info,
+						   flags));
+	lba_count = liov_read64(ldev,
+				entry + offsetof(struct liov_namespace_info,
+						 lba_count));
+	/* Unplugged: not this table's to tell. */
+	if (flags == U32_MAX)
+		return;
+
+	if (flags & LIOV_NS_GONE && !ns->gone) {
+		dev_err(&ldev->pdev->dev,
+			"%s: the host has deleted or detached namespace %u: its I/O fails, unmount what is on it\n",
+			ns->disk->disk_name, ns->nsid);
+		WRITE_ONCE(ns->gone, true);
+	}
+	ns->read_only = flags & LIOV_NS_READ_ONLY;
+	if (liov_fits(ns, lba_count))
+		ns->lba_count = lba_count;
+}
+
+/**
+ * liov_disks_look() - learn what has become of the namespaces
+ * @ldev: device that is live, so that they are still those of its disks
+ *
+ * liov_disks_follow() has the disks be like that.
+ */
+void liov_disks_look(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&ldev->lock);
+	for (i = 0; i < ldev->nr_ns; i++)
+		liov_disk_look(&ldev->ns[i]);
+}
+
+static void liov_disk_follow(struct liov_ns *ns)
+{
+	struct liov_dev *ldev = ns->ldev;
+
+	if (READ_ONCE(ldev->state) == LIOV_DEAD || ns->gone) {
+		/* File systems learn of it before their next write. */
+		if (!ns->dead)
+			blk_mark_disk_dead(ns->disk);
+		ns->dead = true;
+	} else if (!READ_ONCE(ldev->removing)) {
+		set_capacity_and_notify(ns->disk, liov_sectors(ns));
+		set_disk_ro(ns->disk, ns->read_only);
+	}
+}
+
+/**
+ * liov_disks_follow() - tell the block layer and udev what the namespaces are now
+ * @ldev: device; its lock is not held, since those who listen may do I/O.  Only
+ *	the recovery work does this.
+ */
+void liov_disks_follow(struct liov_dev *ldev)
+{
+	unsigned int i, nr;
+
+	mutex_lock(&ldev->lock);
+	nr = ldev->nr_ns;
+	mutex_unlock(&ldev->lock);
+
+	for (i = 0; i < nr; i++)
+		liov_disk_follow(&ldev->ns[i]);
 }
 
 /**

@@ -136,6 +136,8 @@ struct liov_queue {
  * @nsid: namespace ID in commands
  * @lba_shift: log2 of the LBA size
  * @read_only: writes are not allowed
+ * @gone: its requests fail for good; others of the device are not concerned
+ * @dead: file systems on it have been told that it is gone
  * @start_lba: added to the block device's own LBAs
  * @lba_count: LBAs of the block device
  * @nguid: NVMe NGUID, zero if none
@@ -149,6 +151,8 @@ struct liov_ns {
 	u32 nsid;
 	u32 lba_shift;
 	bool read_only;
+	bool gone;
+	bool dead;
 	u64 start_lba;
 	u64 lba_count;
 	u8 nguid[16];
@@ -181,7 +185,6 @@ struct liov_ns {
  * @recover_work: looks at what the host reports, and restarts
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
- * @disks_dead: file systems have been told
  * @removing: nothing waits any more
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
@@ -222,7 +225,6 @@ struct liov_dev {
 	struct delayed_work recover_work;
 	unsigned long give_up;
 	unsigned int retry_ms;
-	bool disks_dead;
 	bool removing;
 
 	u64 window_base;
@@ -295,12 +297,13 @@ void liov_stop(struct liov_dev *ldev, bool drain);
 int liov_restart(struct liov_dev *ldev, bool drain);
 void liov_kill(struct liov_dev *ldev);
 void liov_report(struct liov_dev *ldev, int err);
-void liov_recover(struct liov_dev *ldev);
 void liov_recover_work(struct work_struct *work);
 
 /* disk.c */
 int liov_disks_add(struct liov_dev *ldev);
 int liov_disks_check_same(struct liov_dev *ldev);
+void liov_disks_look(struct liov_dev *ldev);
+void liov_disks_follow(struct liov_dev *ldev);
 void liov_disks_remove(struct liov_dev *ldev);
 void liov_disks_free(struct liov_dev *ldev);
 

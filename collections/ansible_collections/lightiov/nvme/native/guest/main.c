@@ -318,13 +318,18 @@ static void liov_remove(struct pci_dev *pdev)
 {
 	struct liov_dev *ldev = pci_get_drvdata(pdev);
 
-	/*
-	 * If the device is gone already, this finds out.  Whatever keeps its
-	 * I/O waiting, it fails now, so that nothing waits for it below.
-	 */
-	liov_recover(ldev);
 	mutex_lock(&ldev->lock);
-	ldev->removing = true;
+	WRITE_ONCE(ldev->removing, true);
+	mutex_unlock(&ldev->lock);
+	/* If the device is gone already, this finds out and tells the disks. */
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
+	flush_delayed_work(&ldev->recover_work);
+
+	/*
+	 * Whatever keeps its I/O waiting, it fails now, so that nothing waits
+	 * for it below.
+	 */
+	mutex_lock(&ldev->lock);
 	if (ldev->state != LIOV_LIVE)
 		liov_kill(ldev);
 	mutex_unlock(&ldev->lock);
@@ -375,6 +380,9 @@ static void liov_unpause(struct liov_dev *ldev)
 	if (err)
 		liov_report(ldev, err);
 	mutex_unlock(&ldev->lock);
+
+	/* Namespaces may have changed meanwhile. */
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 }
 
 static int liov_suspend(struct device *dev)

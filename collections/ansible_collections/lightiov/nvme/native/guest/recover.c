@@ -265,17 +265,12 @@ static bool liov_needs_restart(struct liov_dev *ldev, u32 status)
 	}
 }
 
-/**
- * liov_recover() - bring the device into the state the host reports
- * @ldev: device
- */
-void liov_recover(struct liov_dev *ldev)
+/* Bring the device into the state the host reports. */
+static void liov_recover(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
 	enum liov_state before;
 	u32 generation, status;
-	bool tell_disks;
-	unsigned int i;
 	int err;
 
 	mutex_lock(&ldev->lock);
@@ -296,17 +291,16 @@ void liov_recover(struct liov_dev *ldev)
 		/* Events that came meanwhile may have been for the old state. */
 	} while (ldev->state != LIOV_WAITING &&
 		 liov_read32(ldev, LIOV_REG_GENERATION) != generation);
-	tell_disks = ldev->state == LIOV_DEAD && !ldev->disks_dead;
-	ldev->disks_dead |= tell_disks;
+	if (ldev->state == LIOV_LIVE)
+		liov_disks_look(ldev);
 	mutex_unlock(&ldev->lock);
-
-	/* File systems learn of it at once rather than at their next write. */
-	for (i = 0; tell_disks && i < ldev->nr_ns; i++)
-		blk_mark_disk_dead(ldev->ns[i].disk);
 }
 
 void liov_recover_work(struct work_struct *work)
 {
-	liov_recover(container_of(to_delayed_work(work), struct liov_dev,
-				  recover_work));
+	struct liov_dev *ldev = container_of(to_delayed_work(work),
+					     struct liov_dev, recover_work);
+
+	liov_recover(ldev);
+	liov_disks_follow(ldev);
 }

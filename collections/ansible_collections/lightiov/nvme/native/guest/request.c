@@ -278,12 +278,14 @@ static blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
 {
 	struct liov_queue *q = hctx->driver_data;
 	struct liov_dev *ldev = q->ldev;
+	struct liov_ns *ns = hctx->queue->queuedata;
 	struct request *req = bd->rq;
 	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
 	struct nvme_command cmd;
 	blk_status_t status;
 
-	if (unlikely(READ_ONCE(ldev->state) != LIOV_LIVE))
+	if (unlikely(READ_ONCE(ldev->state) != LIOV_LIVE ||
+		     READ_ONCE(ns->gone)))
 		return BLK_STS_IOERR;
 
 	/* Set once for all tries of a request. */
@@ -292,7 +294,7 @@ static blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
 		req->rq_flags |= RQF_DONTPREP;
 	}
 
-	status = liov_setup_command(hctx->queue->queuedata, req, &cmd);
+	status = liov_setup_command(ns, req, &cmd);
 	if (status)
 		return status;
 
