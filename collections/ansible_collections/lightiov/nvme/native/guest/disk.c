@@ -417,6 +417,18 @@ int liov_disks_add(struct liov_dev *ldev)
 	return 0;
 }
 
+/**
+ * liov_disks_retry_now() - have requests that wait to be tried again not wait
+ * @ldev: device
+ */
+void liov_disks_retry_now(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ldev->nr_ns; i++)
+		blk_mq_kick_requeue_list(ldev->ns[i].disk->queue);
+}
+
 static bool liov_same_namespace(const struct liov_ns *ns,
 				const struct liov_ns *now)
 {

@@ -59,7 +59,7 @@
 #define LIOV_ATTEMPTS		3
 
 /* How long requests wait for what may pass, and how often it is tried. */
-#define LIOV_PATIENCE_SECONDS	300
+#define LIOV_PATIENCE_SECONDS	300u
 #define LIOV_RETRY_MS		20u
 #define LIOV_RETRY_MAX_MS	1000u
 
@@ -172,6 +172,8 @@ struct liov_ns {
  * @dealloc_ranges: of one deallocation, 0: any number
  * @dealloc_lbas: of one deallocation, 0: any number
  * @write_zeroes: bytes of one Write Zeroes, 0: as @max_transfer
+ * @retry_delay_ms: by a completion's CRD, how long the controller wants a retry to
+ *	wait; 0 for none
  * @timeout_ms: longest a command or a reset of the controller may take
  * @doorbell_size: bytes of @doorbells
  * @serial: of the controller
@@ -213,6 +215,7 @@ struct liov_dev {
 	u32 dealloc_ranges;
 	u64 dealloc_lbas;
 	u32 write_zeroes;
+	u32 retry_delay_ms[4];
 	u32 timeout_ms;
 	u32 doorbell_size;
 	char serial[20 + 1];
@@ -301,6 +304,7 @@ void liov_recover_work(struct work_struct *work);
 
 /* disk.c */
 int liov_disks_add(struct liov_dev *ldev);
+void liov_disks_retry_now(struct liov_dev *ldev);
 int liov_disks_check_same(struct liov_dev *ldev);
 void liov_disks_look(struct liov_dev *ldev);
 void liov_disks_follow(struct liov_dev *ldev);

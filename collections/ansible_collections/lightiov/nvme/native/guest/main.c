@@ -69,6 +69,16 @@ static void liov_read_dealloc(struct liov_dev *ldev)
 	ldev->dealloc_lbas = min_not_zero(range, all);
 }
 
+static void liov_read_retry_delays(struct liov_dev *ldev)
+{
+	unsigned int crd;
+
+	for (crd = 1; crd < ARRAY_SIZE(ldev->retry_delay_ms); crd++)
+		ldev->retry_delay_ms[crd] =
+			min(liov_read32(ldev, LIOV_REG_RETRY_DELAY(crd)),
+			    LIOV_PATIENCE_SECONDS * 1000);
+}
+
 static int liov_read_properties(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
@@ -89,6 +99,7 @@ static int liov_read_properties(struct liov_dev *ldev)
 			     PAGE_MASK;
 	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
 	liov_read_dealloc(ldev);
+	liov_read_retry_delays(ldev);
 	ldev->write_zeroes = liov_read32(ldev, LIOV_REG_WRITE_ZEROES);
 	ldev->timeout_ms = clamp(liov_read32(ldev, LIOV_REG_TIMEOUT_MS),
 				 1000u, 600000u);
@@ -333,6 +344,7 @@ static void liov_remove(struct pci_dev *pdev)
 	if (ldev->state != LIOV_LIVE)
 		liov_kill(ldev);
 	mutex_unlock(&ldev->lock);
+	liov_disks_retry_now(ldev);
 	liov_disks_remove(ldev);
 
 	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);

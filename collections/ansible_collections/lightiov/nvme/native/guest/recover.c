@@ -214,6 +214,7 @@ void liov_kill(struct liov_dev *ldev)
 	liov_stop(ldev, true);
 	WRITE_ONCE(ldev->state, LIOV_DEAD);
 	liov_unquiesce_tagset(&ldev->tag_set);
+	liov_disks_retry_now(ldev);
 }
 
 /**

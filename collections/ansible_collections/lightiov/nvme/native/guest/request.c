@@ -2,6 +2,7 @@
 /*
  * Block requests to NVMe commands and back.
  */
+#include <linux/bitfield.h>
 #include <linux/blkdev.h>
 #include <linux/dma-mapping.h>
 
@@ -13,6 +14,7 @@
 
 /* NVMe status: code and type, without the bits for the host. */
 #define LIOV_STATUS_CODE	0x07ff
+#define LIOV_STATUS_CRD		0x1800	/* which delay before a retry */
 #define LIOV_STATUS_DNR		0x4000	/* do not retry */
 
 /**
@@ -366,6 +368,23 @@ static bool liov_may_retry(struct request *req)
 	       !(iod->status & LIOV_STATUS_DNR);
 }
 
+static void liov_retry(struct request *req)
+{
+	struct liov_queue *q = req->mq_hctx->driver_data;
+	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
+	struct request_queue *queue = req->q;
+	u32 delay_ms;
+
+	delay_ms = q->ldev->retry_delay_ms[FIELD_GET(LIOV_STATUS_CRD,
+						     iod->status)];
+	if (READ_ONCE(q->ldev->removing))
+		delay_ms = 0;
+
+	iod->retries++;
+	blk_mq_requeue_request(req, false);
+	blk_mq_delay_kick_requeue_list(queue, delay_ms);
+}
+
 /* Give back what the command used; the controller is done with it. */
 static void liov_request_release(struct request *req)
 {
@@ -381,8 +400,7 @@ static void liov_complete_rq(struct request *req)
 
 	liov_request_release(req);
 	if (unlikely(iod->status) && liov_may_retry(req)) {
-		iod->retries++;
-		blk_mq_requeue_request(req, true);
+		liov_retry(req);
 		return;
 	}
 	blk_mq_end_request(req, liov_blk_status(iod->status));
