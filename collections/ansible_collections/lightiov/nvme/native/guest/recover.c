@@ -35,7 +35,17 @@ static void liov_drain(struct liov_dev *ldev)
  */
 static int liov_reset(struct liov_dev *ldev)
 {
-	return liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
+	int err = liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
+
+	/*
+	 * Registers that do not answer took no command either, and the queues
+	 * of a device that is still there would go on.
+	 */
+	if (err == -ENODEV &&
+	    liov_read32(ldev, LIOV_REG_MAGIC) != LIOV_MAGIC &&
+	    pci_device_is_present(ldev->pdev))
+		pcie_flr(ldev->pdev);
+	return err;
 }
 
 /**
@@ -56,8 +66,9 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 	if (ldev->state == LIOV_LIVE) {
 		if (drain)
 			liov_drain(ldev);
-		liov_reset(ldev);
+		/* Nobody rings a doorbell whose queue is being deleted. */
 		liov_queues_go_quiet(ldev);
+		liov_reset(ldev);
 
 		/* What completed before the reset has its true status. */
 		for (i = 0; i < ldev->nr_queues; i++)
