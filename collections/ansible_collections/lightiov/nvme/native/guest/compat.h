@@ -60,6 +60,28 @@ static inline void liov_unquiesce_tagset(struct blk_mq_tag_set *set)
 #endif
 }
 
+/*
+ * 6.13, and Debian's 6.12.117 at the latest: lockdep knows freezing, and that
+ * another task may end it.
+ */
+static inline void liov_freeze_start(struct request_queue *q)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
+	blk_freeze_queue_start(q);
+#else
+	blk_freeze_queue_start_non_owner(q);
+#endif
+}
+
+static inline void liov_unfreeze(struct request_queue *q)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 117)
+	blk_mq_unfreeze_queue(q);
+#else
+	blk_mq_unfreeze_queue_non_owner(q);
+#endif
+}
+
 /* 6.4: named for what it is. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
 #define LIOV_STS_RESV_CONFLICT	BLK_STS_NEXUS

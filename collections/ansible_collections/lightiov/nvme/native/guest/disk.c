@@ -418,6 +418,38 @@ int liov_disks_add(struct liov_dev *ldev)
 }
 
 /**
+ * liov_disks_freeze() - let no request in, and wait until all have ended
+ * @ldev: device whose lock is not held, so that what hangs can be recovered
+ *
+ * Return: 0; or -EBUSY, with nothing changed, when some did not end in
+ * LIOV_FREEZE_TIMEOUTS.
+ */
+int liov_disks_freeze(struct liov_dev *ldev)
+{
+	long left = msecs_to_jiffies(LIOV_FREEZE_TIMEOUTS * ldev->timeout_ms);
+	unsigned int i;
+
+	for (i = 0; i < ldev->nr_ns; i++)
+		liov_freeze_start(ldev->ns[i].disk->queue);
+	for (i = 0; i < ldev->nr_ns && left > 0; i++)
+		left = blk_mq_freeze_queue_wait_timeout(ldev->ns[i].disk->queue,
+							left);
+	if (left > 0)
+		return 0;
+
+	liov_disks_unfreeze(ldev);
+	return -EBUSY;
+}
+
+void liov_disks_unfreeze(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ldev->nr_ns; i++)
+		liov_unfreeze(ldev->ns[i].disk->queue);
+}
+
+/**
  * liov_disks_retry_now() - have requests that wait to be tried again not wait
  * @ldev: device
  */

@@ -55,6 +55,12 @@
 /* How often one request is tried again before it fails. */
 #define LIOV_MAX_RETRIES	5
 
+/*
+ * How long all requests have to end before sleep, in timeouts of a command: one
+ * that gets no answer, what is done about it, and another try.
+ */
+#define LIOV_FREEZE_TIMEOUTS	3
+
 /* How often the device is started at once, when the host takes it back. */
 #define LIOV_ATTEMPTS		3
 
@@ -188,6 +194,8 @@ struct liov_ns {
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
  * @removing: nothing waits any more
+ * @asleep: suspended: block queues are frozen, and there are no interrupts.
+ *	Only power management and removal look at it, one after the other.
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
  * @window_need: bytes that hot-plugged memory needs, beyond what is online
@@ -229,6 +237,7 @@ struct liov_dev {
 	unsigned long give_up;
 	unsigned int retry_ms;
 	bool removing;
+	bool asleep;
 
 	u64 window_base;
 	u64 window_size;
@@ -274,6 +283,8 @@ int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 /* queue.c */
 int liov_queues_init(struct liov_dev *ldev);
 void liov_queues_exit(struct liov_dev *ldev);
+int liov_interrupts_take(struct liov_dev *ldev, unsigned int least);
+void liov_interrupts_drop(struct liov_dev *ldev);
 int liov_queues_locate(struct liov_dev *ldev);
 int liov_rings_alloc(struct liov_dev *ldev);
 void liov_rings_free(struct liov_dev *ldev);
@@ -304,6 +315,8 @@ void liov_recover_work(struct work_struct *work);
 
 /* disk.c */
 int liov_disks_add(struct liov_dev *ldev);
+int liov_disks_freeze(struct liov_dev *ldev);
+void liov_disks_unfreeze(struct liov_dev *ldev);
 void liov_disks_retry_now(struct liov_dev *ldev);
 int liov_disks_check_same(struct liov_dev *ldev);
 void liov_disks_look(struct liov_dev *ldev);

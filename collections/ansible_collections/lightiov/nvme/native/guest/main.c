@@ -97,6 +97,10 @@ static int liov_read_properties(struct liov_dev *ldev)
 	ldev->entries = min(entries, LIOV_RING_ENTRIES);
 	ldev->max_transfer = min_t(u32, max_transfer, LIOV_MAX_TRANSFER) &
 			     PAGE_MASK;
+	/* One for each CPU, as far as they go. */
+	ldev->nr_queues = min3(liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
+			       num_possible_cpus(),
+			       (u32)LIOV_MAX_QUEUE_PAIRS);
 	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
 	liov_read_dealloc(ldev);
 	liov_read_retry_delays(ldev);
@@ -193,31 +197,63 @@ static void liov_unmap_bars(struct liov_dev *ldev)
 	pci_disable_device(ldev->pdev);
 }
 
-/* One vector for events, and a queue pair for each CPU as far as they go. */
-static int liov_alloc_vectors(struct liov_dev *ldev)
-{
-	struct irq_affinity affinity = { .pre_vectors = LIOV_VECTOR_QUEUE(0) };
-	struct pci_dev *pdev = ldev->pdev;
-	unsigned int wanted;
-	int got;
+/* --- life ----------------------------------------------------------------- */
 
-	wanted = min3(liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
-		      num_possible_cpus(), (u32)LIOV_MAX_QUEUE_PAIRS);
-	got = pci_alloc_irq_vectors_affinity(pdev, LIOV_VECTOR_QUEUE(0) + 1,
-					     LIOV_VECTOR_QUEUE(wanted),
-					     PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
-					     &affinity);
-	if (got < 0) {
-		dev_err(&pdev->dev,
-			"has %u queue pairs and no two interrupt vectors for them (%pe): give the mdev a queue pair, and the VM MSI-X\n",
-			wanted, ERR_PTR(got));
-		return got;
-	}
-	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0);
-	return 0;
+static int liov_event_irq_take(struct liov_dev *ldev)
+{
+	return pci_request_irq(ldev->pdev, LIOV_VECTOR_EVENT, liov_event_irq,
+			       NULL, ldev, "liov%d", ldev->instance);
 }
 
-/* --- life ----------------------------------------------------------------- */
+static void liov_event_irq_drop(struct liov_dev *ldev)
+{
+	pci_free_irq(ldev->pdev, LIOV_VECTOR_EVENT, ldev);
+}
+
+/* Undo liov_bring_up(); there are no disks, and no interrupts for events. */
+static void liov_take_down(struct liov_dev *ldev)
+{
+	cancel_delayed_work_sync(&ldev->recover_work);
+	mutex_lock(&ldev->lock);
+	if (ldev->state != LIOV_DEAD)
+		liov_stop(ldev, true);
+	mutex_unlock(&ldev->lock);
+
+	liov_rings_free(ldev);
+	liov_tag_set_exit(ldev);
+	if (!ldev->asleep)
+		liov_interrupts_drop(ldev);
+	liov_queues_exit(ldev);
+}
+
+/* Set up what there is one of for each queue pair, and start them. */
+static int liov_bring_up(struct liov_dev *ldev)
+{
+	int err;
+
+	err = liov_queues_init(ldev);
+	if (err)
+		return err;
+	err = liov_interrupts_take(ldev, 1);
+	if (err)
+		goto exit_queues;
+	err = liov_tag_set_init(ldev);
+	if (err)
+		goto drop_interrupts;
+
+	mutex_lock(&ldev->lock);
+	err = liov_restart(ldev, false);
+	mutex_unlock(&ldev->lock);
+	if (err)
+		liov_take_down(ldev);
+	return err;
+
+drop_interrupts:
+	liov_interrupts_drop(ldev);
+exit_queues:
+	liov_queues_exit(ldev);
+	return err;
+}
 
 static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -259,34 +295,19 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dma_set_min_align_mask(dev, LIOV_PRP_MASK);
 	dma_set_max_seg_size(dev, UINT_MAX);
 
-	err = liov_alloc_vectors(ldev);
-	if (err)
-		goto unmap_bars;
-	err = liov_queues_init(ldev);
-	if (err)
-		goto free_vectors;
-	err = liov_tag_set_init(ldev);
-	if (err)
-		goto exit_queues;
-
 	/* Before RAM is looked at, so that no change of it is missed. */
 	err = register_memory_notifier(&ldev->memory_nb);
 	if (err)
-		goto exit_tag_set;
-
-	mutex_lock(&ldev->lock);
-	err = liov_restart(ldev, false);
-	mutex_unlock(&ldev->lock);
+		goto unmap_bars;
+	err = liov_bring_up(ldev);
 	if (err) {
 		dev_err(dev, "cannot be started (%pe), host status %#x: bind the driver again when the host has it ready\n",
 			ERR_PTR(err), liov_read32(ldev, LIOV_REG_STATUS));
-		goto stop;
+		goto unregister;
 	}
-
-	err = pci_request_irq(pdev, LIOV_VECTOR_EVENT, liov_event_irq, NULL,
-			      ldev, "liov%d", ldev->instance);
+	err = liov_event_irq_take(ldev);
 	if (err)
-		goto stop;
+		goto take_down;
 
 	dev_info(dev, "%s %s: %u queue pairs of %u entries, window %#llx of %#llx bytes\n",
 		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
@@ -294,28 +315,19 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	err = liov_disks_add(ldev);
 	if (err)
-		goto free_event;
+		goto drop_event;
 
 	/* Events from before their interrupt was there. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return 0;
 
-free_event:
-	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
-stop:
-	cancel_delayed_work_sync(&ldev->recover_work);
-	mutex_lock(&ldev->lock);
-	liov_kill(ldev);
-	mutex_unlock(&ldev->lock);
+drop_event:
+	liov_event_irq_drop(ldev);
+take_down:
+	liov_take_down(ldev);
+unregister:
 	unregister_memory_notifier(&ldev->memory_nb);
-	liov_rings_free(ldev);
 	liov_memory_free(ldev);
-exit_tag_set:
-	liov_tag_set_exit(ldev);
-exit_queues:
-	liov_queues_exit(ldev);
-free_vectors:
-	pci_free_irq_vectors(pdev);
 unmap_bars:
 	liov_unmap_bars(ldev);
 free_instance:
@@ -345,21 +357,17 @@ static void liov_remove(struct pci_dev *pdev)
 		liov_kill(ldev);
 	mutex_unlock(&ldev->lock);
 	liov_disks_retry_now(ldev);
+	if (ldev->asleep)
+		liov_disks_unfreeze(ldev);
 	liov_disks_remove(ldev);
 
-	pci_free_irq(pdev, LIOV_VECTOR_EVENT, ldev);
+	if (!ldev->asleep)
+		liov_event_irq_drop(ldev);
 	cancel_delayed_work_sync(&ldev->recover_work);
 	liov_disks_free(ldev);
-	mutex_lock(&ldev->lock);
-	liov_kill(ldev);
-	mutex_unlock(&ldev->lock);
-
+	liov_take_down(ldev);
 	unregister_memory_notifier(&ldev->memory_nb);
-	liov_rings_free(ldev);
 	liov_memory_free(ldev);
-	liov_tag_set_exit(ldev);
-	liov_queues_exit(ldev);
-	pci_free_irq_vectors(pdev);
 	liov_unmap_bars(ldev);
 	ida_free(&liov_instances, ldev->instance);
 	kfree(ldev);
@@ -397,16 +405,60 @@ static void liov_unpause(struct liov_dev *ldev)
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 }
 
+/*
+ * The other CPUs go offline for sleep, and each waits for all requests of its
+ * hardware context: there must be none, not even one that waits.  What comes
+ * later waits outside, frozen.
+ */
 static int liov_suspend(struct device *dev)
 {
-	liov_pause(dev_get_drvdata(dev));
+	struct liov_dev *ldev = dev_get_drvdata(dev);
+	int err;
+
+	err = liov_disks_freeze(ldev);
+	if (err) {
+		dev_err(dev, "cannot sleep, since its I/O did not end within %u ms: have the VM sleep when the device works again, or unplug it\n",
+			LIOV_FREEZE_TIMEOUTS * ldev->timeout_ms);
+		return err;
+	}
+	liov_event_irq_drop(ldev);
+	liov_pause(ldev);
+	cancel_delayed_work_sync(&ldev->recover_work);
+	liov_interrupts_drop(ldev);
+	ldev->asleep = true;
 	return 0;
+}
+
+/* As many as before, since requests are bound to them. */
+static int liov_interrupts_retake(struct liov_dev *ldev)
+{
+	int err;
+
+	err = liov_interrupts_take(ldev, ldev->nr_queues);
+	if (err)
+		return err;
+	err = liov_event_irq_take(ldev);
+	if (err)
+		liov_interrupts_drop(ldev);
+	return err;
 }
 
 static int liov_resume(struct device *dev)
 {
-	liov_unpause(dev_get_drvdata(dev));
-	return 0;
+	struct liov_dev *ldev = dev_get_drvdata(dev);
+	int err;
+
+	err = liov_interrupts_retake(ldev);
+	if (err) {
+		mutex_lock(&ldev->lock);
+		liov_kill(ldev);
+		mutex_unlock(&ldev->lock);
+	} else {
+		ldev->asleep = false;
+	}
+	liov_unpause(ldev);
+	liov_disks_unfreeze(ldev);
+	return err;
 }
 
 static DEFINE_SIMPLE_DEV_PM_OPS(liov_pm_ops, liov_suspend, liov_resume);

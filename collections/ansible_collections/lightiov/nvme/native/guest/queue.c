@@ -306,51 +306,102 @@ int liov_queues_locate(struct liov_dev *ldev)
 	return 0;
 }
 
-static int liov_queue_init(struct liov_dev *ldev, unsigned int index)
-{
-	struct liov_queue *q = &ldev->queues[index];
-
-	q->ldev = ldev;
-	q->index = index;
-	spin_lock_init(&q->sq_lock);
-
-	q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(index));
-	snprintf(q->name, sizeof(q->name), "liov%dq%u", ldev->instance, index);
-	return request_irq(q->irq, liov_queue_irq, 0, q->name, q);
-}
-
 /**
- * liov_queues_init() - get the interrupts of the queue pairs
- * @ldev: device whose vectors are allocated
+ * liov_queues_init() - have a queue pair for each of @nr_queues
+ * @ldev: device
  *
  * Return: 0 or a negative error.
  */
 int liov_queues_init(struct liov_dev *ldev)
 {
-	unsigned int nr = ldev->nr_queues;
 	unsigned int i;
-	int err;
 
-	ldev->queues = kcalloc(nr, sizeof(*ldev->queues), GFP_KERNEL);
+	ldev->queues = kcalloc(ldev->nr_queues, sizeof(*ldev->queues),
+			       GFP_KERNEL);
 	if (!ldev->queues)
 		return -ENOMEM;
 
-	for (i = 0; i < nr; i++) {
-		err = liov_queue_init(ldev, i);
-		if (err) {
-			ldev->nr_queues = i;
-			liov_queues_exit(ldev);
-			return err;
-		}
+	for (i = 0; i < ldev->nr_queues; i++) {
+		struct liov_queue *q = &ldev->queues[i];
+
+		q->ldev = ldev;
+		q->index = i;
+		spin_lock_init(&q->sq_lock);
+		snprintf(q->name, sizeof(q->name), "liov%dq%u", ldev->instance,
+			 i);
 	}
 	return 0;
 }
 
 void liov_queues_exit(struct liov_dev *ldev)
 {
-	unsigned int i;
-
-	for (i = 0; i < ldev->nr_queues; i++)
-		free_irq(ldev->queues[i].irq, &ldev->queues[i]);
 	kfree(ldev->queues);
+	ldev->queues = NULL;
+}
+
+/* --- interrupts ----------------------------------------------------------- */
+
+static int liov_vectors_alloc(struct liov_dev *ldev, unsigned int least)
+{
+	struct irq_affinity affinity = { .pre_vectors = LIOV_VECTOR_QUEUE(0) };
+	struct pci_dev *pdev = ldev->pdev;
+	int got;
+
+	got = pci_alloc_irq_vectors_affinity(pdev, LIOV_VECTOR_QUEUE(least),
+					     LIOV_VECTOR_QUEUE(ldev->nr_queues),
+					     PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
+					     &affinity);
+	if (got < 0) {
+		dev_err(&pdev->dev,
+			"has %u queue pairs and not the interrupt vectors for %u and for events (%pe): give the mdev a queue pair, and the VM MSI-X\n",
+			ldev->nr_queues, least, ERR_PTR(got));
+		return got;
+	}
+	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0);
+	return 0;
+}
+
+static void liov_interrupts_free(struct liov_dev *ldev, unsigned int nr)
+{
+	while (nr--)
+		free_irq(ldev->queues[nr].irq, &ldev->queues[nr]);
+	pci_free_irq_vectors(ldev->pdev);
+}
+
+/**
+ * liov_interrupts_take() - get vectors, and the interrupts of the queue pairs
+ * @ldev: device with @nr_queues queue pairs, which are fewer afterwards if there
+ *	are not vectors for all
+ * @least: queue pairs that there have to be vectors for, beside that for events
+ *
+ * Not while requests wait: it waits for CPUs that go offline, and these for
+ * requests.
+ *
+ * Return: 0 or a negative error.
+ */
+int liov_interrupts_take(struct liov_dev *ldev, unsigned int least)
+{
+	unsigned int i;
+	int err;
+
+	err = liov_vectors_alloc(ldev, least);
+	if (err)
+		return err;
+
+	for (i = 0; i < ldev->nr_queues; i++) {
+		struct liov_queue *q = &ldev->queues[i];
+
+		q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(i));
+		err = request_irq(q->irq, liov_queue_irq, 0, q->name, q);
+		if (err) {
+			liov_interrupts_free(ldev, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void liov_interrupts_drop(struct liov_dev *ldev)
+{
+	liov_interrupts_free(ldev, ldev->nr_queues);
 }

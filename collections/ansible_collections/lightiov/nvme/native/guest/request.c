@@ -561,6 +561,7 @@ int liov_tag_set_init(struct liov_dev *ldev)
 	if (!ldev->sg_pool)
 		return -ENOMEM;
 
+	memset(set, 0, sizeof(*set));
 	set->ops = &liov_mq_ops;
 	set->nr_hw_queues = ldev->nr_queues;
 	set->nr_maps = 1;
