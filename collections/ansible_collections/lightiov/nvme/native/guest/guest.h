@@ -205,6 +205,7 @@ struct liov_ns {
  * @memory_nb: memory hotplug notifier
  * @queues: queue pairs
  * @nr_queues: number of them
+ * @usable_queues: that could be made when the next one could not
  * @prp_pool: PRP lists
  * @sg_pool: scatterlists
  * @tag_set: shared by all namespaces
@@ -249,6 +250,7 @@ struct liov_dev {
 
 	struct liov_queue *queues;
 	unsigned int nr_queues;
+	unsigned int usable_queues;
 	struct dma_pool *prp_pool;
 	mempool_t *sg_pool;
 	struct blk_mq_tag_set tag_set;

@@ -255,6 +255,31 @@ exit_queues:
 	return err;
 }
 
+/*
+ * A queue pair that cannot be made leaves a device with fewer.  So it is for as
+ * long as there are disks: their requests are bound to hardware contexts, and a
+ * later start makes all of them or none.
+ */
+static int liov_bring_up_what_goes(struct liov_dev *ldev)
+{
+	struct device *dev = &ldev->pdev->dev;
+	int err;
+
+	for (;;) {
+		ldev->usable_queues = 0;
+		err = liov_bring_up(ldev);
+		if (!err || err == -ENODEV || !ldev->usable_queues)
+			break;
+		dev_warn(dev, "goes on with %u queue pairs instead of %u\n",
+			 ldev->usable_queues, ldev->nr_queues);
+		ldev->nr_queues = ldev->usable_queues;
+	}
+	if (err)
+		dev_err(dev, "cannot be started (%pe), host status %#x: bind the driver again when the host has it ready\n",
+			ERR_PTR(err), liov_read32(ldev, LIOV_REG_STATUS));
+	return err;
+}
+
 static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct device *dev = &pdev->dev;
@@ -299,12 +324,9 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	err = register_memory_notifier(&ldev->memory_nb);
 	if (err)
 		goto unmap_bars;
-	err = liov_bring_up(ldev);
-	if (err) {
-		dev_err(dev, "cannot be started (%pe), host status %#x: bind the driver again when the host has it ready\n",
-			ERR_PTR(err), liov_read32(ldev, LIOV_REG_STATUS));
+	err = liov_bring_up_what_goes(ldev);
+	if (err)
 		goto unregister;
-	}
 	err = liov_event_irq_take(ldev);
 	if (err)
 		goto take_down;

@@ -187,6 +187,14 @@ void liov_rings_free(struct liov_dev *ldev)
 	ldev->prp_pool = NULL;
 }
 
+/* Is it not this queue but the controller, which the host resets? */
+static bool liov_queues_lost(struct liov_dev *ldev)
+{
+	u32 status = liov_read32(ldev, LIOV_REG_STATUS);
+
+	return status != U32_MAX && status & LIOV_STATUS_QUEUES_LOST;
+}
+
 /**
  * liov_queues_create() - make all rings the controller's
  * @ldev: device with window, memory and rings
@@ -211,9 +219,10 @@ int liov_queues_create(struct liov_dev *ldev)
 				   q->sq_dma - ldev->window_base,
 				   q->cq_dma - ldev->window_base,
 				   ldev->entries);
-		if (err == -EAGAIN)
-			return err;
+		if (err == -EAGAIN || (err && liov_queues_lost(ldev)))
+			return -EAGAIN;
 		if (err) {
+			ldev->usable_queues = i;
 			dev_err(&ldev->pdev->dev,
 				"the host cannot create queue pair %u, hardware queue %u (%pe): look for the cause in the host's kernel log\n",
 				i, q->hw_qid, ERR_PTR(err));
