@@ -68,6 +68,33 @@ int liov_memory_check(struct liov_dev *ldev)
 	return 0;
 }
 
+static int liov_range_found(struct resource *res, void *data)
+{
+	return 1;
+}
+
+/*
+ * Is there memory in the range that comes and goes by parts too small for the
+ * memory notifier to tell?  That is virtio-mem's: its regions, and no others,
+ * are marked as RAM that only a driver may look into.
+ */
+static bool liov_comes_and_goes(u64 start, u64 end)
+{
+	return walk_iomem_res_desc(IORES_DESC_NONE,
+				   IORESOURCE_SYSTEM_RAM | IORESOURCE_EXCLUSIVE,
+				   start, end - 1, NULL, liov_range_found) == 1;
+}
+
+static int liov_refuse_virtio_mem(struct liov_dev *ldev, u64 start, u64 end)
+{
+	if (!liov_comes_and_goes(start, end))
+		return 0;
+	dev_err(&ldev->pdev->dev,
+		"memory at %#llx-%#llx is virtio-mem's, of which the host may take parts back that the controller writes to: give the VM memory otherwise, such as by DIMMs\n",
+		start, end - 1);
+	return -EOPNOTSUPP;
+}
+
 /* Call @fn for each range of RAM. */
 static int liov_walk_ram(struct liov_walk *walk,
 			 int (*fn)(struct resource *, void *))
@@ -157,6 +184,9 @@ static int liov_add_region(struct resource *res, void *data)
 		/* The notifier adds what is offline when it goes online. */
 		if (!pfn_to_online_page(PHYS_PFN(start)))
 			continue;
+		err = liov_refuse_virtio_mem(walk->ldev, start, next);
+		if (err)
+			return err;
 		err = liov_add_chunk(walk->ldev, start, next);
 		if (err)
 			return err;
@@ -319,8 +349,10 @@ int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 	int err = 0;
 
 	mutex_lock(&ldev->lock);
+	if (action == MEM_GOING_ONLINE && ldev->state != LIOV_DEAD)
+		err = liov_refuse_virtio_mem(ldev, start, end);
 	/* Otherwise the next start finds out what is online. */
-	if (ldev->state == LIOV_LIVE) {
+	if (!err && ldev->state == LIOV_LIVE) {
 		switch (action) {
 		case MEM_GOING_ONLINE:
 		/* Again, in case that a restart came between the two. */
