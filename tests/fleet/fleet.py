@@ -41,6 +41,11 @@ def marked(machine: Remote, disk: str) -> str:
     return block.removeprefix("Block of ").rstrip("#").rstrip(". ")
 
 
+def stock_disk(host: Host, serial: str) -> str:
+    """The first namespace of a controller that is with the stock driver."""
+    return host.run(f"readlink -f /dev/disk/by-id/nvme-*{serial}_1").stdout.split()[0]
+
+
 def misplaced(host: Host, serial: str) -> list[str]:
     """Mediated devices of the host that are on another controller than the one with this serial."""
     mdevs = "$(ls -d /sys/bus/mdev/devices/* 2>/dev/null)"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fleet import VM, Ansible
+from fleet import VM, Ansible, stock_disk
 
 from lab import Host
 
@@ -69,7 +69,7 @@ def test_unknown_serial(ansible: Ansible) -> None:
     ids=["mounted", "swap", "lvm"],
 )
 def test_controller_in_use(ansible: Ansible, host1: Host, use: str, undo: str, cause: str) -> None:
-    disk = host1.run(f"readlink -f /dev/disk/by-id/nvme-*{OTHER}_1").stdout.split()[0]
+    disk = stock_disk(host1, OTHER)
     host1.run(use.format(disk=disk))
     try:
         wanted = [{"serial": "LIOV1A"}, {"serial": OTHER}]

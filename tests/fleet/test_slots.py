@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fleet import VM, Ansible, changed, mark, marked, misplaced, wait_for_the_end_of_the_boot
+from fleet import VM, Ansible, changed, mark, marked, misplaced, stock_disk, wait_for_the_end_of_the_boot
 
 from lab import Host, Lab
 
@@ -29,16 +29,11 @@ def slots(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> Iterator[None]:
         ansible.playbook("playbooks/deploy.yml", *vm3.only)
 
 
-def other_disk(host: Host) -> str:
-    """The first namespace of the controller that stays with the stock driver."""
-    return host.run(f"readlink -f /dev/disk/by-id/nvme-*{OTHER}_1").stdout.split()[0]
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("slots")
 def test_slots_exchanged(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> None:
     mark(vm3.remote, vm3.disk, "vm3")
-    mark(host2, other_disk(host2), "nobody")
+    mark(host2, stock_disk(host2, OTHER), "nobody")
     for where in ("elsewhere", "back"):
         vm3.remote.disconnect()
         exchange(lab, host2)
@@ -53,7 +48,7 @@ def test_slots_exchanged(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> No
         assert misplaced(host2, OURS) == []
         assert vm3.state == "ready"
         assert marked(vm3.remote, vm3.disk) == "vm3"
-        assert marked(host2, other_disk(host2)) == "nobody"
+        assert marked(host2, stock_disk(host2, OTHER)) == "nobody"
         unchanged = ansible.playbook("playbooks/deploy.yml", *vm3.only)
         assert set(changed(unchanged).values()) == {0}, unchanged.stdout[-4000:]
         assert host2.kernel_problems() == []
