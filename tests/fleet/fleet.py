@@ -22,6 +22,8 @@ MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smalle
 
 # In a VM: ends its verified load.
 STOP = "/run/stop"
+# In a VM: its driver's folder.
+DRIVER = "/sys/bus/pci/drivers/lightiov_guest"
 
 
 def wait_for_the_end_of_the_boot(host: Host) -> None:
@@ -177,6 +179,23 @@ class VM:
         finally:
             self.remote.run(f"touch {STOP}")
         assert load.wait() == 0, load.output()
+
+    def unbind(self) -> str:
+        """Take the device from its driver, and the disk goes; the device's PCI address in the VM."""
+        address = self.remote.run(f"cd {DRIVER} && ls -d *:*").stdout.strip()
+        self.remote.run(f"echo {address} > {DRIVER}/unbind")
+        return address
+
+    def bind(self, address: str) -> None:
+        self.remote.run(f"echo {address} > {DRIVER}/bind")
+        self.wait_for_disk()
+
+    @property
+    def asleep(self) -> bool:
+        return "pmsuspended" in self.host.run(f"virsh domstate {self.name}").stdout
+
+    def wake(self) -> None:
+        self.host.run(f"virsh dompmwakeup {self.name}")
 
     def restart(self) -> None:
         """Off and on, as by its power switch."""

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from fleet import VM
 
@@ -54,14 +57,11 @@ def test_quarantine(vm1: VM, vm2: VM) -> None:
 
 
 def test_driver_unbound(vm2: VM) -> None:
-    driver = "/sys/bus/pci/drivers/lightiov_guest"
-    address = vm2.remote.run(f"cd {driver} && ls -d *:*").stdout.strip()
     load = endless_load(vm2)
-    vm2.remote.run(f"echo {address} > {driver}/unbind")
+    address = vm2.unbind()
     assert failed(load), load.output()
     assert vm2.state != "ready", "a queue pair outlived the driver"
-    vm2.remote.run(f"echo {address} > {driver}/bind")
-    vm2.wait_for_disk()
+    vm2.bind(address)
     vm2.fio(*VERIFIED)
 
 
@@ -85,17 +85,69 @@ def test_unplugged(vm2: VM) -> None:
     plug(vm2, device)
 
 
+SLEEP = "echo mem > /sys/power/state"
+
+
+def send_to_sleep(vm: VM, command: str = SLEEP) -> None:
+    vm.remote.run(f"(sleep 1; {command}) > /dev/null 2>&1 &")
+
+
+def sleep_and_wake(vm: VM) -> None:
+    wait_until(lambda: vm.asleep, "the VM to sleep", 240)
+    assert vm.state != "ready", "a queue pair writes to a sleeping VM"
+    vm.wake()
+    wait_until(lambda: vm.state == "ready", "the queues")
+
+
 @pytest.mark.slow
 def test_suspended(vm2: VM) -> None:
     """A VM that has slept goes on with its disk, and still gives it back."""
     device = vm2.hostdev
     with vm2.verified_load():
-        vm2.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
-        wait_until(lambda: "pmsuspended" in vm2.host.run(f"virsh domstate {vm2.name}").stdout, "the VM to sleep")
-        assert vm2.state != "ready", "a queue pair writes to a sleeping VM"
-        vm2.host.run(f"virsh dompmwakeup {vm2.name}")
-        wait_until(lambda: vm2.state == "ready", "the queues")
+        send_to_sleep(vm2)
+        sleep_and_wake(vm2)
     vm2.host.run(f"virsh detach-device {vm2.name} /dev/stdin --live", stdin=device)
+    wait_for_libvirt(vm2)
+    plug(vm2, device)
+
+
+@pytest.mark.slow
+def test_suspended_with_a_cpu_offline(vm2: VM) -> None:
+    """A queue pair whose CPU is away when the VM wakes has its interrupt when the CPU is back."""
+    cpu = "/sys/devices/system/cpu/cpu1/online"
+    said = len(vm2.kernel_log)
+    vm2.remote.run(f"echo 0 > {cpu}")
+    try:
+        with vm2.verified_load():
+            send_to_sleep(vm2)
+            sleep_and_wake(vm2)
+            vm2.goes_on("after its sleep")
+    finally:
+        vm2.remote.run(f"echo 1 > {cpu}")
+    for allowed in ("0", "1"):
+        before = vm2.queue_interrupts
+        vm2.fio(*VERIFIED, f"--cpus_allowed={allowed}")
+        assert vm2.queue_interrupts != before, f"no queue pair interrupted for CPU {allowed}"
+    assert not [line for line in vm2.kernel_log[said:] if "interrupt was lost" in line or "no answer" in line]
+
+
+@pytest.mark.slow
+def test_taken_away_while_asleep(vm2: VM) -> None:
+    device = vm2.hostdev
+    detach = f"virsh detach-device {vm2.name} /dev/stdin --live"
+
+    def gone() -> bool:
+        # The emulator resets its slots when the VM wakes, which may forget the request: it is made until it is met.
+        vm2.host.run(detach, stdin=device, check=False)
+        return vm2.state == "closed"
+
+    load = endless_load(vm2)
+    send_to_sleep(vm2)
+    wait_until(lambda: vm2.asleep, "the VM to sleep", 240)
+    vm2.host.run(detach, stdin=device, check=False)
+    vm2.wake()
+    wait_until(gone, "the end of the VM's use of its mediated device", 240)
+    assert failed(load), load.output()
     wait_for_libvirt(vm2)
     plug(vm2, device)
 
@@ -114,19 +166,38 @@ def test_asked_back(vm2: VM) -> None:
     plug(vm2, device)
 
 
+@contextmanager
+def controller_off_the_bus(*vms: VM) -> Iterator[None]:
+    """At least until a driver of these VMs has lost its patience, which takes 30 seconds."""
+    host = vms[0].host
+    address = host.run(f"basename $(readlink -f {vms[0].mdev}/..)").stdout.strip()
+    before = [vm.statistics["commands"] for vm in vms]
+    host.run(f"setpci -s {address} COMMAND=0:4")
+    try:
+        yield
+        # Its first step is to have the host delete the queues. Asked by SSH, a VM would not answer meanwhile.
+        wait_until(lambda: [vm.statistics["commands"] for vm in vms] != before, "a time-out in a VM")
+    finally:
+        host.run(f"setpci -s {address} COMMAND=4:4")
+
+
+@pytest.mark.slow
+def test_sent_to_sleep_while_commands_hang(vm2: VM) -> None:
+    """It sleeps when they have ended. Its second CPU goes offline for that, and waits for whatever is left of them."""
+    with vm2.verified_load():
+        with controller_off_the_bus(vm2):
+            # A program that waits for the disk, such as udev's, may keep the VM from sleeping at once.
+            send_to_sleep(vm2, f"until {SLEEP}; do sleep 1; done")
+        sleep_and_wake(vm2)
+        vm2.goes_on("after its sleep")
+
+
 @pytest.mark.slow
 def test_commands_without_answer(vm1: VM, vm2: VM) -> None:
-    """The controller is kept off the bus until a driver has lost its patience, which takes 30 seconds."""
-    address = vm2.host.run(f"basename $(readlink -f {vm2.mdev}/..)").stdout.strip()
     said = [len(vm.kernel_log) for vm in (vm1, vm2)]
     with vm1.verified_load(), vm2.verified_load():
-        before = [vm.statistics["commands"] for vm in (vm1, vm2)]
-        vm2.host.run(f"setpci -s {address} COMMAND=0:4")
-        try:
-            # Its first step is to have the host delete the queues. Asked by SSH, a VM would not answer meanwhile.
-            wait_until(lambda: [vm.statistics["commands"] for vm in (vm1, vm2)] != before, "a time-out in a VM")
-        finally:
-            vm2.host.run(f"setpci -s {address} COMMAND=4:4")
+        with controller_off_the_bus(vm1, vm2):
+            pass
         for vm in (vm1, vm2):
             wait_until(lambda vm=vm: vm.state == "ready", f"the queues of {vm.name}")
     lines = [line for vm, before in zip((vm1, vm2), said, strict=True) for line in vm.kernel_log[before:]]
