@@ -43,6 +43,45 @@ def test_names_by_content_and_place(vm3: VM, file_system: str) -> None:
     ]  # fmt: skip
 
 
+@pytest.fixture
+def blank(vm3: VM) -> Iterator[str]:
+    """The VM's disk; afterwards nothing of a volume group or an array is on it."""
+    yield vm3.disk
+    vm3.remote.run("umount -q /mnt; vgremove -qq -y orders; mdadm --stop --scan", check=False)
+    vm3.remote.run(f"wipefs -qa {vm3.disk} && blkdiscard --zeroout --length 16m {vm3.disk}")
+
+
+def holds_data(vm: VM, device: str) -> bool:
+    """Is the file system there that the test made on it?"""
+    check = f"test -b {device} && mount {device} /mnt && grep -q orders /mnt/of"
+    return vm.remote.run(f"{check}; result=$?; umount -q /mnt; exit $result", check=False).returncode == 0
+
+
+def make_data(vm: VM, device: str) -> None:
+    vm.remote.run(f"mkfs.ext4 -qF {device} && mount {device} /mnt && echo orders > /mnt/of && umount /mnt && sync")
+
+
+@pytest.mark.slow
+def test_volume_group_after_a_reboot(vm3: VM, blank: str) -> None:
+    vm3.remote.run(
+        f"pvcreate -qq -y {blank} && vgcreate -qq orders {blank} && lvcreate -qq -y -Wn -l 16 -n data orders"
+    )
+    make_data(vm3, "/dev/orders/data")
+    vm3.restart()
+    wait_until(lambda: holds_data(vm3, "/dev/orders/data"), f"{vm3.name}: its volume group")
+    assert "liov" in vm3.remote.run("lvs --noheadings --options devices orders").stdout
+
+
+@pytest.mark.slow
+def test_array_after_a_reboot(vm3: VM, blank: str) -> None:
+    vm3.remote.run(f"mdadm --create /dev/md/orders --run --level=1 --raid-devices=1 --force --bitmap=none {blank}")
+    make_data(vm3, "/dev/md/orders")
+    vm3.restart()
+    wait_until(lambda: "liov" in vm3.remote.run("cat /proc/mdstat").stdout, f"{vm3.name}: its array")
+    array = vm3.remote.run("awk '/liov/ { print \"/dev/\" $1 }' /proc/mdstat").stdout.strip()
+    assert holds_data(vm3, array)
+
+
 @pytest.mark.slow
 def test_fstab_by_uuid(vm3: VM, file_system: str) -> None:
     wait_for_link(vm3, f"by-uuid/{UUID}")
