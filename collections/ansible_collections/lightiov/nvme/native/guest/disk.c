@@ -7,6 +7,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/math64.h>
 #include <linux/sched/mm.h>
+#include <linux/swiotlb.h>
 #include <linux/uuid.h>
 
 #include "compat.h"
@@ -254,13 +255,23 @@ static unsigned int liov_multiple(const struct liov_ns *ns, __le32 multiple)
 	return rest ? 0 : liov_lba_bytes(ns, lbas);
 }
 
+/*
+ * Bounce buffers, where the VM must use them, are small.  That RAM outside of
+ * the window would have to bounce is no reason: the first MiB always is, and
+ * nobody does I/O to it, yet since Linux 6.10 it counts for all.
+ */
+static size_t liov_max_mapping(struct device *dev)
+{
+	return is_swiotlb_force_bounce(dev) ? dma_max_mapping_size(dev) :
+					      SIZE_MAX;
+}
+
 /* Limits that every namespace of the device has. */
 static void liov_limit_transfers(struct liov_dev *ldev,
 				 struct queue_limits *lim)
 {
-	/* Bounce buffers, where the VM must use them, are small. */
 	size_t max_transfer = min_t(size_t, ldev->max_transfer,
-				    dma_max_mapping_size(&ldev->pdev->dev));
+				    liov_max_mapping(&ldev->pdev->dev));
 
 	lim->virt_boundary_mask = LIOV_PRP_MASK;
 	lim->dma_alignment = 3;
