@@ -358,9 +358,11 @@ int liov_admin_errno(int status)
 	return status > 0 ? -EIO : status;
 }
 
+/* Blank data too: what a controller does not write is not what came before. */
 void liov_admin_identify(struct nvme_command *cmd, u8 cns, u32 nsid,
 			 const struct liov_dma *data)
 {
+	memset(data->cpu, 0, data->size);
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->identify.opcode = nvme_admin_identify;
 	cmd->identify.cns = cns;

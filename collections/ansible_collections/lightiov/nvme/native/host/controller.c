@@ -421,7 +421,6 @@ static int liov_ctrl_ask(struct liov_ctrl *ctrl, u8 cns,
 {
 	struct liov_request rq = {};
 
-	memset(data->cpu, 0, data->size);
 	liov_admin_identify(&rq.cmd, cns, 0, data);
 	return liov_admin_exec(ctrl, &rq, LIOV_ADMIN_TIMEOUT);
 }

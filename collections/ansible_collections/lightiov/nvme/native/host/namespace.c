@@ -66,7 +66,6 @@ static int liov_namespace_identify(struct liov_ctrl *ctrl, u8 cns, u32 nsid,
 {
 	struct nvme_command cmd;
 
-	memset(data->cpu, 0, data->size);
 	liov_admin_identify(&cmd, cns, nsid, data);
 	return liov_admin_cmd(ctrl, &cmd, LIOV_ADMIN_TIMEOUT);
 }
