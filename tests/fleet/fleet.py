@@ -96,6 +96,10 @@ class VM:
     def disk(self) -> str:
         return self.remote.run("readlink -f /dev/disk/by-id/lightiov-*-ns[0-9]").stdout.split()[0]
 
+    def limit(self, which: str) -> int:
+        """One of the limits that the block layer goes by with the VM's disk, by its file's name."""
+        return int(self.remote.run(f"cat /sys/block/{self.disk.removeprefix('/dev/')}/queue/{which}").stdout)
+
     @property
     def queue_interrupts(self) -> list[int]:
         """Interrupts so far, in the VM, of each queue pair of its disk."""

@@ -25,8 +25,7 @@ def bouncing(vm3: VM) -> Iterator[None]:
 @pytest.mark.usefixtures("bouncing")
 def test_large_requests(vm3: VM) -> None:
     assert "swiotlb=force" in vm3.remote.run("cat /proc/cmdline").stdout
-    queue = f"/sys/block/{vm3.disk.removeprefix('/dev/')}/queue"
-    assert int(vm3.remote.run(f"cat {queue}/max_hw_sectors_kb").stdout) << 10 <= LARGEST
+    assert vm3.limit("max_hw_sectors_kb") << 10 <= LARGEST
     vm3.fio("--name=large", "--rw=randwrite", "--bs=2m", "--iodepth=4", "--size=32m", "--verify=crc32c",
             "--verify_fatal=1")  # fmt: skip
     # One buffer after the other, most of them not at the beginning of a page: what bounces keeps its place in the page.

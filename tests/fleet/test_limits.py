@@ -19,10 +19,6 @@ LIMITS = (
 )  # fmt: skip
 
 
-def limit(machine: Remote, name: str, which: str) -> str:
-    return machine.run(f"cat /sys/block/{name}/queue/{which}").stdout.strip()
-
-
 def limits(machine: Remote, name: str) -> dict[str, str]:
     """By name; older kernels do not have all."""
     listing = machine.run(f"cd /sys/block/{name}/queue && grep -s . {' '.join(LIMITS)}", check=False).stdout
@@ -45,8 +41,6 @@ def test_as_with_the_stock_driver(host2: Host, vm3: VM) -> None:
 def test_discards_go_by_the_drives_own_unit(host2: Host, vm3: VM) -> None:
     """Which older kernels' own driver does not look at."""
     told = json.loads(host2.run(f"nvme id-ns --output-format=json {stock_disk(host2, OTHER)}").stdout)
-    disk = vm3.disk.removeprefix("/dev/")
     units = told["npdg"] + 1 if told["nsfeat"] & 0x30 else 1
     assert units > 1, "the emulated drive prefers none: the test is void"
-    lba = int(limit(vm3.remote, disk, "logical_block_size"))
-    assert int(limit(vm3.remote, disk, "discard_granularity")) == units * lba
+    assert vm3.limit("discard_granularity") == units * vm3.limit("logical_block_size")
