@@ -20,9 +20,9 @@ sys.path.insert(0, str(UNIT))
 from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  # noqa: E402
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan  # noqa: E402
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
 from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
+from in_process import InProcess  # noqa: E402
 
 # A busy machine takes longer for an example now and then, and that is no failure.
 settings.register_profile("unhurried", deadline=None)
@@ -42,7 +42,7 @@ def fake(tmp_path: Path) -> FakeHost:
 @pytest.fixture
 def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
-    return Host(fake.root, Runner(path=str(fake.bin)))
+    return Host(fake.root, InProcess(fake))
 
 
 @pytest.fixture(autouse=True)

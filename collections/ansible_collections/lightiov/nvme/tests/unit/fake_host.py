@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host made of files: sysfs, procfs and tools that change them as the real ones do.
 
-The tools are scripts that call this file, so that the modules start them as processes.
+The tools are scripts that call this file, for what starts them as processes.
 """
 
 from __future__ import annotations
@@ -70,6 +70,15 @@ class FakeHost:
                 encoding="utf-8",
             )
             script.chmod(0o755)
+
+    def call(self, tool: str, *arguments: str) -> None:
+        """What a tool does; raises Refused."""
+        self.note(" ".join([tool, *arguments]))
+        getattr(self, tool)(*arguments)
+
+    def note(self, call: str) -> None:
+        with self.path("/calls").open("a", encoding="utf-8") as log:
+            log.write(call + "\n")
 
     def remove_tool(self, tool: str) -> None:
         (self.bin / tool).unlink()
@@ -481,11 +490,8 @@ class FakeHost:
 
 def main() -> int:
     root, tool, *arguments = sys.argv[1:]
-    host = FakeHost(Path(root))
-    with host.path("/calls").open("a", encoding="utf-8") as log:
-        log.write(" ".join([tool, *arguments]) + "\n")
     try:
-        getattr(host, tool)(*arguments)
+        FakeHost(Path(root)).call(tool, *arguments)
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1

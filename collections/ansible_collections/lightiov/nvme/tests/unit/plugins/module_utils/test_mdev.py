@@ -12,6 +12,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._boot_rule import RU
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from fake_host import FakeHost
 from mdev_calls import FOREIGN, U1, U2, A, B, act, make, one
@@ -134,7 +135,8 @@ class TestOpenByAVm:
         assert [step.action for step in made.steps] == ["stop", "undefine"]
         assert [(one.until, one.object) for one in made.unmet] == [("domain_mdev", U1)]
 
-    def test_by_force_it_is_asked_for_until_the_deadline(self, host: Host, opened: FakeHost) -> None:
+    def test_by_force_it_is_asked_for_until_the_deadline(self, opened: FakeHost) -> None:
+        host = Host(opened.root, Runner(path=str(opened.bin)))  # with processes, which can be ended
         with pytest.raises(LightiovError, match="does not give it up"):
             act(host, force=True, timeout=1)
 

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
-from fake_host import FakeHost, Refused
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS
+from fake_host import FakeHost
+from in_process import InProcess
 from mdev_calls import U1, U2, A, B, make, one
 
 WISHES = {
@@ -32,21 +33,15 @@ class PowerCut(Exception):
     pass
 
 
-class Direct(Runner):
-    """Runs the tools in this process, and some only until the power fails."""
+class Interrupted(InProcess):
+    """Runs the tools until the power fails."""
 
-    def __init__(self, fake: FakeHost) -> None:
-        super().__init__(path=str(fake.bin))
-        self.fake = fake
-        self.left: int | None = None
+    left: int | None = None
 
-    def run(self, arguments: Sequence[str], timeout: float | None = None) -> str:
-        try:
-            getattr(self.fake, arguments[0])(*arguments[1:])
-        except Refused as refused:
-            raise CommandError(str(refused), str(refused)) from None
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
+        output = super().run(arguments, timeout)
         self.happened()
-        return ""
+        return output
 
     def happened(self) -> None:
         if self.left is not None:
@@ -58,7 +53,7 @@ class Direct(Runner):
 def call(host: Host, wanted: Sequence[dict[str, Any]], cut: int | None = None) -> bool:
     """Whether it came to its end."""
     runner = host.runner
-    assert isinstance(runner, Direct)
+    assert isinstance(runner, Interrupted)
     runner.left = cut
     try:
         for step in make(host, *wanted, erase=True).steps:
@@ -92,7 +87,7 @@ def test_cut_short_anywhere_it_is_completed(tmp_path: Path, first: str, second: 
             fake.load_driver(driver)
         fake.add_controller(A, "S1", driver="lightiov", group=None)
         fake.add_controller(B, "S2", driver="lightiov", group=None)
-        host = Host(fake.root, Direct(fake))
+        host = Host(fake.root, Interrupted(fake))
         call(host, WISHES[first])
         use(fake)
         ended = call(host, WISHES[second], cut=number)
