@@ -13,7 +13,7 @@ from lab import wait_until
 
 SECONDS = 10
 PAIRS = 3  # 30 s on each device
-RANDOM_READ = ("--name=read", "--rw=randread", "--bs=4k", "--iodepth=1", "--time_based", f"--runtime={SECONDS}")
+RANDOM_READ = ("--name=read", "--rw=randread", "--bs=4k", "--time_based", f"--runtime={SECONDS}")
 WHOLE_ADDRESS = "0000:02:00.0"
 WHOLE_DEVICE = """
 <hostdev mode='subsystem' type='pci' managed='yes'>
@@ -49,7 +49,10 @@ def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
     assert grown["interrupts"] <= vm1.completed - completed
 
 
-def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_property) -> None:
+@pytest.mark.parametrize(
+    "depth", [1, pytest.param(8, marks=pytest.mark.slow), pytest.param(32, marks=pytest.mark.slow)]
+)
+def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, depth: int, record_property) -> None:
     devices = (vm1.disk, whole_device)
     report: dict[str, dict[str, list[float]]] = {
         counter: {device: [] for device in devices} for counter in ("exits", "mmio_exits")
@@ -57,10 +60,10 @@ def test_exits_no_more_than_whole_device(vm1: VM, whole_device: str, record_prop
     for _ in range(PAIRS):
         for device in devices:
             before = {counter: vm1.kvm(counter) for counter in report}
-            [job] = vm1.fio(*RANDOM_READ, f"--filename={device}")
+            [job] = vm1.fio(*RANDOM_READ, f"--iodepth={depth}", f"--filename={device}")
             for counter, per_read in report.items():
                 per_read[device].append(round((vm1.kvm(counter) - before[counter]) / job["read"]["total_ios"], 2))
-    print("Per 4 KiB read:", report)
+    print(f"Per 4 KiB read at queue depth {depth}:", report)
     record_property("per_read", report)
     for per_read in report.values():
         ours, theirs = (statistics.median(per_read[device]) for device in devices)
