@@ -194,6 +194,14 @@ class VM:
         self.remote.run(f"echo {address} > {DRIVER}/bind")
         self.wait_for_disk()
 
+    def restore_pm_registers(self) -> None:
+        """Before the VM sleeps or hibernates: it may have slept before.
+
+        S3 resets QEMU's LPC bridge, and SeaBIOS sets up only PIIX4's again. Without PMBASE and ACPI_EN, sleep ends as
+        soon as it begins, and power stays on.
+        """
+        self.remote.run("setpci -s 00:1f.0 40.l=00000601 44.b=80")
+
     @property
     def asleep(self) -> bool:
         return "pmsuspended" in self.host.run(f"virsh domstate {self.name}").stdout

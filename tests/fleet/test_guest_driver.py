@@ -86,13 +86,10 @@ def test_unplugged(vm2: VM) -> None:
 
 
 SLEEP = "echo mem > /sys/power/state"
-# S3 resets QEMU's LPC bridge, and SeaBIOS sets up only PIIX4's again: without its PM registers (PMBASE, ACPI_EN) the
-# VM's next sleep ends as soon as it begins.
-PM_REGISTERS = "setpci -s 00:1f.0 40.l=00000601 44.b=80"
 
 
 def send_to_sleep(vm: VM, command: str = SLEEP) -> None:
-    vm.remote.run(PM_REGISTERS)
+    vm.restore_pm_registers()
     vm.remote.run(f"(sleep 1; {command}) > /dev/null 2>&1 &")
 
 

@@ -38,6 +38,7 @@ def squatter(vm2: VM) -> Iterator[str]:
 
 
 def hibernate(vm: VM) -> None:
+    vm.restore_pm_registers()
     vm.remote.run("(sleep 1; echo disk > /sys/power/state) > /dev/null 2>&1 &")
     wait_until(lambda: "shut off" in vm.host.run(f"virsh domstate {vm.name}").stdout, f"{vm.name} to hibernate", 300)
     vm.remote.disconnect()
