@@ -241,12 +241,13 @@ class Ansible:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
         )  # fmt: skip
 
-    def remove(self, vm: VM) -> None:
-        """Tear the VM's host down, its VMs and the VM's root disk included."""
+    def remove(self, vm: VM, keep_root_disk: bool = False) -> None:
+        """Tear the VM's host down, its VMs included; the VM's root disk goes, too, or is left where it was."""
         options = ("--limit", vm.host.name, "-e", "lightiov_remove_domains=true")
         gone = self.playbook("playbooks/teardown.yml", *options)
         assert gone.returncode == 0, gone.stdout[-4000:]
-        vm.host.run(f"rm {vm.root_disk}.removed-*")
+        aside = f"{vm.root_disk}.removed-*"
+        vm.host.run(f"mv {aside} {vm.root_disk}" if keep_root_disk else f"rm {aside}")
 
     def module(self, host: str, module: str, arguments: dict, *options: str) -> dict:
         """One module on one host; what it returned, whether it failed or not."""
