@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an emulated controller does wrong on demand: the text of the property that qemu_faults.patch gives it.
 
-    with host.fault("nvme0", Fault(Kind.STATUS, 0x4281, command=Io.READ)):
-        ...  # each read fails of an unrecovered read error
+with host.fault("nvme0", Fault(Kind.STATUS, 0x4281, command=Io.READ)):
+    ...  # each read fails of an unrecovered read error
 """
 
 from __future__ import annotations
