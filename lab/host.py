@@ -15,6 +15,7 @@ from pathlib import Path
 from . import kernel_log, ports, qemu, qmp
 from .emulator import Emulator
 from .errors import LabError, tail
+from .fault import Fault
 from .images import ImageSet, flavour
 from .process import Process
 from .spec import Controller, HostSpec, host_spec
@@ -24,6 +25,11 @@ from .waiting import wait_until
 
 # An instrumented kernel boots seven times slower.
 BOOT_SECONDS = {"stock": 600, "debug": 1800}
+
+
+def qom_path(device_id: str) -> str:
+    """Where QEMU's object model has a device that was given an ID."""
+    return f"/machine/peripheral/{device_id}"
 
 
 class Host(Remote):
@@ -224,6 +230,24 @@ class Host(Remote):
     def qmp(self, command: str, **arguments: object) -> object:
         """A command to QEMU, by the QEMU Machine Protocol: qmp("device_del", id="nvme0")."""
         return qmp.execute(self.directory / qemu.QMP_SOCKET, command, arguments)
+
+    @contextlib.contextmanager
+    def fault(self, controller_id: str, fault: Fault) -> Iterator[None]:
+        """The controller does this wrong meanwhile. A controller has one fault at a time."""
+        self.set_fault(controller_id, str(fault))
+        try:
+            yield
+        finally:
+            self.set_fault(controller_id, "")
+
+    def set_fault(self, controller_id: str, text: str) -> None:
+        self.qmp("qom-set", path=qom_path(controller_id), property="fault", value=text)
+
+    def faults_played(self, controller_id: str) -> int:
+        """How many commands the present fault, or the last one, has befallen."""
+        played = self.qmp("qom-get", path=qom_path(controller_id), property="faults")
+        assert isinstance(played, int)
+        return played
 
     def unplug(self, controller_id: str) -> None:
         """Pull a controller out without warning: the kernel is told when its registers are gone already.

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the lab's emulator: Debian's QEMU source, qemu.patch, and only the devices that the hosts are made of.
+"""Builds the lab's emulator: Debian's QEMU source, two patches, and only the devices that the hosts are made of.
 
-Built rather than installed because KVM inside an emulated host is not dependable without the patch, which says why.
+Built rather than installed because KVM inside an emulated host is not dependable without qemu.patch, which says why.
+With qemu_faults.patch an NVMe controller does wrong on demand.
 Once for all labs; two to three minutes on two cores.
 """
 
@@ -18,7 +19,8 @@ from .paths import PACKAGE
 from .progress import Progress
 from .recipe import SUITE
 
-PATCH = PACKAGE / "qemu.patch"
+# In this order.
+PATCHES = (PACKAGE / "qemu.patch", PACKAGE / "qemu_faults.patch")
 DEVICES = PACKAGE / "qemu_devices.mak"
 # The firmware comes ready-made.
 PACKAGES = (
@@ -42,7 +44,7 @@ def root() -> Path:
     """Where the emulator is, once `ensure` has returned."""
     inputs = {
         "format": FORMAT, "suite": SUITE, "packages": PACKAGES, "configure": CONFIGURE,
-        "patch": PATCH.read_text(), "devices": DEVICES.read_text(),
+        "patches": [patch.read_text() for patch in PATCHES], "devices": DEVICES.read_text(),
     }  # fmt: skip
     return cache.place("emulator", inputs)
 
@@ -56,7 +58,8 @@ def build(qemu: Builder, whole: Path) -> None:
     qemu.bootstrap(PACKAGES, source="qemu")
     source = qemu.tree / SOURCE
     shutil.copy(DEVICES, source / "configs/devices/x86_64-softmmu/lab.mak")
-    qemu.run(["patch", "--directory", str(source), "--strip=1", "--forward", "--input", str(PATCH)])
+    for patch in PATCHES:
+        qemu.run(["patch", "--directory", str(source), "--strip=1", "--forward", "--input", str(patch)])
     qemu.inside("sh", "-c", f"mkdir /{OUTPUT} && cd /{OUTPUT} && ../configure {' '.join(CONFIGURE)}")
     jobs = len(os.sched_getaffinity(0))
     qemu.compile(["ninja", f"-j{jobs}", "-C", f"/{OUTPUT}", *emulator.PROGRAMS], compiled="[")

@@ -11,6 +11,7 @@ import pytest
 from passthrough import OWNER, PCI, Controller, Mdev, load_module
 
 from lab import Host, Program, wait_until
+from lab.fault import RETRY_DELAYS_MS
 
 READ_ONLY, GONE = 1, 2
 GIB_BLOCKS = (1 << 30) // 512
@@ -100,7 +101,7 @@ class TestLimits:
             nvm[name] for name in ("dmrl", "dmrsl", "dmsl")
         ]
         assert known["write_zeroes"] == (4096 << nvm["wzsl"] if nvm["wzsl"] else 0)
-        assert known["retry_delays"] == [0, 0, 0]
+        assert known["retry_delays"] == list(RETRY_DELAYS_MS)
         # The controller's fields are 0's based, and it says so by bit 4 of NSFEAT.
         assert ns["nsfeat"] & 0x10
         (namespace,) = known["namespaces"]

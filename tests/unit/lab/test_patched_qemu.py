@@ -24,13 +24,15 @@ DEVICES = {
 }
 
 
-@pytest.mark.parametrize("input", ["PATCH", "DEVICES"])
-def test_another_input_is_another_emulator(input: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("input", [*patched_qemu.PATCHES, patched_qemu.DEVICES], ids=lambda path: path.name)
+def test_another_input_is_another_emulator(input: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = patched_qemu.root()
     assert patched_qemu.root() == before
     changed = tmp_path / "changed"
-    changed.write_text(getattr(patched_qemu, input).read_text() + "\n")
-    monkeypatch.setattr(patched_qemu, input, changed)
+    changed.write_text(input.read_text() + "\n")
+    patches = tuple(changed if patch == input else patch for patch in patched_qemu.PATCHES)
+    monkeypatch.setattr(patched_qemu, "PATCHES", patches)
+    monkeypatch.setattr(patched_qemu, "DEVICES", changed if input == patched_qemu.DEVICES else patched_qemu.DEVICES)
     assert patched_qemu.root() != before
 
 
