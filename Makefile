@@ -118,7 +118,11 @@ fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed
 
 .PHONY: host-module
 host-module: $(READY) ## the host module's rules, on a lab of their own with `liov` in the place of VMs
-	$(BIN)/pytest -q --durations=5 -m "not debug" tests/lab
+	$(BIN)/pytest -q --durations=5 -m "not debug and not slow" tests/lab
+
+.PHONY: host-module-slow
+host-module-slow: $(READY) ## the host module's rules that take minutes: controllers that do not answer
+	$(BIN)/pytest -q --durations=5 -m "slow and not debug" tests/lab
 
 .PHONY: checks
 checks: $(READY) ## what needs no lab: unit, lint, sanity, native

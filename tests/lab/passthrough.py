@@ -7,12 +7,12 @@ import json
 import shlex
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from subprocess import CompletedProcess
 
-from lab import Host, Program, wait_until
+from lab import Fault, Host, Program, wait_until
 
 LIOV = "/usr/local/sbin/liov"
 OWNER = "/root/owner.py"
@@ -95,6 +95,19 @@ class Controller:
 
     def read(self, attribute: str) -> str:
         return self.host.run(f"cat {self.sysfs}/lightiov/{attribute}").stdout.strip()
+
+    @property
+    def id(self) -> str:
+        """As the lab calls it."""
+        return next(controller.id for controller in self.host.spec.controllers if controller.serial == self.serial)
+
+    def fault(self, fault: Fault) -> AbstractContextManager[None]:
+        """It does this wrong meanwhile."""
+        return self.host.fault(self.id, fault)
+
+    @property
+    def faults_played(self) -> int:
+        return self.host.faults_played(self.id)
 
     @property
     def admin(self) -> str:

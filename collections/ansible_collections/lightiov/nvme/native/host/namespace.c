@@ -103,7 +103,8 @@ static void liov_namespace_parse_limits(struct liov_ctrl *ctrl,
 	}
 	if (id->nsfeat & LIOV_NS_FEAT_NPDG)
 		ns->dealloc_granularity = liov_ns_field(id->npdg);
-	ns->boundary = ctrl->stripe ? ctrl->stripe >> ns->lba_shift :
+	/* 64 bits, since nonsense from the device shifts by as many as 63. */
+	ns->boundary = ctrl->stripe ? (u64)ctrl->stripe >> ns->lba_shift :
 				      le16_to_cpu(id->noiob);
 	ns->atomic_write = liov_namespace_atomic(ctrl, id);
 }

@@ -203,6 +203,19 @@ void liov_queue_delete(struct liov_queue *queue)
 	liov_queues_delete_some(queue, 1);
 }
 
+/* A VM may try it again and again.  What is no status was reported already. */
+static void liov_queue_report_refusal(struct liov_queue *queue,
+				      const char *ring, int status)
+{
+	struct liov_mdev *mdev = queue->mdev;
+
+	if (status > 0)
+		dev_err_ratelimited(mdev->ctrl->dev,
+				    "controller does not create %s %u of %s (status 0x%x): reset it, or give the device fewer queue pairs\n",
+				    ring, queue->qid,
+				    dev_name(liov_mdev_dev(mdev)), status);
+}
+
 /* The rings lie in the device's memory: the caller has checked that. */
 int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
 {
@@ -222,12 +235,16 @@ int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
 		return ret;
 
 	ret = liov_queue_create_cq(ctrl, queue, mdev->window + cq);
-	if (ret)
+	if (ret) {
+		liov_queue_report_refusal(queue, "CQ", ret);
 		goto out_vector;
+	}
 	queue->created = true;
 	ret = liov_queue_create_sq(ctrl, queue, mdev->window + sq);
-	if (ret)
+	if (ret) {
+		liov_queue_report_refusal(queue, "SQ", ret);
 		goto out_cq;
+	}
 
 	mdev->stats.queues_created++;
 	trace_liov_queue_create(queue);

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VM makes of a controller that fails, hangs or lies: it tries again, goes on with less, or has the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+from fleet import DRIVER, VM
+
+from lab import Admin, Fault, Io, Kind, wait_until
+from lab.fault import DO_NOT_RETRY, IO, RETRY_DELAYS_MS, retry_delay
+
+CONTROLLER = "nvme0"  # of vm1 and vm2
+INTERNAL_ERROR = 0x006
+TRIES = 6
+VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+# As Linux's nvme driver would have it: the command, the status it is completed with, and what its program is told.
+VERDICTS = {
+    "unrecovered read error": (Io.READ, 0x281, "No data available"),
+    "write fault": (Io.WRITE, 0x280, "No data available"),
+    "write protected": (Io.WRITE, 0x020, "No data available"),
+    "access denied": (Io.READ, 0x286, "No data available"),
+    "LBA out of range": (Io.READ, 0x080, "Remote I/O error"),
+    "capacity exceeded": (Io.WRITE, 0x081, "No space left on device"),
+    "reservation conflict": (Io.WRITE, 0x083, "Invalid exchange"),
+    "invalid opcode": (Io.READ, 0x001, "Operation not supported"),
+    "internal error": (Io.READ, INTERNAL_ERROR, "Input/output error"),
+}
+
+
+@pytest.fixture(scope="module")
+def nsid(vm2: VM) -> int:
+    return int(vm2.remote.run(f"cat /sys/block/{vm2.disk.removeprefix('/dev/')}/nsid").stdout)
+
+
+@pytest.fixture(scope="module")
+def commands(vm2: VM) -> dict[Io, str]:
+    """Programs in the VM that give one such command, beyond what other tests write."""
+    dd = "LC_ALL=C dd bs=4k count=1 status=none"
+    return {
+        Io.READ: f"{dd} if={vm2.disk} of=/dev/null skip=50001 iflag=direct",
+        Io.WRITE: f"{dd} if=/dev/zero of={vm2.disk} seek=50001 oflag=direct conv=notrunc",
+    }
+
+
+def fault(vm: VM, fault: Fault) -> AbstractContextManager[None]:
+    return vm.host.fault(CONTROLLER, fault)
+
+
+def played(vm: VM) -> int:
+    return vm.host.faults_played(CONTROLLER)
+
+
+def hardware_queue(vm: VM, pair: int) -> int:
+    """The controller's ID of one of the VM's queue pairs."""
+    return int(vm.queues[pair].split()[1])
+
+
+@contextmanager
+def without_its_driver(vm: VM) -> Iterator[str]:
+    """The VM's device, by its PCI address; it is bound anew afterwards, whatever has become of it."""
+    address = vm.unbind()
+    try:
+        yield address
+    finally:
+        vm.remote.run(f"[ ! -e {DRIVER}/{address} ] || echo {address} > {DRIVER}/unbind")
+        vm.bind(address)
+
+
+class TestVerdicts:
+    @pytest.mark.parametrize("verdict", VERDICTS)
+    def test_a_program_is_told(self, vm2: VM, nsid: int, commands: dict[Io, str], verdict: str) -> None:
+        command, status, told = VERDICTS[verdict]
+        with fault(vm2, Fault(Kind.STATUS, status | DO_NOT_RETRY, command=command, nsid=nsid)):
+            done = vm2.remote.run(commands[command], check=False)
+            assert played(vm2)
+        assert done.returncode == 1
+        assert told in done.stderr
+
+
+class TestRetries:
+    def test_as_often_as_it_takes(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
+        status = INTERNAL_ERROR | retry_delay(1)
+        with fault(vm2, Fault(Kind.STATUS, status, command=Io.WRITE, nsid=nsid, count=TRIES - 1)):
+            vm2.remote.run(commands[Io.WRITE])
+            assert played(vm2) == TRIES - 1
+
+    def test_but_not_for_ever(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
+        with fault(vm2, Fault(Kind.STATUS, INTERNAL_ERROR, command=Io.WRITE, nsid=nsid)):
+            done = vm2.remote.run(commands[Io.WRITE], check=False)
+            assert played(vm2) == TRIES
+        assert "Input/output error" in done.stderr
+
+    def test_after_as_long_as_the_controller_wants(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
+        status = INTERNAL_ERROR | retry_delay(3)
+        timed = f"began=$(date +%s%3N); {commands[Io.WRITE]} && echo $(($(date +%s%3N) - began))"
+        with fault(vm2, Fault(Kind.STATUS, status, command=Io.WRITE, nsid=nsid, count=1)):
+            took = int(vm2.remote.run(timed).stdout)
+            assert played(vm2) == 1
+        assert took >= RETRY_DELAYS_MS[2]
+
+    def test_under_load(self, vm2: VM, nsid: int) -> None:
+        status = INTERNAL_ERROR | retry_delay(1)
+        with vm2.verified_load():
+            with fault(vm2, Fault(Kind.STATUS, status, queue=IO, nsid=nsid, every=13)):
+                wait_until(lambda: played(vm2) > 50, "retries")
+            vm2.goes_on("after the retries")
+
+
+class TestQueues:
+    def test_one_that_cannot_be_made_leaves_fewer(self, vm2: VM) -> None:
+        pairs, said = len(vm2.queue_interrupts), len(vm2.kernel_log)
+        refusal = Fault(
+            Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=Admin.CREATE_SQ, cdw10=hardware_queue(vm2, 1)
+        )
+        with without_its_driver(vm2) as address, fault(vm2, refusal):
+            vm2.bind(address)
+            assert any(f"goes on with 1 queue pairs instead of {pairs}" in line for line in vm2.kernel_log[said:])
+            assert len(vm2.queue_interrupts) == 1
+            vm2.fio(*VERIFIED)
+        assert len(vm2.queue_interrupts) == pairs
+
+    def test_without_the_first_the_device_does_not_start(self, vm2: VM) -> None:
+        said = len(vm2.kernel_log)
+        refusal = Fault(
+            Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=Admin.CREATE_CQ, cdw10=hardware_queue(vm2, 0)
+        )
+        with without_its_driver(vm2) as address, fault(vm2, refusal):
+            assert vm2.remote.run(f"echo {address} > {DRIVER}/bind", check=False).returncode != 0
+            assert played(vm2)
+        assert any("cannot be started" in line for line in vm2.kernel_log[said:])
+
+    def test_one_that_is_not_deleted_costs_a_reset_and_no_error(self, vm1: VM, vm2: VM) -> None:
+        log = len(vm1.host.kernel_log())
+        refusal = Fault(
+            Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=Admin.DELETE_SQ, cdw10=hardware_queue(vm2, 0), count=1
+        )
+        with vm1.verified_load(), fault(vm2, refusal), without_its_driver(vm2):
+            assert any("does not delete queue" in line for line in vm1.host.kernel_log()[log:])
+            vm1.goes_on("after the reset")
+        vm2.fio(*VERIFIED)
+
+
+class TestLies:
+    @pytest.mark.parametrize("enough", [300, pytest.param(10000, marks=pytest.mark.slow)])
+    def test_of_what_was_completed(self, vm2: VM, nsid: int, enough: int) -> None:
+        """What completes nothing that is in flight changes nothing."""
+        said = len(vm2.kernel_log)
+        with vm2.verified_load():
+            for kind in (Kind.STRAY, Kind.TWICE, Kind.WRONG_SQ_HEAD):
+                with fault(vm2, Fault(kind, queue=IO, nsid=nsid)):
+                    wait_until(lambda: played(vm2) > enough, f"{enough} of {kind}", 600)
+            vm2.goes_on("after the lies")
+        assert any("which is not in flight: ignored" in line for line in vm2.kernel_log[said:])
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("kind", [Kind.VANISH, Kind.WRONG_ID, Kind.WRONG_PHASE])
+    def test_by_which_a_command_is_lost(self, vm1: VM, vm2: VM, nsid: int, kind: Kind) -> None:
+        """Its VM takes its queues back and begins anew; the other one does not notice."""
+        said = [len(vm.kernel_log) for vm in (vm1, vm2)]
+
+        def waited_in_vain(number: int, vm: VM) -> bool:
+            return any("got no answer" in line for line in vm.kernel_log[said[number] :])
+
+        with vm1.verified_load(), vm2.verified_load():
+            with fault(vm2, Fault(kind, queue=IO, nsid=nsid, count=1)):
+                wait_until(lambda: waited_in_vain(1, vm2), "a time-out")
+            for vm in (vm1, vm2):
+                vm.goes_on("after the time-out")
+        assert not waited_in_vain(0, vm1)
