@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from . import kernel_log, ports, qemu, qmp
+from . import kernel_log, lost_cpu, ports, qemu, qmp
 from .emulator import Emulator
 from .errors import LabError, tail
 from .fault import Fault
@@ -25,6 +25,8 @@ from .waiting import wait_until
 
 # An instrumented kernel boots seven times slower.
 BOOT_SECONDS = {"stock": 600, "debug": 1800}
+# A boot that has printed nothing for so long may be one that hangs.
+QUIET_SECONDS = 20
 
 
 def qom_path(device_id: str) -> str:
@@ -140,7 +142,20 @@ class Host(Remote):
             raise self.gone()
         if fatal := kernel_log.FATAL.search(self.console()):
             raise LabError(f"{self.name} did not boot: {fatal[0]}", self.console_file, tail(self.console_file))
-        return ports.greets(self.machine.ssh_port, b"SSH-") and self.reachable() and self.settled()
+        if not ports.greets(self.machine.ssh_port, b"SSH-"):
+            self.revive()
+            return False
+        return self.reachable() and self.settled()
+
+    def revive(self) -> None:
+        """Reset the machine if it hangs by the emulator's fault; its log says so."""
+        if not self.console_file.exists() or time.time() - self.console_file.stat().st_mtime < QUIET_SECONDS:
+            return
+        cpu = lost_cpu.find(self.monitor, self.spec.cpus)
+        if cpu is not None:
+            with self.log_file.open("a") as log:
+                log.write(f"CPU {cpu} of {self.name} has lost an interrupt and hangs: reset\n")
+            self.qmp("system_reset")
 
     def settled(self) -> bool:
         """Has udev seen all devices? Drivers, KVM among them, are loaded well after SSH answers."""
@@ -248,6 +263,10 @@ class Host(Remote):
         played = self.qmp("qom-get", path=qom_path(controller_id), property="faults")
         assert isinstance(played, int)
         return played
+
+    def monitor(self, command: str) -> str:
+        """A command to QEMU's human monitor, for what QMP does not tell."""
+        return str(self.qmp("human-monitor-command", **{"command-line": command}))
 
     def unplug(self, controller_id: str) -> None:
         """Pull a controller out without warning: the kernel is told when its registers are gone already.
