@@ -343,6 +343,7 @@ void liov_namespaces_scan(struct liov_ctrl *ctrl);
 void liov_namespaces_free(struct list_head *namespaces);
 struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
 void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id);
+bool liov_ns_id_equal(const struct liov_ns_id *a, const struct liov_ns_id *b);
 int liov_ns_id_parse(struct liov_ns_id *id, const char *hex);
 void liov_ns_id_print(const struct liov_ns_id *id, char *text);
 

@@ -110,8 +110,7 @@ static int liov_extent_verify(struct liov_mdev *mdev,
 		return -ENODEV;
 	}
 	liov_ns_id_get(ns, &id);
-	if (want->ns_id.len && (want->ns_id.len != id.len ||
-				memcmp(want->ns_id.bytes, id.bytes, id.len))) {
+	if (want->ns_id.len && !liov_ns_id_equal(&want->ns_id, &id)) {
 		liov_ns_id_print(&want->ns_id, wanted);
 		liov_ns_id_print(&id, found);
 		dev_err(dev,
@@ -257,6 +256,10 @@ static int liov_extent_grow(struct liov_extent *extent,
 			extent->nsid);
 		return -EINVAL;
 	}
+	if (extent->lbas.count == want->lbas.count &&
+	    (!want->ns_id.len ||
+	     liov_ns_id_equal(&extent->ns_id, &want->ns_id)))
+		return 0;
 	ret = liov_extent_check(mdev, want, false);
 	if (ret)
 		return ret;
@@ -264,8 +267,6 @@ static int liov_extent_grow(struct liov_extent *extent,
 	/* Whoever names the identity later wants it looked at from now on. */
 	if (want->ns_id.len)
 		extent->ns_id = want->ns_id;
-	if (extent->lbas.count == want->lbas.count)
-		return 0;
 	extent->lbas.count = want->lbas.count;
 	liov_extent_update(extent);
 	trace_liov_extent_grow(extent);
@@ -335,7 +336,7 @@ void liov_extents_drop(struct liov_mdev *mdev)
 int liov_extents_replace(struct liov_mdev *mdev,
 			 const struct liov_extent *wants, unsigned int count)
 {
-	struct liov_extent *extents[LIOV_MAX_NAMESPACES];
+	struct liov_extent *extents[LIOV_MAX_EXTENTS];
 	unsigned int i, created;
 	int ret = 0;
 
@@ -374,7 +375,7 @@ static struct liov_extent *liov_extent_get(struct liov_mdev *mdev,
 	return extent;
 }
 
-/* Asks the owner for an extent, or takes that back; nobody need be asked if there is none. */
+/* Asks the owner for an extent, or takes that back.  Without an owner it goes. */
 int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked)
 {
 	struct liov_extent *extent = liov_extent_get(mdev, id);

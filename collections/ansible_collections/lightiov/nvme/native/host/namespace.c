@@ -41,6 +41,11 @@ void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id)
 	}
 }
 
+bool liov_ns_id_equal(const struct liov_ns_id *a, const struct liov_ns_id *b)
+{
+	return a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
+}
+
 /* @hex is without the prefix. */
 int liov_ns_id_parse(struct liov_ns_id *id, const char *hex)
 {
