@@ -29,7 +29,7 @@
 #define LIOV_MSIX_PBA		0x6000
 
 #define LIOV_ABI_MAJOR		1	/* a driver refuses another major */
-#define LIOV_ABI_MINOR		1	/* grows as registers are added */
+#define LIOV_ABI_MINOR		2	/* grows as registers are added */
 #define LIOV_MAGIC		0x564f494c	/* "LIOV" */
 
 /* Vector 0 reports events; queue pair i interrupts on vector i + 1. */
@@ -37,7 +37,8 @@
 #define LIOV_VECTOR_QUEUE(i)	((i) + 1)
 
 #define LIOV_MAX_QUEUE_PAIRS	128
-#define LIOV_MAX_NAMESPACES	64
+#define LIOV_MAX_NAMESPACES	64	/* slots of the namespace table */
+#define LIOV_MAX_EXTENTS	32	/* of them in use, since minor 2 */
 
 /*
  * Registers in LIOV_BAR_REGS.  ro: constant while the device is open;
@@ -50,7 +51,7 @@
 #define LIOV_REG_FEATURES	0x010	/* ro u32, LIOV_FEATURE_* */
 #define LIOV_REG_QUEUE_PAIRS	0x014	/* ro u32 */
 #define LIOV_REG_QUEUE_ENTRIES	0x018	/* ro u32, most entries of one ring */
-#define LIOV_REG_NAMESPACES	0x01c	/* ro u32 */
+#define LIOV_REG_NAMESPACES	0x01c	/* rv u32, slots to look at (ro before minor 2) */
 #define LIOV_REG_MAX_TRANSFER	0x020	/* ro u32, bytes of one command */
 #define LIOV_REG_PAGE_SIZE	0x024	/* ro u32, bytes, PRP entries' page */
 #define LIOV_REG_TIMEOUT_MS	0x028	/* ro u32, longest a command may take */
@@ -76,7 +77,7 @@
 #define LIOV_REG_COMMAND	0x120	/* rw u32, LIOV_CMD_*; runs it */
 #define LIOV_REG_RESULT		0x124	/* rv u32, LIOV_RESULT_* of the last one */
 
-/* Tables, indexed by queue pair and by namespace. */
+/* Tables, indexed by queue pair and by slot. */
 #define LIOV_REG_QUEUE(i)	(0x400 + (i) * LIOV_QUEUE_STRIDE)
 #define LIOV_QUEUE_STRIDE	16
 #define LIOV_REG_NAMESPACE(i)	(0x1000 + (i) * LIOV_NAMESPACE_STRIDE)
@@ -99,14 +100,17 @@ struct liov_queue_info {
 };
 
 #define LIOV_NS_READ_ONLY	0x01
-#define LIOV_NS_GONE		0x02	/* deleted or detached: commands fail */
+#define LIOV_NS_GONE		0x02	/* deleted, detached or taken away: commands fail */
+#define LIOV_NS_ASKED		0x04	/* the host asks for the extent back (minor 2) */
+#define LIOV_NS_SLICE		0x08	/* not the whole namespace (minor 2) */
 
 /**
- * struct liov_namespace_info - one namespace, at LIOV_REG_NAMESPACE(i)
- * @nsid: namespace ID to put into commands
+ * struct liov_namespace_info - one extent (disk), at LIOV_REG_NAMESPACE(slot)
+ * @nsid: namespace ID to put into commands; 0: the slot is empty
  * @flags: LIOV_NS_*
  * @lba_shift: log2 of the LBA size in bytes; metadata is never present
- * @start_lba: added to every LBA the owner uses (0: a whole namespace)
+ * @start_lba: added to every LBA the owner uses (0: a whole namespace, or a
+ *	slice at its start: LIOV_NS_SLICE tells which)
  * @lba_count: LBAs the owner may use
  * @nguid: NVMe NGUID, zero if none
  * @eui64: NVMe EUI-64, zero if none
@@ -116,10 +120,17 @@ struct liov_queue_info {
  * @dealloc_granularity: LBAs, what a deallocation best is a multiple of (NPDG)
  * @boundary: LBAs, what I/O best does not cross (NOIOB)
  * @atomic_write: LBAs that power loss cannot tear (NAWUPF or AWUPF)
+ * @extent_id: identity of the extent, a UUID in the order it is written in;
+ *	zero: a whole namespace without an identity of its own (minor 2)
  * @reserved: 0
  *
- * While the device is open the host may change @flags and @lba_count, and then
- * reports an event.  From @write_granularity on since minor 1, 0: not told.
+ * While the device is open the host may change @flags and @lba_count, fill an
+ * empty slot and empty a full one, and then reports an event.  A slot gets
+ * another extent only after the driver has seen it empty: the table says so
+ * for at least one read of it.  An empty slot has LIOV_NS_GONE set, for drivers
+ * before minor 2.  The identity of the disk is the namespace's (@nguid, @eui64,
+ * @uuid) only without LIOV_NS_SLICE, else @extent_id.
+ * From @write_granularity on since minor 1, 0: not told.
  */
 struct liov_namespace_info {
 	__le32 nsid;
@@ -136,7 +147,8 @@ struct liov_namespace_info {
 	__le32 dealloc_granularity;
 	__le32 boundary;
 	__le32 atomic_write;
-	__u8 reserved[36];
+	__u8 extent_id[16];
+	__u8 reserved[20];
 };
 
 /* LIOV_REG_STATUS */
@@ -171,6 +183,11 @@ struct liov_namespace_info {
  *	aligned and contiguous in added memory.  The owner clears the CQ ring.
  * @LIOV_CMD_DELETE_QUEUE: ARG0: queue pair.  When it succeeds the controller no
  *	longer touches the rings nor the memory of the commands that were in them.
+ * @LIOV_CMD_RELEASE_EXTENT: ARG0: slot, ARG1 and ARG2: its extent_id, read as
+ *	two little-endian u64, so that a late call never frees another extent.  The
+ *	owner has no command in flight for the extent and starts none.  The host
+ *	frees it if it asked for it (LIOV_NS_ASKED), and the slot becomes empty.
+ *	Never refused for the device's status.  Since minor 2.
  */
 enum liov_command {
 	LIOV_CMD_RESET		= 1,
@@ -179,6 +196,7 @@ enum liov_command {
 	LIOV_CMD_REMOVE_MEMORY	= 4,
 	LIOV_CMD_CREATE_QUEUE	= 5,
 	LIOV_CMD_DELETE_QUEUE	= 6,
+	LIOV_CMD_RELEASE_EXTENT	= 7,
 };
 
 /* Bounds one command, so that the vCPU which runs it is not held for long. */
@@ -188,10 +206,12 @@ enum liov_command {
  * enum liov_result - LIOV_REG_RESULT
  *
  * @LIOV_RESULT_OK: done
- * @LIOV_RESULT_INVALID: unknown command or an argument out of range
+ * @LIOV_RESULT_INVALID: unknown command, an argument out of range, or an extent
+ *	that was not asked for
  * @LIOV_RESULT_BUSY: it exists already (window open, range added, queue
  *	created), or a ring of an existing queue lies in the memory to remove
- * @LIOV_RESULT_NOT_FOUND: no such window, range or queue
+ * @LIOV_RESULT_NOT_FOUND: no such window, range or queue, or the slot holds
+ *	another extent or none
  * @LIOV_RESULT_NO_MEMORY: the host could not pin or map (locked-memory limit?)
  * @LIOV_RESULT_NO_WINDOW: no free window of that size
  * @LIOV_RESULT_QUEUES_LOST: refused until LIOV_CMD_RESET

@@ -154,19 +154,25 @@ static void liov_stall_end(struct liov_ctrl *ctrl)
 	mutex_unlock(&ctrl->lock);
 }
 
-/* From here until liov_ns_change_end() no namespace can be claimed. */
+/* From here until liov_ns_change_end() no extent can be added or grown. */
 static int liov_ns_change_begin(struct liov_ctrl *ctrl, u32 nsid)
 {
 	struct liov_namespace *ns;
+	struct liov_mdev *owner;
+	unsigned int owners;
 	int ret = 0;
 
 	mutex_lock(&ctrl->lock);
 	list_for_each_entry(ns, &ctrl->namespaces, node) {
-		if (!ns->owner || (nsid != NVME_NSID_ALL && nsid != ns->nsid))
+		if (nsid != NVME_NSID_ALL && nsid != ns->nsid)
+			continue;
+		owners = liov_namespace_owners(ctrl, ns, &owner);
+		if (!owners)
 			continue;
 		dev_err(ctrl->dev,
-			"namespace %u is used by %s, so an admin command against it was refused: remove that device first\n",
-			ns->nsid, dev_name(liov_mdev_dev(ns->owner)));
+			"namespace %u is used by %s%s, so an admin command against it was refused: release its extents, or remove all devices that have any\n",
+			ns->nsid, dev_name(liov_mdev_dev(owner)),
+			owners > 1 ? " and others" : "");
 		ret = -EBUSY;
 		break;
 	}

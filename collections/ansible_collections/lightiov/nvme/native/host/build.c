@@ -22,5 +22,6 @@
 #include "vfio.c"
 #include "mdev.c"
 #include "mdev_sysfs.c"
-#include "claim.c"
+#include "extent.c"
+#include "extent_sysfs.c"
 #include "trace.c"

@@ -168,9 +168,10 @@ struct liov_ns_id {
 
 /**
  * struct liov_namespace - one active namespace
- * @owner: the mediated device that claimed it, or NULL
+ * @extents: the parts that mediated devices have of it, in no order
  * @usable: it holds plain blocks: NVM command set and no metadata
- * @present: seen by the last scan; an owned one that is gone is kept
+ * @present: seen by the last scan; one with extents that is gone is kept
+ * @granularity: LBAs; extents start and end at multiples of it
  * @write_granularity, @write_optimal, @dealloc_granularity, @boundary,
  * @atomic_write: LBAs, as struct liov_namespace_info has them
  */
@@ -190,7 +191,8 @@ struct liov_namespace {
 	bool usable;
 	bool read_only;
 	bool present;
-	struct liov_mdev *owner;
+	u32 granularity;
+	struct list_head extents;
 };
 
 /**
@@ -199,7 +201,8 @@ struct liov_namespace {
  * @epoch: +1 each time the controller was certainly stopped, which deletes all
  *	I/O queues and ends all DMA
  * @access: read-held by file operations of @misc, write-held to set @removed
- * @lock: tenant, queue IDs, vectors, namespaces, list of mediated devices.
+ * @lock: tenant, queue IDs, vectors, namespaces and their extents, list of
+ *	mediated devices.
  *	It nests inside liov_mdev.lock and outside of liov_mdev.doorbell_lock.
  *	It is never held while a command is waited for, so that a reset, which
  *	takes it to tell all mediated devices, always comes through.
@@ -212,7 +215,7 @@ struct liov_namespace {
  *	@lock, under which they are told of it too: whoever reads a table under
  *	@lock has not read half of a change without an event to come.
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
- *	no namespace can be claimed meanwhile
+ *	no extent can be added or grown meanwhile
  * @stalls: admin commands in flight that may keep the controller from all
  *	others; no mediated device can be opened meanwhile
  * @quirks: LIOV_QUIRK_*
@@ -340,7 +343,8 @@ void liov_namespaces_scan(struct liov_ctrl *ctrl);
 void liov_namespaces_free(struct list_head *namespaces);
 struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
 void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id);
-int liov_ns_id_parse(struct liov_ns_id *id, const char *text);
+bool liov_ns_id_equal(const struct liov_ns_id *a, const struct liov_ns_id *b);
+int liov_ns_id_parse(struct liov_ns_id *id, const char *hex);
 void liov_ns_id_print(const struct liov_ns_id *id, char *text);
 
 /* quirks.c */
@@ -373,8 +377,6 @@ extern struct mdev_driver liov_mdev_driver;
 void liov_mdevs_lost(struct liov_ctrl *ctrl);
 void liov_mdevs_event(struct liov_ctrl *ctrl);
 void liov_mdevs_request_release(struct liov_ctrl *ctrl);
-void liov_mdev_namespace_changed(struct liov_mdev *mdev,
-				 const struct liov_namespace *ns);
 
 static inline enum liov_ctrl_state liov_ctrl_state(struct liov_ctrl *ctrl)
 {

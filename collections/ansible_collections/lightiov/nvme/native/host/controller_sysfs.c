@@ -100,10 +100,30 @@ static ssize_t liov_ctrl_state_show(struct device *dev,
 }
 LIOV_CTRL_ATTR_RO(state);
 
-/* NSID, LBA size, LBA count, then owner and identity, or a dash for each. */
+/*
+ * NSID, LBA size, LBA count, then owner and identity, or a dash for each, and
+ * the granularity of extents in bytes.  Several owners are but counted.
+ */
 #define LIOV_NAMESPACE_LINE	sizeof("4294967295 4096 18446744073709551615 " \
 				       "01234567-89ab-cdef-0123-456789abcdef " \
-				       "eui.0123456789abcdef0123456789abcdef\n")
+				       "eui.0123456789abcdef0123456789abcdef " \
+			       "18446744073709551615\n")
+
+/* @text has room for a UUID. */
+static void liov_print_owner(struct liov_ctrl *ctrl,
+			     const struct liov_namespace *ns, char *text)
+{
+	struct liov_mdev *owner;
+	unsigned int owners = liov_namespace_owners(ctrl, ns, &owner);
+
+	if (!owners)
+		strscpy(text, "-", UUID_STRING_LEN + 1);
+	else if (owners == 1)
+		strscpy(text, dev_name(liov_mdev_dev(owner)),
+			UUID_STRING_LEN + 1);
+	else
+		snprintf(text, UUID_STRING_LEN + 1, "%umdevs", owners);
+}
 
 /* Binary only because a controller's namespaces may take more than a page. */
 static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
@@ -112,7 +132,7 @@ static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(kobj_to_dev(kobj));
 	size_t len = 0, size;
-	char id_text[LIOV_NS_ID_TEXT];
+	char id_text[LIOV_NS_ID_TEXT], owner[UUID_STRING_LEN + 1];
 	struct liov_namespace *ns;
 	struct liov_ns_id id;
 	ssize_t ret = -ENOMEM;
@@ -129,11 +149,12 @@ static ssize_t namespaces_read(struct file *file, struct kobject *kobj,
 			continue;
 		liov_ns_id_get(ns, &id);
 		liov_ns_id_print(&id, id_text);
-		len += scnprintf(text + len, size - len, "%u %lu %llu %s %s\n",
-				 ns->nsid, BIT(ns->lba_shift), ns->lba_count,
-				 ns->owner ?
-				 dev_name(liov_mdev_dev(ns->owner)) : "-",
-				 id.len ? id_text : "-");
+		liov_print_owner(ctrl, ns, owner);
+		len += scnprintf(text + len, size - len,
+				 "%u %lu %llu %s %s %llu\n", ns->nsid,
+				 BIT(ns->lba_shift), ns->lba_count, owner,
+				 id.len ? id_text : "-",
+				 (u64)ns->granularity << ns->lba_shift);
 	}
 	ret = memory_read_from_buffer(buf, count, &pos, text, len);
 	kvfree(text);

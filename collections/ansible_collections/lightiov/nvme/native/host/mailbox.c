@@ -42,85 +42,48 @@ static void liov_regs_init_queues(struct liov_mdev *mdev)
 	}
 }
 
-static void liov_namespace_describe(const struct liov_namespace *ns,
-				    struct liov_namespace_info *info)
+/* Whether an access touches @size bytes from @reg. */
+static bool liov_regs_touch(u32 offset, size_t count, u32 reg, u32 size)
 {
-	*info = (struct liov_namespace_info) {
-		.nsid = cpu_to_le32(ns->nsid),
-		.flags = cpu_to_le32(ns->read_only ? LIOV_NS_READ_ONLY : 0),
-		.lba_shift = cpu_to_le32(ns->lba_shift),
-		.lba_count = cpu_to_le64(ns->lba_count),
-		.write_granularity = cpu_to_le32(ns->write_granularity),
-		.write_optimal = cpu_to_le32(ns->write_optimal),
-		.dealloc_granularity = cpu_to_le32(ns->dealloc_granularity),
-		.boundary = cpu_to_le32(ns->boundary),
-		.atomic_write = cpu_to_le32(ns->atomic_write),
-	};
-	memcpy(info->nguid, ns->nguid, sizeof(info->nguid));
-	memcpy(info->eui64, ns->eui64, sizeof(info->eui64));
-	memcpy(info->uuid, ns->uuid, sizeof(info->uuid));
+	return liov_overlap(offset, count, reg, size);
 }
 
-static void liov_regs_init_namespaces(struct liov_mdev *mdev)
+/* Brings up to date what is about to be read of slots, and notes that it is. */
+static void liov_regs_update_slots(struct liov_mdev *mdev, u32 offset,
+				   size_t count)
 {
-	struct liov_ctrl *ctrl = mdev->ctrl;
 	struct liov_namespace_info info;
 	unsigned int i;
+	u32 reg;
 
-	mutex_lock(&ctrl->lock);
-	for (i = 0; i < mdev->nr_claims; i++) {
-		liov_namespace_describe(liov_namespace_find(ctrl,
-							    mdev->claims[i].nsid),
-					&info);
-		memcpy(mdev->regs + LIOV_REG_NAMESPACE(i), &info, sizeof(info));
+	for (i = 0; i < LIOV_MAX_NAMESPACES; i++) {
+		reg = LIOV_REG_NAMESPACE(i);
+		if (!liov_regs_touch(offset, count, reg, sizeof(info)))
+			continue;
+		liov_slot_describe(mdev, i, &info);
+		memcpy(mdev->regs + reg, &info, sizeof(info));
+		if (liov_regs_touch(offset, count, reg, sizeof(info.nsid)))
+			liov_slot_shown(mdev, i);
 	}
-	mutex_unlock(&ctrl->lock);
 }
 
-/* Whether the owner may go on with what it knew it by. */
-static bool liov_namespace_same(const struct liov_namespace_info *a,
-				const struct liov_namespace_info *b)
+static void liov_regs_update_extents(struct liov_mdev *mdev, u32 offset,
+				     size_t count, u32 generation)
 {
-	return a->lba_shift == b->lba_shift &&
-	       !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
-	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64)) &&
-	       !memcmp(a->uuid, b->uuid, sizeof(a->uuid));
-}
+	struct liov_ctrl *ctrl = mdev->ctrl;
 
-/* Caller holds ctrl->lock. */
-static void liov_regs_update_namespace(struct liov_mdev *mdev, unsigned int i)
-{
-	struct liov_namespace *ns =
-		liov_namespace_find(mdev->ctrl, mdev->claims[i].nsid);
-	struct liov_namespace_info known, now;
-
-	memcpy(&known, mdev->regs + LIOV_REG_NAMESPACE(i), sizeof(known));
-	liov_namespace_describe(ns, &now);
-	if (ns->present && ns->usable && liov_namespace_same(&known, &now)) {
-		known.flags = now.flags;
-		known.lba_count = now.lba_count;
-	} else {
-		known.flags |= cpu_to_le32(LIOV_NS_GONE);
-	}
-	memcpy(mdev->regs + LIOV_REG_NAMESPACE(i), &known, sizeof(known));
-}
-
-/* Brings those entries of the table up to date that are about to be read. */
-static void liov_regs_update_namespaces(struct liov_mdev *mdev, u32 offset,
-					size_t count)
-{
-	u32 start = LIOV_REG_NAMESPACE(0);
-	unsigned int i;
-
-	if (offset + count <= start ||
-	    offset >= LIOV_REG_NAMESPACE(mdev->nr_claims))
+	if (!liov_regs_touch(offset, count, LIOV_REG_GENERATION, sizeof(u32)) &&
+	    !liov_regs_touch(offset, count, LIOV_REG_NAMESPACES, sizeof(u32)) &&
+	    !liov_regs_touch(offset, count, LIOV_REG_NAMESPACE(0),
+			     LIOV_MAX_NAMESPACES * LIOV_NAMESPACE_STRIDE))
 		return;
 
-	mutex_lock(&mdev->ctrl->lock);
-	for (i = (max(offset, start) - start) / LIOV_NAMESPACE_STRIDE;
-	     i < mdev->nr_claims && LIOV_REG_NAMESPACE(i) < offset + count; i++)
-		liov_regs_update_namespace(mdev, i);
-	mutex_unlock(&mdev->ctrl->lock);
+	mutex_lock(&ctrl->lock);
+	if (liov_regs_touch(offset, count, LIOV_REG_GENERATION, sizeof(u32)))
+		liov_slots_generation_read(mdev, generation);
+	liov_regs_put32(mdev, LIOV_REG_NAMESPACES, liov_slots_count(mdev));
+	liov_regs_update_slots(mdev, offset, count);
+	mutex_unlock(&ctrl->lock);
 }
 
 static void liov_regs_init_limits(struct liov_mdev *mdev)
@@ -152,7 +115,6 @@ void liov_regs_init(struct liov_mdev *mdev)
 	liov_regs_put32(mdev, LIOV_REG_FEATURES, ctrl->features);
 	liov_regs_put32(mdev, LIOV_REG_QUEUE_PAIRS, mdev->nr_queues);
 	liov_regs_put32(mdev, LIOV_REG_QUEUE_ENTRIES, ctrl->queue_entries);
-	liov_regs_put32(mdev, LIOV_REG_NAMESPACES, mdev->nr_claims);
 	liov_regs_put32(mdev, LIOV_REG_MAX_TRANSFER, ctrl->max_transfer);
 	liov_regs_put32(mdev, LIOV_REG_PAGE_SIZE, PAGE_SIZE);
 	liov_regs_put32(mdev, LIOV_REG_TIMEOUT_MS, LIOV_IO_TIMEOUT_MS);
@@ -164,16 +126,17 @@ void liov_regs_init(struct liov_mdev *mdev)
 	       sizeof(ctrl->firmware));
 	liov_regs_init_limits(mdev);
 	liov_regs_init_queues(mdev);
-	liov_regs_init_namespaces(mdev);
 }
 
 /* Caller holds mdev->lock and has checked that the range is in the BAR. */
 void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count)
 {
-	liov_regs_put32(mdev, LIOV_REG_STATUS, liov_mdev_status(mdev));
-	liov_regs_put32(mdev, LIOV_REG_GENERATION,
-			atomic_read(&mdev->generation));
-	liov_regs_update_namespaces(mdev, offset, count);
+	u32 status = liov_mdev_status(mdev);
+	u32 generation = atomic_read(&mdev->generation);
+
+	liov_regs_put32(mdev, LIOV_REG_STATUS, status);
+	liov_regs_put32(mdev, LIOV_REG_GENERATION, generation);
+	liov_regs_update_extents(mdev, offset, count, generation);
 	memcpy(data, mdev->regs + offset, count);
 }
 
@@ -225,6 +188,23 @@ static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 	return 0;
 }
 
+static int liov_mailbox_release_extent(struct liov_mdev *mdev, const u64 *args)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	u8 bytes[UUID_SIZE];
+	uuid_t id;
+	int ret;
+
+	put_unaligned_le64(args[1], bytes);
+	put_unaligned_le64(args[2], bytes + sizeof(u64));
+	import_uuid(&id, bytes);
+
+	mutex_lock(&ctrl->lock);
+	ret = liov_extent_let_go(mdev, args[0], &id);
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
 static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
 			    const u64 *args)
 {
@@ -247,6 +227,8 @@ static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
 		return liov_mailbox_create_queue(mdev, args);
 	case LIOV_CMD_DELETE_QUEUE:
 		return liov_mailbox_delete_queue(mdev, args[0]);
+	case LIOV_CMD_RELEASE_EXTENT:
+		return liov_mailbox_release_extent(mdev, args);
 	default:
 		return -EINVAL;
 	}
@@ -261,9 +243,13 @@ static u32 liov_mailbox_refusal(struct liov_mdev *mdev, u32 command)
 {
 	u32 status;
 
-	if (command == LIOV_CMD_REMOVE_MEMORY ||
-	    command == LIOV_CMD_DELETE_QUEUE || command == LIOV_CMD_RESET)
+	switch (command) {
+	case LIOV_CMD_REMOVE_MEMORY:
+	case LIOV_CMD_DELETE_QUEUE:
+	case LIOV_CMD_RELEASE_EXTENT:
+	case LIOV_CMD_RESET:
 		return LIOV_RESULT_OK;
+	}
 
 	status = liov_mdev_status(mdev);
 	if (status & LIOV_STATUS_DEAD)

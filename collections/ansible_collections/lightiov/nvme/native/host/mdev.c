@@ -40,7 +40,7 @@ void liov_mdev_reset(struct liov_mdev *mdev)
 	mdev->stats.resets++;
 }
 
-/* Memory goes away under the queues.  Caller holds mdev->lock. */
+/* Memory or an extent goes away under the queues.  Caller holds mdev->lock. */
 void liov_mdev_lose_queues(struct liov_mdev *mdev)
 {
 	liov_doorbell_update(mdev, LIOV_REVOKED_LOST, 0);
@@ -88,7 +88,7 @@ void liov_mdev_request_release(struct liov_mdev *mdev)
 	liov_trigger_fire(&mdev->release);
 }
 
-/* Freezes the attributes; fails if one is missing or no longer true. */
+/* Freezes some attributes; fails if one is missing or no longer true. */
 static int liov_mdev_set_open(struct liov_mdev *mdev)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
@@ -105,10 +105,8 @@ static int liov_mdev_set_open(struct liov_mdev *mdev)
 		missing = "tenant";
 	} else if (!mdev->nr_queues) {
 		missing = "queue_pairs";
-	} else if (!mdev->nr_claims) {
-		missing = "namespaces";
 	} else {
-		ret = liov_claims_verify(mdev);
+		ret = liov_extents_open(mdev);
 	}
 	mdev->open = !ret;
 	mutex_unlock(&ctrl->lock);
@@ -156,6 +154,7 @@ void liov_mdev_close(struct liov_mdev *mdev)
 
 	mutex_lock(&mdev->ctrl->lock);
 	mdev->open = false;
+	liov_extents_close(mdev);
 	mutex_unlock(&mdev->ctrl->lock);
 	mutex_unlock(&mdev->lock);
 }
@@ -182,25 +181,6 @@ void liov_mdevs_event(struct liov_ctrl *ctrl)
 	list_for_each_entry(mdev, &ctrl->mdevs, node)
 		liov_mdev_event(mdev, 0, 0);
 	mutex_unlock(&ctrl->lock);
-}
-
-/* One that it owns.  Caller holds ctrl->lock. */
-void liov_mdev_namespace_changed(struct liov_mdev *mdev,
-				 const struct liov_namespace *ns)
-{
-	lockdep_assert_held(&mdev->ctrl->lock);
-
-	if (ns->present)
-		dev_info(liov_mdev_dev(mdev),
-			 "namespace %u has changed: %llu LBAs of %lu bytes%s\n",
-			 ns->nsid, ns->lba_count, BIT(ns->lba_shift),
-			 ns->read_only ? ", read-only" : "");
-	else
-		dev_warn(liov_mdev_dev(mdev),
-			 "namespace %u is gone, and commands to it fail: attach it again, or remove the device\n",
-			 ns->nsid);
-	if (mdev->open)
-		liov_mdev_event(mdev, 0, 0);
 }
 
 void liov_mdevs_request_release(struct liov_ctrl *ctrl)
@@ -255,7 +235,7 @@ static void liov_mdev_remove(struct mdev_device *mdev_dev)
 	mutex_lock(&ctrl->lock);
 	list_del(&mdev->node);
 	liov_queues_reserve(mdev, 0);
-	liov_claims_set(mdev, NULL, 0);
+	liov_extents_drop(mdev);
 	liov_tenant_set(mdev, "");
 	mutex_unlock(&ctrl->lock);
 

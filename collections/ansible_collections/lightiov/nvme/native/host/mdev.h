@@ -9,6 +9,7 @@
 #include <linux/vfio.h>
 
 #include "controller.h"
+#include "extent.h"
 
 /* VFIO regions lie apart in the device file as those of vfio-pci do. */
 #define LIOV_REGION_SHIFT	40
@@ -91,15 +92,6 @@ struct liov_stats {
 };
 
 /**
- * struct liov_claim - one namespace that a mediated device is to have
- * @id: what it must be, or empty: whatever has that NSID
- */
-struct liov_claim {
-	u32 nsid;
-	struct liov_ns_id id;
-};
-
-/**
  * struct liov_mdev - one mediated device
  * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
  *	VFIO's IOMMU lock under it.
@@ -112,9 +104,10 @@ struct liov_claim {
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
- * @node, @has_serial, @label: liov_ctrl.lock
- * @has_tenant, @nr_queues, @queues (which, not their state), @claims: likewise;
- *	they do not change while the device is open
+ * @open: changes under @lock and liov_ctrl.lock, so either is enough to read it
+ * @node, @has_serial, @label, @slots: liov_ctrl.lock
+ * @has_tenant, @nr_queues, @queues (which, not their state): likewise; they do
+ *	not change while the device is open
  * @has_serial: whoever set the device up named the controller's serial
  * @sink: an ordinary page where revoked doorbell writes go
  */
@@ -130,8 +123,7 @@ struct liov_mdev {
 	bool has_tenant;
 	unsigned int nr_queues;
 	struct liov_queue *queues;
-	unsigned int nr_claims;
-	struct liov_claim claims[LIOV_MAX_NAMESPACES];
+	struct liov_slots slots;
 
 	atomic_t status;
 	atomic_t generation;
@@ -177,14 +169,12 @@ void liov_mdev_lose_queues(struct liov_mdev *mdev);
 void liov_mdev_quarantine(struct liov_mdev *mdev, bool on);
 
 /* mdev_sysfs.c */
+int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute);
 int liov_tenant_set(struct liov_mdev *mdev, const char *name);
 extern const struct attribute_group *liov_mdev_groups[];
 
-/* claim.c */
-int liov_claims_parse(const char *buf, struct liov_claim *claims);
-int liov_claims_set(struct liov_mdev *mdev, const struct liov_claim *claims,
-		    unsigned int count);
-int liov_claims_verify(struct liov_mdev *mdev);
+/* extent_sysfs.c */
+extern const struct attribute_group liov_extents_group;
 
 /* vfio.c */
 extern const struct vfio_device_ops liov_vfio_ops;

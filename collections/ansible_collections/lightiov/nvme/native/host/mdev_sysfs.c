@@ -11,7 +11,7 @@
 #include "mdev.h"
 
 /* Caller holds ctrl->lock. */
-static int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute)
+int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute)
 {
 	lockdep_assert_held(&mdev->ctrl->lock);
 
@@ -248,68 +248,6 @@ static ssize_t queue_pairs_store(struct device *dev,
 }
 static DEVICE_ATTR_RW(queue_pairs);
 
-static ssize_t namespaces_show(struct device *dev,
-			       struct device_attribute *attr, char *buf)
-{
-	struct liov_mdev *mdev = dev_get_drvdata(dev);
-	char id[LIOV_NS_ID_TEXT];
-	unsigned int i;
-	ssize_t len = 0;
-
-	mutex_lock(&mdev->ctrl->lock);
-	for (i = 0; i < mdev->nr_claims; i++) {
-		const struct liov_claim *claim = &mdev->claims[i];
-
-		len += sysfs_emit_at(buf, len, "%s%u", i ? " " : "",
-				     claim->nsid);
-		if (!claim->id.len)
-			continue;
-		liov_ns_id_print(&claim->id, id);
-		len += sysfs_emit_at(buf, len, "=%s", id);
-	}
-	mutex_unlock(&mdev->ctrl->lock);
-	len += sysfs_emit_at(buf, len, "\n");
-	return len;
-}
-
-static ssize_t namespaces_store(struct device *dev,
-				struct device_attribute *attr,
-				const char *buf, size_t count)
-{
-	struct liov_mdev *mdev = dev_get_drvdata(dev);
-	struct liov_claim *claims;
-	int number, ret;
-
-	claims = kcalloc(LIOV_MAX_NAMESPACES, sizeof(*claims), GFP_KERNEL);
-	if (!claims)
-		return -ENOMEM;
-
-	ret = liov_claims_parse(buf, claims);
-	if (ret < 0) {
-		dev_err(dev,
-			"namespaces is not a list: write up to %u different namespace IDs, NSID or NSID=eui.HEX, separated by commas or spaces\n",
-			LIOV_MAX_NAMESPACES);
-		goto out_free;
-	}
-	number = ret;
-
-	mutex_lock(&mdev->ctrl->lock);
-	ret = liov_mdev_check_closed(mdev, "namespaces");
-	if (!ret && !mdev->has_serial) {
-		dev_err(dev,
-			"namespace IDs mean nothing without their controller: write the attribute serial first\n");
-		ret = -ENODATA;
-	}
-	if (!ret)
-		ret = liov_claims_set(mdev, claims, number);
-	mutex_unlock(&mdev->ctrl->lock);
-
-out_free:
-	kfree(claims);
-	return ret ?: count;
-}
-static DEVICE_ATTR_RW(namespaces);
-
 static ssize_t quarantine_show(struct device *dev,
 			       struct device_attribute *attr, char *buf)
 {
@@ -416,7 +354,6 @@ static struct attribute *liov_mdev_attrs[] = {
 	&dev_attr_label.attr,
 	&dev_attr_tenant.attr,
 	&dev_attr_queue_pairs.attr,
-	&dev_attr_namespaces.attr,
 	&dev_attr_quarantine.attr,
 	&dev_attr_state.attr,
 	&dev_attr_queues.attr,
@@ -489,6 +426,7 @@ static const struct attribute_group liov_statistics_group = {
 
 const struct attribute_group *liov_mdev_groups[] = {
 	&liov_mdev_group,
+	&liov_extents_group,
 	&liov_statistics_group,
 	NULL
 };

@@ -2,10 +2,11 @@
 /*
  * Which namespaces the controller has, and what guests must know of them.
  */
+#include <linux/lcm.h>
 #include <linux/log2.h>
 #include <linux/slab.h>
 
-#include "controller.h"
+#include "extent.h"
 
 /*
  * Any of two bits: how to write well is told.  The lower one: NPDG is, which
@@ -40,18 +41,20 @@ void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id)
 	}
 }
 
-int liov_ns_id_parse(struct liov_ns_id *id, const char *text)
+bool liov_ns_id_equal(const struct liov_ns_id *a, const struct liov_ns_id *b)
 {
-	size_t digits;
+	return a->len == b->len && !memcmp(a->bytes, b->bytes, a->len);
+}
 
-	if (!strstarts(text, LIOV_NS_ID_PREFIX))
-		return -EINVAL;
-	text += strlen(LIOV_NS_ID_PREFIX);
-	digits = strlen(text);
+/* @hex is without the prefix. */
+int liov_ns_id_parse(struct liov_ns_id *id, const char *hex)
+{
+	size_t digits = strlen(hex);
+
 	if (digits != 2 * 16 && digits != 2 * 8)
 		return -EINVAL;
 	id->len = digits / 2;
-	return hex2bin(id->bytes, text, id->len);
+	return hex2bin(id->bytes, hex, id->len);
 }
 
 /* @text has room for LIOV_NS_ID_TEXT. */
@@ -107,6 +110,9 @@ static void liov_namespace_parse_limits(struct liov_ctrl *ctrl,
 	ns->boundary = ctrl->stripe ? (u64)ctrl->stripe >> ns->lba_shift :
 				      le16_to_cpu(id->noiob);
 	ns->atomic_write = liov_namespace_atomic(ctrl, id);
+	/* A page of the owner's must not be two owners'. */
+	ns->granularity = lcm(max(SZ_4K >> ns->lba_shift, 1),
+			      max(ns->write_granularity, 1U));
 }
 
 static void liov_namespace_parse(struct liov_ctrl *ctrl,
@@ -189,8 +195,10 @@ static bool liov_namespace_recall(struct liov_ctrl *ctrl,
 	mutex_lock(&ctrl->lock);
 	old = liov_namespace_find(ctrl, ns->nsid);
 	known = old && old->present;
-	if (known)
+	if (known) {
 		*ns = *old;
+		INIT_LIST_HEAD(&ns->extents);
+	}
 	mutex_unlock(&ctrl->lock);
 	return known;
 }
@@ -208,6 +216,8 @@ static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 		return ERR_PTR(-ENOMEM);
 	ns->nsid = nsid;
 	ns->present = true;
+	ns->granularity = 1;
+	INIT_LIST_HEAD(&ns->extents);
 
 	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS, nsid, data);
 	if (ret < 0)
@@ -296,15 +306,24 @@ static bool liov_namespace_differs(const struct liov_namespace *a,
 	       memcmp(a->uuid, b->uuid, sizeof(a->uuid));
 }
 
-static void liov_namespace_lose(struct liov_namespace *ns)
+static void liov_namespace_changed(struct liov_ctrl *ctrl,
+				   struct liov_namespace *ns)
 {
-	if (!ns->present)
+	if (list_empty(&ns->extents))
 		return;
-	ns->present = false;
-	liov_mdev_namespace_changed(ns->owner, ns);
+	if (ns->present)
+		dev_info(ctrl->dev,
+			 "namespace %u has changed: %llu LBAs of %lu bytes%s\n",
+			 ns->nsid, ns->lba_count, BIT(ns->lba_shift),
+			 ns->read_only ? ", read-only" : "");
+	else
+		dev_warn(ctrl->dev,
+			 "namespace %u is gone, and commands to it fail: attach it again, or remove its extents from all devices\n",
+			 ns->nsid);
+	liov_extents_update(ns);
 }
 
-/* What was claimed stays claimed, even if it is no longer there. */
+/* What devices have stays theirs, even if it is no longer there. */
 static void liov_namespaces_merge(struct liov_ctrl *ctrl,
 				  struct list_head *found)
 {
@@ -314,21 +333,22 @@ static void liov_namespaces_merge(struct liov_ctrl *ctrl,
 		old = liov_namespace_find(ctrl, ns->nsid);
 		if (!old)
 			continue;
-		ns->owner = old->owner;
-		if (ns->owner && liov_namespace_differs(old, ns))
-			liov_mdev_namespace_changed(ns->owner, ns);
+		liov_extents_move(old, ns);
+		if (liov_namespace_differs(old, ns))
+			liov_namespace_changed(ctrl, ns);
 	}
 	list_for_each_entry_safe(old, next, &ctrl->namespaces, node) {
-		list_for_each_entry(ns, found, node)
-			if (ns->nsid == old->nsid)
-				break;
-		if (list_entry_is_head(ns, found, node) && old->owner) {
-			liov_namespace_lose(old);
-			list_move_tail(&old->node, found);
-		} else {
+		if (list_empty(&old->extents)) {
 			list_del(&old->node);
 			kfree(old);
+			continue;
 		}
+		/* Those that were found have lost theirs. */
+		if (old->present) {
+			old->present = false;
+			liov_namespace_changed(ctrl, old);
+		}
+		list_move_tail(&old->node, found);
 	}
 	list_splice(found, &ctrl->namespaces);
 }

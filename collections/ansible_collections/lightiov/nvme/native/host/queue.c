@@ -271,11 +271,6 @@ void liov_queues_delete(struct liov_mdev *mdev)
 		liov_queues_delete_some(mdev->queues, mdev->nr_queues);
 }
 
-static bool liov_overlap(u64 a, u64 a_size, u64 b, u64 b_size)
-{
-	return a < b + b_size && b < a + a_size;
-}
-
 /* Whether a ring of an existing queue pair lies in the given memory. */
 bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size)
 {

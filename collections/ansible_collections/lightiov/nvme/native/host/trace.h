@@ -67,6 +67,50 @@ DEFINE_EVENT(liov_window, liov_window_close,
 	     TP_ARGS(mdev)
 );
 
+DECLARE_EVENT_CLASS(liov_extent,
+		    TP_PROTO(const struct liov_extent *extent),
+		    TP_ARGS(extent),
+		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
+				     __array(u8, id, UUID_SIZE)
+				     __field(unsigned int, slot)
+				     __field(u32, nsid)
+				     __field(u64, first)
+				     __field(u64, count)
+				     __field(bool, asked)),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(extent->mdev->vdev.dev),
+					   sizeof(__entry->mdev));
+				   export_uuid(__entry->id, &extent->id);
+				   __entry->slot = extent->slot;
+				   __entry->nsid = extent->nsid;
+				   __entry->first = extent->lbas.first;
+				   __entry->count = extent->lbas.count;
+				   __entry->asked = extent->asked;),
+		    TP_printk("mdev=%s slot=%u id=%pUb nsid=%u first=%llu count=%llu asked=%d",
+			      __entry->mdev, __entry->slot, __entry->id,
+			      __entry->nsid, __entry->first,
+			      __entry->count, __entry->asked)
+);
+
+DEFINE_EVENT(liov_extent, liov_extent_add,
+	     TP_PROTO(const struct liov_extent *extent),
+	     TP_ARGS(extent)
+);
+
+DEFINE_EVENT(liov_extent, liov_extent_grow,
+	     TP_PROTO(const struct liov_extent *extent),
+	     TP_ARGS(extent)
+);
+
+DEFINE_EVENT(liov_extent, liov_extent_ask,
+	     TP_PROTO(const struct liov_extent *extent),
+	     TP_ARGS(extent)
+);
+
+DEFINE_EVENT(liov_extent, liov_extent_free,
+	     TP_PROTO(const struct liov_extent *extent),
+	     TP_ARGS(extent)
+);
+
 TRACE_EVENT(liov_mailbox,
 	    TP_PROTO(const struct liov_mdev *mdev, u32 command, u32 result),
 	    TP_ARGS(mdev, command, result),
