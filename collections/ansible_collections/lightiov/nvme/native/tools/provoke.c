@@ -33,7 +33,7 @@ static enum io_next load_next(void *arg, u32 queue, struct io_request *rq)
 		return IO_END;
 	l->left--;
 	rq->opcode = NVME_READ;
-	rq->lba = random_next(&l->random) % l->s->ns.lba_count;
+	rq->lba = random_next(&l->random) % l->s->extent.lba_count;
 	rq->blocks = 1;
 	return IO_SUBMIT;
 }

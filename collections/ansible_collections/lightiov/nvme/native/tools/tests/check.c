@@ -175,12 +175,35 @@ static void test_numbers(void)
 	CHECK(align_up(1, 4096) == 4096 && align_up(4096, 4096) == 4096);
 }
 
+static void test_uuids(void)
+{
+	static const char text[] = "00112233-4455-6677-8899-aabbccddeeff";
+	u8 uuid[UUID_BYTES];
+	char printed[UUID_TEXT];
+	u32 i;
+
+	CHECK(uuid_parse(text, uuid));
+	for (i = 0; i < UUID_BYTES; i++)
+		CHECK(uuid[i] == 0x11 * i);
+	CHECK(!strcmp(uuid_print(uuid, printed), text));
+	CHECK(uuid_parse("FFFFFFFF-ffff-ffff-ffff-ffffffffffff", uuid));
+	CHECK(uuid[0] == 0xff && uuid[15] == 0xff);
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeef", uuid));
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeeff0", uuid));
+	CHECK(!uuid_parse("00112233-4455-6677-8899+aabbccddeeff", uuid));
+	CHECK(!uuid_parse("../12233-4455-6677-8899-aabbccddeeff", uuid));
+	CHECK(!uuid_parse("", uuid));
+	memset(uuid, 0, sizeof(uuid));
+	CHECK(!*uuid_print(uuid, printed));
+}
+
 int main(void)
 {
 	test_pattern();
 	test_histogram();
 	test_prp();
 	test_numbers();
+	test_uuids();
 	if (failures) {
 		printf("%u checks failed\n", failures);
 		return 1;

@@ -51,6 +51,9 @@ refuses "Is a directory" copy-in $unknown /
 refuses "it is empty" copy-in $unknown /dev/null
 refuses "has no option --yes-destroy-data" copy-out $unknown /dev/null --yes-destroy-data
 refuses "has no option --namespace" hold $unknown --namespace 1
+refuses "has no option --disk" hold $unknown --disk data
+refuses "has no option --let-go" read $unknown --let-go
+refuses "exclude each other" read $unknown --disk data --namespace 1
 refuses "choose unmap, reset or mailbox" provoke $unknown earthquake
 
 "$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }
