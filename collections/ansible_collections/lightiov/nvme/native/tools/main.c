@@ -36,8 +36,8 @@ static const struct command {
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
 	  "                  [DISK] [--json] [--yes-destroy-data]" },
 	{ "hold", cmd_hold, "qdGH", 1, "UUID [--queues Q] [--let-go]" },
-	{ "provoke", cmd_provoke, "nkdH", 2,
-	  "UUID unmap|reset|mailbox [DISK]" },
+	{ "provoke", cmd_provoke, "nkdcsH", 2,
+	  "UUID unmap|reset|mailbox|hostile [DISK] [--count N] [--seed S]" },
 };
 
 static void print_help(void)

@@ -297,6 +297,21 @@ static bool execute(const struct nvme_sqe *sqe)
 	return transfer(sqe, lba << lba_shift, blocks << lba_shift);
 }
 
+bool queue_find_doorbells(struct queue *queue, const struct device *dev)
+{
+	static __le32 doorbells[2];
+
+	(void)dev;
+	queue->sq_doorbell = &doorbells[0];
+	queue->cq_doorbell = &doorbells[1];
+	return true;
+}
+
+void doorbell_write(__le32 *address, u32 value)
+{
+	*address = value;
+}
+
 void queue_put(struct queue *queue, const struct nvme_sqe *sqe)
 {
 	queue->sq[queue->tail] = *sqe;

@@ -361,6 +361,16 @@ grep -q '"start_lba": 64, "slice": true, "read_only": false, "asked": false, "go
 "$liov" identify $uuid | grep -q "namespace 2   NSID 2, 4096 blocks of 512 bytes (2 MiB), a slice from LBA 64 on, gone" ||
 	wrong "identify does not tell of slices"
 
+begin "a hostile owner writes nothing, and can be hostile again in the same way"
+head -c 8M /dev/urandom >disk
+cp disk disk.before
+exits 0 "" "$liov" provoke $uuid hostile --seed 7 --count 500
+grep -q "^seed 7, 500 commands and doorbells" out || wrong "the seed is not told"
+cp out before
+exits 0 "" "$liov" provoke $uuid hostile --seed 7 --count 500
+cmp -s out before || wrong "the same seed does something else"
+untouched disk
+
 begin "an mdev without disks can be held, and nothing else"
 export LIOV_TEST_DISKS=
 exits 2 "it has no disk" "$liov" read $uuid
