@@ -193,14 +193,14 @@ static int prepare(struct bench *b, const struct options *o)
 
 	if (b->s.config.io_bytes != o->block_size)
 		return fail(STATUS_USAGE,
-			    "--block-size %llu: a command of namespace %u transfers whole blocks of %u bytes, up to %u bytes",
-			    o->block_size, b->s.config.ns, b->s.ns.lba_size,
+			    "--block-size %llu: a command of %s transfers whole blocks of %u bytes, up to %u bytes",
+			    o->block_size, b->s.target, b->s.extent.lba_size,
 			    b->s.limits.max_transfer);
 	status = session_range(&b->s, o->lba, &count);
 	if (status)
 		return status;
 	b->lba = o->lba;
-	b->blocks = (u32)(o->block_size / b->s.ns.lba_size);
+	b->blocks = (u32)(o->block_size / b->s.extent.lba_size);
 	b->slots = count / b->blocks;
 	if (!b->slots)
 		return fail(STATUS_USAGE,

@@ -31,12 +31,12 @@ struct blanking {
 static enum io_next blanking_next(void *arg, u32 queue, struct io_request *rq)
 {
 	struct blanking *b = arg;
-	u64 size = b->s->ns.lba_size;
+	u64 size = b->s->extent.lba_size;
 	u64 blocks = b->s->config.io_bytes / size;
 
 	(void)queue;
-	if (blocks > b->s->ns.lba_count - b->next)
-		blocks = b->s->ns.lba_count - b->next;
+	if (blocks > b->s->extent.lba_count - b->next)
+		blocks = b->s->extent.lba_count - b->next;
 	if (!blocks)
 		return IO_END;
 	rq->opcode = NVME_WRITE_ZEROES;
@@ -55,7 +55,7 @@ static bool blanking_done(void *arg, u32 queue, const struct io_request *rq)
 	struct blanking *b = arg;
 
 	(void)queue;
-	b->done += (u64)rq->blocks * b->s->ns.lba_size;
+	b->done += (u64)rq->blocks * b->s->extent.lba_size;
 	progress_update(&b->progress, b->done);
 	return true;
 }
@@ -70,7 +70,7 @@ static int write_zeroes(struct session *s)
 	};
 	int status;
 
-	progress_start(&b.progress, s->ns.lba_count * s->ns.lba_size);
+	progress_start(&b.progress, s->extent.lba_count * s->extent.lba_size);
 	status = io_run(s, &w, 1);
 	progress_finish(&b.progress);
 	return status ? status : io_flush(s);
@@ -87,16 +87,16 @@ static int check_or_erase(struct session *s, bool destroy)
 	if (status)
 		return status;
 	if (lba == TARGET_BLANK) {
-		printf("%llu blocks are blank\n", s->ns.lba_count);
+		printf("%llu blocks are blank\n", s->extent.lba_count);
 		return STATUS_OK;
 	}
 	if (destroy)
 		return fail(STATUS_IO,
-			    "mdev %s: namespace %u has data at LBA %llu after zeroes were written to all of it; replace the drive",
-			    s->dev.uuid, s->config.ns, lba);
+			    "mdev %s: %s has data at LBA %llu after zeroes were written to all of it; replace the drive",
+			    s->dev.uuid, s->target, lba);
 	return fail(STATUS_IO,
-		    "mdev %s: namespace %u is not blank, it has data at LBA %llu; add --yes-destroy-data to erase it",
-		    s->dev.uuid, s->config.ns, lba);
+		    "mdev %s: %s is not blank, it has data at LBA %llu; add --yes-destroy-data to erase it",
+		    s->dev.uuid, s->target, lba);
 }
 
 int cmd_blank(const struct options *o)

@@ -37,7 +37,7 @@ struct copy {
 static enum io_next copy_next(void *arg, u32 queue, struct io_request *rq)
 {
 	struct copy *c = arg;
-	u64 size = c->s.ns.lba_size;
+	u64 size = c->s.extent.lba_size;
 	u64 bytes = c->most - c->taken;
 	u64 padded;
 
@@ -65,7 +65,7 @@ static bool copy_done(void *arg, u32 queue, const struct io_request *rq)
 	struct copy *c = arg;
 
 	(void)queue;
-	c->done += (u64)rq->blocks * c->s.ns.lba_size;
+	c->done += (u64)rq->blocks * c->s.extent.lba_size;
 	progress_update(&c->progress, c->done);
 	return true;
 }
@@ -94,15 +94,15 @@ static int measure(struct copy *c, const struct options *o)
 	status = session_range(&c->s, o->lba, &count);
 	if (status)
 		return status;
-	room = count * c->s.ns.lba_size;
+	room = count * c->s.extent.lba_size;
 	if (c->in.sized && o->count && c->in.bytes < room)
 		return fail(STATUS_USAGE,
 			    "%s: it has %llu bytes, less than %llu blocks; lower --count",
 			    c->in.name, c->in.bytes, count);
 	if (c->in.sized && !o->count && c->in.bytes > room)
 		return fail(STATUS_USAGE,
-			    "%s: its %llu bytes do not fit into the %llu bytes of namespace %u of mdev %s; choose a larger namespace",
-			    c->in.name, c->in.bytes, room, c->s.config.ns,
+			    "%s: its %llu bytes do not fit into the %llu bytes of %s of mdev %s; choose a larger one",
+			    c->in.name, c->in.bytes, room, c->s.target,
 			    o->uuid);
 	c->lba = o->lba;
 	c->most = c->in.sized && c->in.bytes < room ? c->in.bytes : room;
@@ -117,8 +117,8 @@ static int check_whole(struct copy *c, const struct options *o)
 
 	if (c->taken < c->most && (c->in.sized || o->count))
 		return fail(STATUS_IO,
-			    "%s: it ended after %llu bytes instead of %llu; those are in namespace %u of mdev %s: copy again",
-			    c->in.name, c->taken, c->most, c->s.config.ns,
+			    "%s: it ended after %llu bytes instead of %llu; those are in %s of mdev %s: copy again",
+			    c->in.name, c->taken, c->most, c->s.target,
 			    o->uuid);
 	if (c->in.sized || o->count || c->taken < c->most)
 		return STATUS_OK;
@@ -126,8 +126,8 @@ static int check_whole(struct copy *c, const struct options *o)
 		return STATUS_IO;
 	if (more)
 		return fail(STATUS_IO,
-			    "%s: it goes on after the %llu bytes that namespace %u of mdev %s had room for and that were written; choose a larger namespace",
-			    c->in.name, c->taken, c->s.config.ns, o->uuid);
+			    "%s: it goes on after the %llu bytes that %s of mdev %s had room for and that were written; choose a larger one",
+			    c->in.name, c->taken, c->s.target, o->uuid);
 	return STATUS_OK;
 }
 
@@ -137,8 +137,8 @@ static int copy(struct copy *c, const struct options *o)
 
 	if (!status && !o->destroy)
 		status = target_blank(&c->s, c->lba,
-				      align_up(c->most, c->s.ns.lba_size) /
-				      c->s.ns.lba_size);
+				      align_up(c->most, c->s.extent.lba_size) /
+				      c->s.extent.lba_size);
 	if (!status)
 		status = run(c);
 	return status ? status : check_whole(c, o);

@@ -30,7 +30,7 @@ struct copy {
 static enum io_next copy_next(void *arg, u32 queue, struct io_request *rq)
 {
 	struct copy *c = arg;
-	u64 blocks = c->s.config.io_bytes / c->s.ns.lba_size;
+	u64 blocks = c->s.config.io_bytes / c->s.extent.lba_size;
 
 	(void)queue;
 	if (blocks > c->count - c->next)
@@ -47,7 +47,7 @@ static enum io_next copy_next(void *arg, u32 queue, struct io_request *rq)
 static bool copy_done(void *arg, u32 queue, const struct io_request *rq)
 {
 	struct copy *c = arg;
-	u64 size = c->s.ns.lba_size;
+	u64 size = c->s.extent.lba_size;
 
 	(void)queue;
 	if (!output_write(&c->out, rq->data, rq->blocks * size,
@@ -73,7 +73,7 @@ static int copy(struct copy *c, const struct options *o)
 	status = session_range(&c->s, c->lba, &c->count);
 	if (status)
 		return status;
-	bytes = c->count * c->s.ns.lba_size;
+	bytes = c->count * c->s.extent.lba_size;
 	status = output_resize(&c->out, bytes);
 	if (status)
 		return status;

@@ -24,20 +24,6 @@ static void read_text(const struct device *dev, u32 offset, u32 size,
 	text[end] = 0;
 }
 
-static const char *hex(const u8 *bytes, u32 size, char *text)
-{
-	u32 i;
-
-	text[0] = 0;
-	for (i = 0; i < size && !bytes[i]; i++)
-		;
-	if (i == size)
-		return text;
-	for (i = 0; i < size; i++)
-		sprintf(text + 2 * i, "%02x", bytes[i]);
-	return text;
-}
-
 static struct liov_queue_info read_queue(const struct device *dev, u32 index)
 {
 	struct liov_queue_info info;
@@ -55,12 +41,39 @@ struct identity {
 	u32 generation;
 };
 
+static void print_disk(u32 slot, const struct extent *e)
+{
+	char id[UUID_TEXT], nguid[33];
+
+	printf("namespace %-4uNSID %u, %llu blocks of %u bytes (%llu MiB)",
+	       slot, e->nsid, e->lba_count, e->lba_size,
+	       e->lba_count * e->lba_size / MIB);
+	if (e->flags & LIOV_NS_SLICE)
+		printf(", a slice from LBA %llu on", e->start_lba);
+	printf("%s%s%s\n", e->flags & LIOV_NS_READ_ONLY ? ", read-only" : "",
+	       e->flags & LIOV_NS_ASKED ? ", asked back" : "",
+	       e->flags & LIOV_NS_GONE ? ", gone" : "");
+	if (*uuid_print(e->id, id))
+		printf("              disk %s\n", id);
+	if (*hex_print(e->nguid, sizeof(e->nguid), nguid))
+		printf("              NGUID %s\n", nguid);
+}
+
+static void print_disks(const struct device *dev)
+{
+	u32 slot, count = slot_count(dev);
+	struct extent extent;
+
+	for (slot = 0; slot < count; slot++) {
+		if (slot_read(dev, slot, &extent))
+			print_disk(slot, &extent);
+	}
+}
+
 static void print_text(const struct device *dev, const struct limits *l,
 		       const struct identity *id)
 {
 	const char *trouble = session_trouble(id->status);
-	char nguid[33];
-	struct namespace ns;
 	u32 i;
 
 	printf("mdev          %s\n", dev->uuid);
@@ -84,24 +97,12 @@ static void print_text(const struct device *dev, const struct limits *l,
 		       i, le16toh(q.hw_qid), le16toh(q.vector),
 		       le32toh(q.sq_doorbell), le32toh(q.cq_doorbell));
 	}
-	for (i = 0; i < l->namespaces; i++) {
-		if (session_namespace(dev, l, i, &ns))
-			continue;
-		printf("namespace %-4uNSID %u, %llu blocks of %u bytes (%llu MiB)%s%s\n",
-		       i, ns.nsid, ns.lba_count, ns.lba_size,
-		       ns.lba_count * ns.lba_size / MIB,
-		       ns.flags & LIOV_NS_READ_ONLY ? ", read-only" : "",
-		       ns.start_lba ? ", a slice" : "");
-		if (*hex(ns.nguid, sizeof(ns.nguid), nguid))
-			printf("              NGUID %s\n", nguid);
-	}
+	print_disks(dev);
 }
 
 static void print_json(const struct device *dev, const struct limits *l,
 		       const struct identity *id)
 {
-	char nguid[33], eui64[17], uuid[33];
-	struct namespace ns;
 	u32 i;
 
 	printf("{\"uuid\": \"%s\", \"serial\": \"%s\", \"model\": \"%s\", ",
@@ -124,20 +125,9 @@ static void print_json(const struct device *dev, const struct limits *l,
 		printf("\"sq_doorbell\": %u, \"cq_doorbell\": %u}",
 		       le32toh(q.sq_doorbell), le32toh(q.cq_doorbell));
 	}
-	printf("], \"namespaces\": [");
-	for (i = 0; i < l->namespaces; i++) {
-		if (session_namespace(dev, l, i, &ns))
-			continue;
-		printf("%s{\"nsid\": %u, \"lba_size\": %u, \"lba_count\": %llu, ",
-		       i ? ", " : "", ns.nsid, ns.lba_size, ns.lba_count);
-		printf("\"start_lba\": %llu, \"read_only\": %s, ", ns.start_lba,
-		       ns.flags & LIOV_NS_READ_ONLY ? "true" : "false");
-		printf("\"nguid\": \"%s\", \"eui64\": \"%s\", \"uuid\": \"%s\"}",
-		       hex(ns.nguid, sizeof(ns.nguid), nguid),
-		       hex(ns.eui64, sizeof(ns.eui64), eui64),
-		       hex(ns.uuid, sizeof(ns.uuid), uuid));
-	}
-	printf("]}\n");
+	printf("], \"namespaces\": ");
+	slots_print(dev);
+	printf("}\n");
 }
 
 int cmd_identify(const struct options *o)

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <endian.h>
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io.h"
 #include "mailbox.h"
@@ -119,16 +117,16 @@ static bool cancelled(const struct worker *worker)
 static void submit(struct worker *worker, struct io_request *rq)
 {
 	const struct session *s = worker->s;
-	u64 bytes = (u64)rq->blocks * s->ns.lba_size;
+	u64 bytes = (u64)rq->blocks * s->extent.lba_size;
 	struct nvme_sqe sqe = {
 		.opcode = rq->opcode,
 		.cid = htole16((u16)(rq - worker->requests)),
-		.nsid = htole32(s->ns.nsid),
+		.nsid = htole32(s->extent.nsid),
 	};
 	struct prp prp;
 
 	if (rq->opcode != NVME_FLUSH) {
-		sqe.slba = htole64(s->ns.start_lba + rq->lba);
+		sqe.slba = htole64(s->extent.start_lba + rq->lba);
 		sqe.length = htole32(rq->blocks - 1);
 	}
 	if (rq->opcode == NVME_READ || rq->opcode == NVME_WRITE) {
@@ -147,6 +145,26 @@ static void extend_deadline(struct worker *worker)
 			   worker->s->limits.timeout_ms * NSEC_PER_MSEC;
 }
 
+/*
+ * What the workload asks for is the extent's or it is not done: beside it, data
+ * of others lies on the same namespace.
+ */
+static bool within_extent(struct worker *worker, const struct io_request *rq)
+{
+	const struct session *s = worker->s;
+
+	if (rq->opcode == NVME_FLUSH ||
+	    (rq->blocks && extent_holds(&s->extent, rq->lba, rq->blocks)))
+		return true;
+	if (first_to_fail(worker))
+		fail(STATUS_IO,
+		     "mdev %s: %u blocks from LBA %llu on are not all in %s, which has %llu; report this as a defect of liov",
+		     s->dev.uuid, rq->blocks, rq->lba, s->target,
+		     s->extent.lba_count);
+	atomic_store(worker->failed, true);
+	return false;
+}
+
 /* Puts the workload's next command into the ring; false if there is none. */
 static bool fill_one(struct worker *worker)
 {
@@ -156,6 +174,8 @@ static bool fill_one(struct worker *worker)
 	rq->submitted = now_ns();
 	switch (w->next(w->arg, worker->queue->index, rq)) {
 	case IO_SUBMIT:
+		if (!within_extent(worker, rq))
+			break;
 		worker->idle = rq->next;
 		rq->in_flight = true;
 		worker->in_flight++;
@@ -215,9 +235,9 @@ static void complete(struct worker *worker, const struct nvme_cqe *cqe)
 	}
 	if (first_to_fail(worker))
 		fail(STATUS_IO,
-		     "mdev %s: %s of namespace %u at LBA %llu (%u blocks) failed: NVMe status type %u code 0x%02x, %s",
+		     "mdev %s: %s of %s at LBA %llu (%u blocks) failed: NVMe status type %u code 0x%02x, %s",
 		     worker->s->dev.uuid, opcode_name(rq->opcode),
-		     worker->s->config.ns, rq->lba, rq->blocks,
+		     worker->s->target, rq->lba, rq->blocks,
 		     NVME_STATUS_TYPE(status), NVME_STATUS_CODE(status),
 		     status_name(status));
 }
@@ -247,15 +267,6 @@ static bool report_trouble(struct worker *worker, const char *trouble)
 	return false;
 }
 
-/* Empties an eventfd; one without events is empty already. */
-static void drain(int fd)
-{
-	u64 events;
-
-	while (read(fd, &events, sizeof(events)) < 0 && errno == EINTR)
-		;
-}
-
 /*
  * Waits for the queue's interrupt.  False if there will be none: the device is
  * in trouble, the deadline has passed or the workload was cancelled.
@@ -276,12 +287,12 @@ static bool wait_for_interrupt(struct worker *worker)
 		if (poll(fds, ARRAY_SIZE(fds), SLICE_MS) < 0)
 			continue;
 		if (fds[0].revents) {
-			drain(fds[0].fd);
+			eventfd_drain(fds[0].fd);
 			return true;
 		}
 		/* Another thread may take the event: hence the slices. */
 		if (fds[1].revents)
-			drain(fds[1].fd);
+			eventfd_drain(fds[1].fd);
 		trouble = session_trouble(register_read(&s->dev,
 							LIOV_REG_STATUS));
 		if (trouble)

@@ -13,6 +13,7 @@ static const char * const command_names[] = {
 	[LIOV_CMD_REMOVE_MEMORY] = "REMOVE_MEMORY",
 	[LIOV_CMD_CREATE_QUEUE] = "CREATE_QUEUE",
 	[LIOV_CMD_DELETE_QUEUE] = "DELETE_QUEUE",
+	[LIOV_CMD_RELEASE_EXTENT] = "RELEASE_EXTENT",
 };
 
 static const char * const result_texts[] = {
@@ -20,7 +21,7 @@ static const char * const result_texts[] = {
 		"an argument is out of range; install tools and host module of one version",
 	[LIOV_RESULT_BUSY] = "it exists already; run the command again",
 	[LIOV_RESULT_NOT_FOUND] =
-		"there is no such window, range or queue pair; run the command again",
+		"there is no such window, range, queue pair or extent; run the command again",
 	[LIOV_RESULT_NO_MEMORY] =
 		"the host cannot pin the memory; raise the locked-memory limit (ulimit -l), run as root, or use a smaller --queue-depth",
 	[LIOV_RESULT_NO_WINDOW] =

@@ -15,29 +15,29 @@ static const struct command {
 	const char *usage;
 } commands[] = {
 	{ "identify", cmd_identify, "j", 1, "UUID [--json]" },
-	{ "read", cmd_read, "nlcodH", 1,
-	  "UUID [--lba L] [--count N] [--namespace I] [--output FILE]" },
-	{ "write", cmd_write, "nlcidRDH", 1,
-	  "UUID [--lba L] [--count N] [--namespace I] [--input FILE] [--raw]\n"
+	{ "read", cmd_read, "nklcodH", 1,
+	  "UUID [--lba L] [--count N] [DISK] [--output FILE]" },
+	{ "write", cmd_write, "nklcidRDH", 1,
+	  "UUID [--lba L] [--count N] [DISK] [--input FILE] [--raw]\n"
 	  "                  [--yes-destroy-data]" },
-	{ "verify", cmd_verify, "nlcsqdWCDH", 1,
+	{ "verify", cmd_verify, "nklcsqdWCDH", 1,
 	  "UUID {--yes-destroy-data [--write-only] | --check-only}\n"
-	  "                  [--lba L] [--count N] [--seed S] [--namespace I]\n"
+	  "                  [--lba L] [--count N] [--seed S] [DISK]\n"
 	  "                  [--queues Q] [--queue-depth D]" },
-	{ "copy-in", cmd_copy_in, "ndRDH", 2,
-	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D] [--raw]\n"
+	{ "copy-in", cmd_copy_in, "nkdRDH", 2,
+	  "UUID {IMAGE | -} [DISK] [--queue-depth D] [--raw]\n"
 	  "                  [--yes-destroy-data]" },
-	{ "copy-out", cmd_copy_out, "ndH", 2,
-	  "UUID {IMAGE | -} [--namespace I] [--queue-depth D]" },
-	{ "blank", cmd_blank, "ndDH", 1,
-	  "UUID [--namespace I] [--queue-depth D] [--yes-destroy-data]" },
-	{ "bench", cmd_bench, "nlcsqdbtmjDH", 1,
+	{ "copy-out", cmd_copy_out, "nkdH", 2,
+	  "UUID {IMAGE | -} [DISK] [--queue-depth D]" },
+	{ "blank", cmd_blank, "nkdDH", 1,
+	  "UUID [DISK] [--queue-depth D] [--yes-destroy-data]" },
+	{ "bench", cmd_bench, "nklcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
-	  "                  [--namespace I] [--json] [--yes-destroy-data]" },
-	{ "hold", cmd_hold, "qdH", 1, "UUID [--queues Q]" },
-	{ "provoke", cmd_provoke, "ndH", 2,
-	  "UUID unmap|reset|mailbox [--namespace I]" },
+	  "                  [DISK] [--json] [--yes-destroy-data]" },
+	{ "hold", cmd_hold, "qdGH", 1, "UUID [--queues Q] [--let-go]" },
+	{ "provoke", cmd_provoke, "nkdcsH", 2,
+	  "UUID unmap|reset|mailbox|hostile [DISK] [--count N] [--seed S]" },
 };
 
 static void print_help(void)
@@ -47,7 +47,8 @@ static void print_help(void)
 	printf("liov uses a lightiov-passthrough mdev without a VM; liov(8) explains it.\n\n");
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  liov %-11s%s\n", commands[i].name, commands[i].usage);
-	printf("\nNumbers are decimal or 0x hexadecimal, K, M, G, T after them powers of 1024.\n"
+	printf("\nDISK, where there are several: --disk NAME|ID, or --namespace I.\n");
+	printf("Numbers are decimal or 0x hexadecimal, K, M, G, T after them powers of 1024.\n"
 	       "Exit status: 0 done, 1 I/O or verification failed, 2 wrong usage or environment.\n");
 }
 

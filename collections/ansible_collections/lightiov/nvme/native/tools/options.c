@@ -8,6 +8,7 @@
 
 static const struct option long_options[] = {
 	{ "namespace", required_argument, NULL, 'n' },
+	{ "disk", required_argument, NULL, 'k' },
 	{ "lba", required_argument, NULL, 'l' },
 	{ "count", required_argument, NULL, 'c' },
 	{ "input", required_argument, NULL, 'i' },
@@ -24,6 +25,7 @@ static const struct option long_options[] = {
 	{ "yes-destroy-data", no_argument, NULL, 'D' },
 	{ "raw", no_argument, NULL, 'R' },
 	{ "hugepages", no_argument, NULL, 'H' },
+	{ "let-go", no_argument, NULL, 'G' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -81,7 +83,10 @@ static int parse_one(struct options *o, int key, const char *name,
 	switch (key) {
 	case 'n':
 		return parse_u32(name, text, 0, LIOV_MAX_NAMESPACES - 1,
-				 &o->ns);
+				 &o->slot);
+	case 'k':
+		o->disk = text;
+		break;
 	case 'l':
 		return parse_range(name, text, 0, ~0ull, &o->lba);
 	case 'c':
@@ -125,6 +130,9 @@ static int parse_one(struct options *o, int key, const char *name,
 	case 'H':
 		o->hugepages = true;
 		break;
+	case 'G':
+		o->let_go = true;
+		break;
 	}
 	return STATUS_OK;
 }
@@ -136,7 +144,7 @@ int options_parse(struct options *o, const char *command, const char *accepted,
 
 	*o = (struct options){
 		/* What has no option to choose one uses none. */
-		.ns = strchr(accepted, 'n') ? NAMESPACE_ONLY : 0,
+		.slot = strchr(accepted, 'n') ? SLOT_ONLY : SLOT_NONE,
 		.seed = 1,
 		.queues = 1,
 		.queue_depth = 32,
@@ -157,6 +165,10 @@ int options_parse(struct options *o, const char *command, const char *accepted,
 		if (status)
 			return status;
 	}
+	if (o->disk && o->slot != SLOT_ONLY)
+		return fail(STATUS_USAGE,
+			    "%s: --disk and --namespace exclude each other; leave out one",
+			    command);
 	if ((u32)(argc - optind) != operands)
 		return fail(STATUS_USAGE,
 			    "%s: it takes %u operand%s, not %d; see 'liov help'",
@@ -173,7 +185,8 @@ int options_session(const struct options *o, struct session *s, u32 queues,
 {
 	const struct session_config config = {
 		.uuid = o->uuid,
-		.ns = o->ns,
+		.slot = o->slot,
+		.disk = o->disk,
 		.queues = queues,
 		.depth = o->queue_depth,
 		.io_bytes = io_bytes,

@@ -20,9 +20,10 @@ enum bench_mode {
  * @operand: second operand: an image, or what to provoke
  * @input: --input, NULL: standard input
  * @output: --output, NULL: standard output
- * @ns: --namespace, or NAMESPACE_ONLY
+ * @slot: --namespace, or SLOT_ONLY
+ * @disk: --disk, or NULL
  * @lba: --lba
- * @count: --count, 0: up to the end of the namespace
+ * @count: --count, 0: up to the end of the disk
  * @seed: --seed; 1 by default
  * @seeded: --seed was given
  * @queues: --queues
@@ -36,13 +37,15 @@ enum bench_mode {
  * @destroy: --yes-destroy-data
  * @raw: --raw
  * @hugepages: --hugepages
+ * @let_go: --let-go
  */
 struct options {
 	const char *uuid;
 	const char *operand;
 	const char *input;
 	const char *output;
-	u32 ns;
+	u32 slot;
+	const char *disk;
 	u64 lba;
 	u64 count;
 	u64 seed;
@@ -58,6 +61,7 @@ struct options {
 	bool destroy;
 	bool raw;
 	bool hugepages;
+	bool let_go;
 };
 
 /* Bytes of one command of a copy. */

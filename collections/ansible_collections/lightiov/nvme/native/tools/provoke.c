@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hostile.h"
 #include "io.h"
 #include "mailbox.h"
 #include "nvme.h"
@@ -33,7 +34,7 @@ static enum io_next load_next(void *arg, u32 queue, struct io_request *rq)
 		return IO_END;
 	l->left--;
 	rq->opcode = NVME_READ;
-	rq->lba = random_next(&l->random) % l->s->ns.lba_count;
+	rq->lba = random_next(&l->random) % l->s->extent.lba_count;
 	rq->blocks = 1;
 	return IO_SUBMIT;
 }
@@ -120,11 +121,12 @@ static int expect(const struct session *s, const char *what, u32 got, u32 want)
 		    s->dev.uuid, what, got, want);
 }
 
-static int provoke_unmap(struct session *s)
+static int provoke_unmap(struct session *s, const struct options *o)
 {
 	u32 lost;
 	int status;
 
+	(void)o;
 	status = under_load(s, unmap);
 	if (status)
 		return status;
@@ -140,10 +142,11 @@ static int provoke_unmap(struct session *s)
 		      LIOV_RESULT_QUEUES_LOST);
 }
 
-static int provoke_reset(struct session *s)
+static int provoke_reset(struct session *s, const struct options *o)
 {
 	int status = under_load(s, reset);
 
+	(void)o;
 	if (status)
 		return status;
 	return expect(s, "DELETE_QUEUE after a reset",
@@ -152,7 +155,7 @@ static int provoke_reset(struct session *s)
 }
 
 /* Commands no sane owner sends, to a device with a window and its queues. */
-static int provoke_mailbox(struct session *s)
+static int provoke_mailbox(struct session *s, const struct options *o)
 {
 	const u64 page = s->limits.page_size;
 	const u64 end = MEMORY_GPA + s->mem.size;
@@ -216,6 +219,7 @@ static int provoke_mailbox(struct session *s)
 	size_t i;
 	int status;
 
+	(void)o;
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		u32 got = mailbox_try(&s->dev, cases[i].command,
 				      cases[i].args[0], cases[i].args[1],
@@ -228,13 +232,21 @@ static int provoke_mailbox(struct session *s)
 	return STATUS_OK;
 }
 
+#define HOSTILE_COUNT 3000
+
+static int provoke_hostile(struct session *s, const struct options *o)
+{
+	return hostile_run(s, o->seed, o->count ? o->count : HOSTILE_COUNT);
+}
+
 static const struct {
 	const char *name;
-	int (*run)(struct session *s);
+	int (*run)(struct session *s, const struct options *o);
 } provocations[] = {
 	{ "unmap", provoke_unmap },
 	{ "reset", provoke_reset },
 	{ "mailbox", provoke_mailbox },
+	{ "hostile", provoke_hostile },
 };
 
 int cmd_provoke(const struct options *o)
@@ -249,12 +261,15 @@ int cmd_provoke(const struct options *o)
 	}
 	if (i == ARRAY_SIZE(provocations))
 		return fail(STATUS_USAGE,
-			    "provoke: '%s' is unknown; choose unmap, reset or mailbox",
+			    "provoke: '%s' is unknown; choose unmap, reset, mailbox or hostile",
 			    o->operand);
+	if ((o->count || o->seeded) && provocations[i].run != provoke_hostile)
+		return fail(STATUS_USAGE,
+			    "provoke: --count and --seed are for hostile; leave them out");
 	status = options_session(o, &s, 1, 4 * KIB);
 	if (status)
 		return status;
-	status = provocations[i].run(&s);
+	status = provocations[i].run(&s, o);
 	if (!status)
 		status = works_again(&s);
 	session_close(&s);

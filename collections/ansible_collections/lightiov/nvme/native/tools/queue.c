@@ -34,16 +34,23 @@ static bool find_doorbell(const struct device *dev, __le32 offset,
  * of it.  x86, the only architecture the host module supports, keeps stores in
  * order once the compiler does, and a store this wide is one.
  */
-static void ring_doorbell(__le32 *address, u32 value)
+void doorbell_write(__le32 *address, u32 value)
 {
 	__atomic_store_n(address, htole32(value), __ATOMIC_RELEASE);
+}
+
+bool queue_find_doorbells(struct queue *queue, const struct device *dev)
+{
+	struct liov_queue_info info;
+
+	register_copy(dev, LIOV_REG_QUEUE(queue->index), &info, sizeof(info));
+	return find_doorbell(dev, info.sq_doorbell, &queue->sq_doorbell) &&
+	       find_doorbell(dev, info.cq_doorbell, &queue->cq_doorbell);
 }
 
 int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
 		 u32 index, u32 entries, int eventfd)
 {
-	struct liov_queue_info info;
-
 	*queue = (struct queue){
 		.index = index,
 		.entries = entries,
@@ -53,9 +60,7 @@ int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
 		.cq = memory_take(mem, entries * sizeof(struct nvme_cqe)),
 	};
 
-	register_copy(dev, LIOV_REG_QUEUE(index), &info, sizeof(info));
-	if (!find_doorbell(dev, info.sq_doorbell, &queue->sq_doorbell) ||
-	    !find_doorbell(dev, info.cq_doorbell, &queue->cq_doorbell))
+	if (!queue_find_doorbells(queue, dev))
 		return fail(STATUS_USAGE,
 			    "mdev %s: the doorbells of queue pair %u are outside their BAR; install tools and host module of one version",
 			    dev->uuid, index);
@@ -73,7 +78,7 @@ void queue_put(struct queue *queue, const struct nvme_sqe *sqe)
 
 void queue_ring(struct queue *queue)
 {
-	ring_doorbell(queue->sq_doorbell, queue->tail);
+	doorbell_write(queue->sq_doorbell, queue->tail);
 }
 
 bool queue_take(struct queue *queue, struct nvme_cqe *cqe)
@@ -95,5 +100,5 @@ bool queue_take(struct queue *queue, struct nvme_cqe *cqe)
 
 void queue_release(struct queue *queue)
 {
-	ring_doorbell(queue->cq_doorbell, queue->head);
+	doorbell_write(queue->cq_doorbell, queue->head);
 }

@@ -37,6 +37,11 @@ struct queue {
 /* Bytes that queue_create() takes from the memory. */
 u64 queue_memory(u32 entries);
 
+/* Looks up the doorbells of pair @queue->index; false if they make no sense. */
+bool queue_find_doorbells(struct queue *queue, const struct device *dev);
+
+void doorbell_write(__le32 *address, u32 value);
+
 /* Takes rings from @mem and has the host create the pair on the controller. */
 int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
 		 u32 index, u32 entries, int eventfd);

@@ -56,7 +56,6 @@ int session_connect(struct device *dev, const char *uuid, struct limits *limits)
 	*limits = (struct limits){
 		.queue_pairs = register_read(dev, LIOV_REG_QUEUE_PAIRS),
 		.queue_entries = register_read(dev, LIOV_REG_QUEUE_ENTRIES),
-		.namespaces = register_read(dev, LIOV_REG_NAMESPACES),
 		.max_transfer = register_read(dev, LIOV_REG_MAX_TRANSFER),
 		.page_size = register_read(dev, LIOV_REG_PAGE_SIZE),
 		.timeout_ms = register_read(dev, LIOV_REG_TIMEOUT_MS),
@@ -65,42 +64,111 @@ int session_connect(struct device *dev, const char *uuid, struct limits *limits)
 	return STATUS_OK;
 }
 
-int session_namespace(const struct device *dev, const struct limits *limits,
-		      u32 index, struct namespace *ns)
+static int find_id(struct session *s, const u8 *id)
 {
-	struct liov_namespace_info info;
+	u32 slot, count = slot_count(&s->dev);
 
-	if (!limits->namespaces)
+	for (slot = 0; slot < count; slot++) {
+		if (!slot_read(&s->dev, slot, &s->extent) ||
+		    memcmp(s->extent.id, id, UUID_BYTES))
+			continue;
+		s->config.slot = slot;
+		return STATUS_OK;
+	}
+	return fail(STATUS_USAGE,
+		    "mdev %s: it has no disk %s; name one that 'liov identify' lists",
+		    s->config.uuid, s->config.disk);
+}
+
+static int find_disk(struct session *s)
+{
+	const char *disk = s->config.disk;
+	u8 id[UUID_BYTES];
+	u32 count;
+
+	/* Of whole namespaces that have no ID, none is named by it. */
+	if (uuid_parse(disk, id) && !all_zeroes(id, sizeof(id)))
+		return find_id(s, id);
+	count = device_extents_named(&s->dev, disk, id);
+	if (count > 1)
 		return fail(STATUS_USAGE,
-			    "mdev %s: it has no namespace; set its attribute namespaces",
-			    dev->uuid);
-	if (index >= limits->namespaces)
+			    "mdev %s: it has %u disks of the name %s; name it by its ID, which 'liov identify' shows",
+			    s->config.uuid, count, disk);
+	if (count)
+		return find_id(s, id);
+	return fail(STATUS_USAGE,
+		    "mdev %s: it has no disk of the name %s; name one that its attribute 'extents' lists",
+		    s->config.uuid, disk);
+}
+
+static int find_only(struct session *s)
+{
+	u32 slot, found = 0, count = slot_count(&s->dev);
+	struct extent extent;
+
+	for (slot = 0; slot < count; slot++) {
+		if (!slot_read(&s->dev, slot, &extent))
+			continue;
+		s->config.slot = slot;
+		s->extent = extent;
+		found++;
+	}
+	if (found == 1)
+		return STATUS_OK;
+	if (!found)
 		return fail(STATUS_USAGE,
-			    "mdev %s: it has no namespace %u; choose one of 0 to %u",
-			    dev->uuid, index, limits->namespaces - 1);
-	register_copy(dev, LIOV_REG_NAMESPACE(index), &info, sizeof(info));
-	*ns = (struct namespace){
-		.nsid = le32toh(info.nsid),
-		.flags = le32toh(info.flags),
-		.lba_size = 1u << (le32toh(info.lba_shift) & 31),
-		.start_lba = le64toh(info.start_lba),
-		.lba_count = le64toh(info.lba_count),
-	};
-	memcpy(ns->nguid, info.nguid, sizeof(ns->nguid));
-	memcpy(ns->eui64, info.eui64, sizeof(ns->eui64));
-	memcpy(ns->uuid, info.uuid, sizeof(ns->uuid));
+			    "mdev %s: it has no disk; write its attribute 'extent'",
+			    s->config.uuid);
+	return fail(STATUS_USAGE,
+		    "mdev %s: it has %u namespaces; say which with --namespace or --disk, as 'liov identify' lists them",
+		    s->config.uuid, found);
+}
+
+static int choose_disk(struct session *s)
+{
+	const struct session_config *c = &s->config;
+	int status = STATUS_OK;
+
+	if (c->slot == SLOT_NONE)
+		return STATUS_OK;
+	if (c->disk)
+		status = find_disk(s);
+	else if (c->slot == SLOT_ONLY)
+		status = find_only(s);
+	else if (!slot_read(&s->dev, c->slot, &s->extent))
+		status = fail(STATUS_USAGE,
+			      "mdev %s: it has no namespace %u; choose one that 'liov identify' lists",
+			      c->uuid, c->slot);
+	if (status)
+		return status;
+	extent_name(&s->extent, c->slot, s->target);
+	if (s->extent.flags & LIOV_NS_GONE)
+		return fail(STATUS_USAGE,
+			    "mdev %s: %s is gone: its namespace was detached, replaced or made smaller; bring that back, or give the mdev another extent",
+			    c->uuid, s->target);
 	return STATUS_OK;
 }
 
-static int choose_namespace(struct session *s)
+/*
+ * While there were no queues the extent may have been taken away, its LBAs
+ * given to another mdev, and the slot to another extent.
+ */
+static int check_disk(struct session *s)
 {
-	if (s->config.ns == NAMESPACE_ONLY && s->limits.namespaces > 1)
+	const struct extent chosen = s->extent;
+	struct extent now;
+
+	if (s->config.slot == SLOT_NONE)
+		return STATUS_OK;
+	if (!slot_read(&s->dev, s->config.slot, &now) ||
+	    now.flags & LIOV_NS_GONE || now.nsid != chosen.nsid ||
+	    now.start_lba != chosen.start_lba ||
+	    memcmp(now.id, chosen.id, sizeof(now.id)))
 		return fail(STATUS_USAGE,
-			    "mdev %s: it has %u namespaces; say which with --namespace, as 'liov identify' counts them",
-			    s->config.uuid, s->limits.namespaces);
-	if (s->config.ns == NAMESPACE_ONLY)
-		s->config.ns = 0;
-	return session_namespace(&s->dev, &s->limits, s->config.ns, &s->ns);
+			    "mdev %s: %s was taken away; name one that 'liov identify' lists",
+			    s->config.uuid, s->target);
+	s->extent = now;
+	return STATUS_OK;
 }
 
 /* Lowers what one command transfers to what it can, in whole blocks. */
@@ -108,14 +176,16 @@ static void fit_io_bytes(struct session *s)
 {
 	u64 bytes = s->config.io_bytes;
 
+	if (s->config.slot == SLOT_NONE)
+		return;
 	if (bytes > s->limits.max_transfer)
 		bytes = s->limits.max_transfer;
 	if (bytes > prp_max_bytes(s->limits.page_size))
 		bytes = prp_max_bytes(s->limits.page_size);
-	if (bytes > (u64)NVME_MAX_BLOCKS * s->ns.lba_size)
-		bytes = (u64)NVME_MAX_BLOCKS * s->ns.lba_size;
-	bytes -= bytes % s->ns.lba_size;
-	s->config.io_bytes = bytes ? bytes : s->ns.lba_size;
+	if (bytes > (u64)NVME_MAX_BLOCKS * s->extent.lba_size)
+		bytes = (u64)NVME_MAX_BLOCKS * s->extent.lba_size;
+	bytes -= bytes % s->extent.lba_size;
+	s->config.io_bytes = bytes ? bytes : s->extent.lba_size;
 }
 
 static int check_config(const struct session *s)
@@ -184,6 +254,10 @@ int session_restart(struct session *s)
 	if (trouble)
 		return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
 
+	status = check_disk(s);
+	if (status)
+		return status;
+
 	/* No queue is left that could still use the memory. */
 	status = memory_withdraw(&s->mem, &s->dev);
 	if (status)
@@ -216,7 +290,7 @@ static int session_setup(struct session *s)
 	status = check_config(s);
 	if (status)
 		return status;
-	status = choose_namespace(s);
+	status = choose_disk(s);
 	if (status)
 		return status;
 	fit_io_bytes(s);
@@ -264,13 +338,11 @@ void session_close(struct session *s)
 
 int session_range(const struct session *s, u64 lba, u64 *count)
 {
-	u64 end = s->ns.lba_count;
-
-	if (lba >= end || *count > end - lba)
+	if (!extent_holds(&s->extent, lba, *count))
 		return fail(STATUS_USAGE,
-			    "mdev %s: namespace %u ends at LBA %llu; choose a smaller --lba or --count",
-			    s->dev.uuid, s->config.ns, end);
+			    "mdev %s: %s ends at LBA %llu; choose a smaller --lba or --count",
+			    s->dev.uuid, s->target, s->extent.lba_count);
 	if (!*count)
-		*count = end - lba;
+		*count = s->extent.lba_count - lba;
 	return STATUS_OK;
 }

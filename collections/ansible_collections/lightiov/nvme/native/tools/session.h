@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* An mdev made ready for I/O: memory, interrupts, queue pairs, one namespace. */
+/* An mdev made ready for I/O: memory, interrupts, queue pairs, one disk. */
 #ifndef LIOV_SESSION_H
 #define LIOV_SESSION_H
 
 #include "memory.h"
 #include "queue.h"
+#include "slot.h"
 #include "types.h"
 #include "vfio.h"
 
@@ -12,7 +13,6 @@
  * struct limits - what the controller allows
  * @queue_pairs: of this mdev
  * @queue_entries: most entries of a ring
- * @namespaces: of this mdev
  * @max_transfer: most bytes of a command
  * @page_size: unit of PRP entries
  * @timeout_ms: a command that takes longer is lost
@@ -21,31 +21,21 @@
 struct limits {
 	u32 queue_pairs;
 	u32 queue_entries;
-	u32 namespaces;
 	u32 max_transfer;
 	u32 page_size;
 	u32 timeout_ms;
 	u32 features;
 };
 
-struct namespace {
-	u32 nsid;
-	u32 flags;
-	u32 lba_size;
-	u64 start_lba;
-	u64 lba_count;
-	u8 nguid[16];
-	u8 eui64[8];
-	u8 uuid[16];
-};
-
-/* A namespace that need not be named, as there is no other. */
-#define NAMESPACE_ONLY (~0u)
+/* A disk that need not be named, as there is no other; and none at all. */
+#define SLOT_ONLY (~0u)
+#define SLOT_NONE (~0u - 1)
 
 /**
  * struct session_config - what a subcommand wants
  * @uuid: the mdev
- * @ns: index of the namespace; session_open() replaces NAMESPACE_ONLY
+ * @slot: of the disk; session_open() replaces SLOT_ONLY
+ * @disk: its name or its ID, or NULL: @slot tells which
  * @queues: queue pairs to create
  * @depth: commands in flight in each
  * @io_bytes: most bytes of one command; session_open() may lower it
@@ -53,7 +43,8 @@ struct namespace {
  */
 struct session_config {
 	const char *uuid;
-	u32 ns;
+	u32 slot;
+	const char *disk;
 	u32 queues;
 	u32 depth;
 	u64 io_bytes;
@@ -65,7 +56,8 @@ struct session_config {
  * @config: what was asked for
  * @dev: the device
  * @limits: of its controller
- * @ns: the namespace
+ * @extent: of the disk; nothing if there is none
+ * @target: what messages call the disk
  * @mem: rings, PRP lists and data
  * @eventfds: one a vector: events, then the queue pairs
  * @queues: @config.queues of them
@@ -75,7 +67,8 @@ struct session {
 	struct session_config config;
 	struct device dev;
 	struct limits limits;
-	struct namespace ns;
+	struct extent extent;
+	char target[EXTENT_NAME_TEXT];
 	struct memory mem;
 	int *eventfds;
 	struct queue *queues;
@@ -85,18 +78,19 @@ struct session {
 int session_open(struct session *s, const struct session_config *config);
 void session_close(struct session *s);
 
-/* Forgets everything on the host's side, then creates it anew. */
+/*
+ * Forgets everything on the host's side, then creates it anew, and refuses if
+ * the disk is not there any more.
+ */
 int session_restart(struct session *s);
 
-/* The first steps of session_open(), all that 'identify' needs. */
+/* The first step of session_open(), all that 'identify' needs. */
 int session_connect(struct device *dev, const char *uuid, struct limits *limits);
-int session_namespace(const struct device *dev, const struct limits *limits,
-		      u32 index, struct namespace *ns);
 
 /* Why I/O cannot go on, from LIOV_REG_STATUS; NULL if it can. */
 const char *session_trouble(u32 status);
 
-/* Checks a range of the namespace; *@count 0 means up to its end. */
+/* Checks a range of the disk; *@count 0 means up to its end. */
 int session_range(const struct session *s, u64 lba, u64 *count);
 
 #endif

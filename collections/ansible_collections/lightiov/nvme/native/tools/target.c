@@ -39,7 +39,7 @@ struct look {
 static enum io_next look_next(void *arg, u32 queue, struct io_request *rq)
 {
 	struct look *l = arg;
-	u64 blocks = l->s->config.io_bytes / l->s->ns.lba_size;
+	u64 blocks = l->s->config.io_bytes / l->s->extent.lba_size;
 
 	(void)queue;
 	if (blocks > l->end - l->next)
@@ -52,14 +52,14 @@ static enum io_next look_next(void *arg, u32 queue, struct io_request *rq)
 	rq->blocks = (u32)blocks;
 	l->next += blocks;
 	/* What the controller did not transfer must not look blank. */
-	pattern_poison(rq->data, blocks * l->s->ns.lba_size);
+	pattern_poison(rq->data, blocks * l->s->extent.lba_size);
 	return IO_SUBMIT;
 }
 
 static bool look_done(void *arg, u32 queue, const struct io_request *rq)
 {
 	struct look *l = arg;
-	u32 size = l->s->ns.lba_size;
+	u32 size = l->s->extent.lba_size;
 	u32 i;
 
 	(void)queue;
@@ -91,8 +91,8 @@ static int look_at(struct look *l, u64 lba, u64 count)
 
 static int look_at_edges(struct look *l)
 {
-	u64 blocks = l->s->ns.lba_count;
-	u64 size = l->s->ns.lba_size;
+	u64 blocks = l->s->extent.lba_count;
+	u64 size = l->s->extent.lba_size;
 	u64 start = START_BYTES / size, end = END_BYTES / size;
 	int status;
 
@@ -127,7 +127,7 @@ static void name_marks(int likeness, char *text, size_t size)
 /* Both edges, and in @marks what is known of them. */
 static int look_for_marks(struct look *l, char *marks, size_t size)
 {
-	u64 bytes = l->s->ns.lba_count * l->s->ns.lba_size;
+	u64 bytes = l->s->extent.lba_count * l->s->extent.lba_size;
 	int status;
 
 	/* wipefs inherits it: no MFD_CLOEXEC. */
@@ -148,7 +148,7 @@ static int look_at_range(struct look *l, u64 lba, u64 count)
 {
 	int status;
 
-	progress_start(&l->progress, count * l->s->ns.lba_size);
+	progress_start(&l->progress, count * l->s->extent.lba_size);
 	l->done = 0;
 	status = look_at(l, lba, count);
 	progress_finish(&l->progress);
@@ -167,8 +167,8 @@ int target_blank(struct session *s, u64 lba, u64 count)
 	if (status || l.data == TARGET_BLANK)
 		return status;
 	return fail(STATUS_USAGE,
-		    "mdev %s: namespace %u is not blank, it has data%s from LBA %llu on; add --yes-destroy-data to overwrite it, or name another",
-		    s->dev.uuid, s->config.ns, marks, l.data);
+		    "mdev %s: %s is not blank, it has data%s from LBA %llu on; add --yes-destroy-data to overwrite it, or name another",
+		    s->dev.uuid, s->target, marks, l.data);
 }
 
 int target_find_data(struct session *s, u64 *lba)
@@ -176,7 +176,7 @@ int target_find_data(struct session *s, u64 *lba)
 	struct look l = { .s = s, .data = TARGET_BLANK, .likeness = -1 };
 	int status;
 
-	status = look_at_range(&l, 0, s->ns.lba_count);
+	status = look_at_range(&l, 0, s->extent.lba_count);
 	*lba = l.data;
 	return status;
 }

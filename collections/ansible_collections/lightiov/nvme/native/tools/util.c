@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "util.h"
 
@@ -52,6 +53,68 @@ bool all_zeroes(const void *data, u64 bytes)
 	const char *first = data;
 
 	return !*first && !memcmp(first, first + 1, bytes - 1);
+}
+
+void eventfd_drain(int fd)
+{
+	u64 events;
+
+	while (read(fd, &events, sizeof(events)) < 0 && errno == EINTR)
+		;
+}
+
+const char *hex_print(const u8 *bytes, u32 size, char *text)
+{
+	u32 i;
+
+	text[0] = 0;
+	for (i = 0; i < size && !all_zeroes(bytes, size); i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	return text;
+}
+
+static const char uuid_form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+const char *uuid_print(const u8 *uuid, char *text)
+{
+	size_t i, byte = 0;
+
+	text[0] = 0;
+	if (all_zeroes(uuid, UUID_BYTES))
+		return text;
+	for (i = 0; uuid_form[i]; i++) {
+		if (uuid_form[i] == '-')
+			text[i] = '-';
+		else
+			sprintf(text + i++, "%02x", uuid[byte++]);
+	}
+	text[i] = 0;
+	return text;
+}
+
+static u8 hex_digit(char digit)
+{
+	return (u8)(isdigit((unsigned char)digit) ? digit - '0' :
+		    tolower((unsigned char)digit) - 'a' + 10);
+}
+
+bool uuid_parse(const char *text, u8 *uuid)
+{
+	size_t i, digits = 0;
+
+	for (i = 0; uuid_form[i]; i++) {
+		if (uuid_form[i] == '-') {
+			if (text[i] != '-')
+				return false;
+			continue;
+		}
+		if (!isxdigit((unsigned char)text[i]))
+			return false;
+		uuid[digits / 2] = (u8)(uuid[digits / 2] << 4 |
+					hex_digit(text[i]));
+		digits++;
+	}
+	return !text[i];
 }
 
 bool parse_number(const char *text, u64 *value)

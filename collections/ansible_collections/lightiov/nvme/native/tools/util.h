@@ -28,6 +28,20 @@ u64 align_up(u64 value, u64 alignment);
 u64 random_next(u64 *state);
 bool all_zeroes(const void *data, u64 bytes);
 
+/* Empties an eventfd; one without events is empty already. */
+void eventfd_drain(int fd);
+
+/* In hexadecimal digits; nothing if all of it is zeroes.  Both return @text. */
+const char *hex_print(const u8 *bytes, u32 size, char *text);
+
+#define UUID_BYTES 16
+#define UUID_TEXT 37
+
+const char *uuid_print(const u8 *uuid, char *text);
+
+/* Accepts the usual form only, since the text becomes a part of paths. */
+bool uuid_parse(const char *text, u8 *uuid);
+
 /*
  * Accepts decimal (with leading zeroes, too), 0x hexadecimal and the suffixes
  * K, M, G, T (powers of 1024).

@@ -45,7 +45,7 @@ struct verify {
 static enum io_next verify_next(void *arg, u32 queue, struct io_request *rq)
 {
 	struct verify *v = arg;
-	u32 size = v->s->ns.lba_size;
+	u32 size = v->s->extent.lba_size;
 	u64 blocks = v->s->config.io_bytes / size;
 	u64 lba = atomic_fetch_add(&v->next, blocks);
 	u32 i;
@@ -70,7 +70,7 @@ static bool verify_done(void *arg, u32 queue, const struct io_request *rq)
 {
 	struct verify *v = arg;
 	struct findings *f = &v->findings[queue];
-	u32 size = v->s->ns.lba_size;
+	u32 size = v->s->extent.lba_size;
 	struct pattern_report report;
 	u32 i;
 
@@ -122,8 +122,8 @@ static int conclude(const struct verify *v, u64 count)
 	}
 	pattern_describe(&first->report, text, sizeof(text));
 	return fail(STATUS_IO,
-		    "mdev %s: namespace %u: %llu of %llu blocks are not as seed %llu makes them: the first, LBA %llu, %s",
-		    s->dev.uuid, s->config.ns, bad, count, v->seed, first->lba,
+		    "mdev %s: %s: %llu of %llu blocks are not as seed %llu makes them: the first, LBA %llu, %s",
+		    s->dev.uuid, s->target, bad, count, v->seed, first->lba,
 		    text);
 }
 

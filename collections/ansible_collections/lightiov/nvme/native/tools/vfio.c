@@ -20,20 +20,6 @@
 #define MDEV_TYPE	"lightiov-passthrough"
 #define VFIO_CONTAINER	"/dev/vfio/vfio"
 
-/* A UUID becomes part of paths, so nothing else may pass for one. */
-static bool is_uuid(const char *text)
-{
-	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-	size_t i;
-
-	for (i = 0; form[i]; i++) {
-		if (form[i] == '-' ? text[i] != '-' :
-		    !text[i] || !strchr("0123456789abcdefABCDEF", text[i]))
-			return false;
-	}
-	return !text[i];
-}
-
 /* The last component of the link @name of the mdev. */
 static bool mdev_link(const char *uuid, const char *name, char *target,
 		      size_t size)
@@ -132,9 +118,10 @@ static int find_regions(struct device *dev)
 static int open_parts(struct device *dev)
 {
 	char type[NAME_MAX];
+	u8 uuid[UUID_BYTES];
 	int status;
 
-	if (!is_uuid(dev->uuid))
+	if (!uuid_parse(dev->uuid, uuid))
 		return fail(STATUS_USAGE,
 			    "'%s' is not a UUID; name an mdev as 'mdevctl list' shows it",
 			    dev->uuid);
@@ -156,7 +143,7 @@ static int open_parts(struct device *dev)
 	dev->fd = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, dev->uuid);
 	if (dev->fd < 0)
 		return fail(STATUS_USAGE,
-			    "mdev %s: the host module refuses to open it: %s; set its attributes tenant, queue_pairs and namespaces first (the kernel log says which)",
+			    "mdev %s: the host module refuses to open it: %s; set its attributes serial, tenant and queue_pairs first (the kernel log says which)",
 			    dev->uuid, strerror(errno));
 	return find_regions(dev);
 }
@@ -263,4 +250,24 @@ bool device_attribute(const struct device *dev, const char *name, u64 *value)
 	found = fscanf(file, "%llu", value) == 1;
 	fclose(file);
 	return found;
+}
+
+u32 device_extents_named(const struct device *dev, const char *name, u8 *id)
+{
+	char path[PATH_MAX], line[256], uuid[UUID_TEXT], found[65];
+	u32 count = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/extents", dev->uuid);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %36s %*s %*s %*s %*s %*s %64s", uuid,
+			   found) == 2 &&
+		    !strcmp(found, name) && uuid_parse(uuid, id))
+			count++;
+	}
+	fclose(file);
+	return count;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../harmless.h"
 #include "../histogram.h"
 #include "../nvme.h"
 #include "../pattern.h"
@@ -175,12 +176,104 @@ static void test_numbers(void)
 	CHECK(align_up(1, 4096) == 4096 && align_up(4096, 4096) == 4096);
 }
 
+static void test_uuids(void)
+{
+	static const char text[] = "00112233-4455-6677-8899-aabbccddeeff";
+	u8 uuid[UUID_BYTES];
+	char printed[UUID_TEXT];
+	u32 i;
+
+	CHECK(uuid_parse(text, uuid));
+	for (i = 0; i < UUID_BYTES; i++)
+		CHECK(uuid[i] == 0x11 * i);
+	CHECK(!strcmp(uuid_print(uuid, printed), text));
+	CHECK(uuid_parse("FFFFFFFF-ffff-ffff-ffff-ffffffffffff", uuid));
+	CHECK(uuid[0] == 0xff && uuid[15] == 0xff);
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeef", uuid));
+	CHECK(!uuid_parse("00112233-4455-6677-8899-aabbccddeeff0", uuid));
+	CHECK(!uuid_parse("00112233-4455-6677-8899+aabbccddeeff", uuid));
+	CHECK(!uuid_parse("../12233-4455-6677-8899-aabbccddeeff", uuid));
+	CHECK(!uuid_parse("", uuid));
+	memset(uuid, 0, sizeof(uuid));
+	CHECK(!*uuid_print(uuid, printed));
+}
+
+static bool in_data(const struct harmless *h, u64 address, u64 bytes)
+{
+	return address >= h->data &&
+	       address + bytes <= h->data + 2ull * h->most + h->page;
+}
+
+/* What the controller would transfer to, if it did what the command says. */
+static bool transfers_to_data(const struct harmless *h, const __le64 *list,
+			      const struct nvme_sqe *sqe, u64 bytes)
+{
+	u64 prp1 = le64toh(sqe->prp1), prp2 = le64toh(sqe->prp2);
+	u64 first = h->page - prp1 % h->page, rest, entry;
+
+	/* As the address of an SGL data block, too. */
+	if (!in_data(h, prp1, h->most) || prp2 >> 56)
+		return false;
+	if (bytes <= first)
+		return true;
+	rest = bytes - first;
+	if (rest <= h->page)
+		return in_data(h, prp2, rest);
+	entry = (prp2 - h->list) / 8;
+	if (prp2 % 8 || prp2 < h->list)
+		return false;
+	for (; rest; rest -= rest < h->page ? rest : h->page, entry++) {
+		/* The last entry of a page may lead to the next list. */
+		if (entry >= HARMLESS_LIST_ENTRIES - 1 ||
+		    !in_data(h, le64toh(list[entry]), h->page))
+			return false;
+	}
+	return true;
+}
+
+static void test_harmless(u32 most, u32 lba_size)
+{
+	static const u8 writing[] = {
+		0x01, 0x04, 0x08, 0x09, 0x0d, 0x0e, 0x11, 0x12, 0x15, 0x18,
+		0x19, 0x1d, 0x79, 0x7a, 0x7d,
+	};
+	const struct harmless h = {
+		.page = 4096, .most = most, .data = 1ull << 33,
+		.list = 1ull << 32,
+	};
+	const struct extent extent = {
+		.nsid = 1, .lba_size = lba_size, .start_lba = 1 << 20,
+		.lba_count = 1 << 20,
+	};
+	static __le64 list[HARMLESS_LIST_ENTRIES];
+	u64 random = most + lba_size;
+	u32 i;
+
+	harmless_list(&h, list);
+	for (i = 0; i < 200000; i++) {
+		struct nvme_sqe sqe = harmless_command(&h, &extent, &random);
+		u32 blocks = (le32toh(sqe.length) & 0xffff) + 1;
+
+		CHECK(!memchr(writing, sqe.opcode, sizeof(writing)));
+		CHECK(sqe.opcode < 0x80);
+		CHECK((u64)blocks * lba_size <= most + lba_size ||
+		      le64toh(sqe.slba) >> 63);
+		if ((u64)blocks * lba_size <= most + lba_size)
+			CHECK(transfers_to_data(&h, list, &sqe,
+						(u64)blocks * lba_size));
+	}
+}
+
 int main(void)
 {
 	test_pattern();
 	test_histogram();
 	test_prp();
 	test_numbers();
+	test_uuids();
+	test_harmless(MIB, 512);
+	test_harmless(MIB, 4096);
+	test_harmless(128 * KIB, 512);
 	if (failures) {
 		printf("%u checks failed\n", failures);
 		return 1;

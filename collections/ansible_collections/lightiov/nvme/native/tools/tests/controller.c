@@ -4,6 +4,10 @@
  * what liov does with data can be tested without a device.
  *
  * LIOV_TEST_DISKS: files, separated by colons, each a namespace
+ * LIOV_TEST_SLICES: FIRST+COUNT, separated by colons, a slice of each: then the
+ *	slots are 1, 2, ..., and their extents' IDs end in these digits
+ * LIOV_TEST_NAMES: the names of these, separated by colons
+ * LIOV_TEST_GONE: the slot that is gone
  * LIOV_TEST_READS: "silent": reads succeed and transfer nothing
  * LIOV_TEST_WRITES: "silent": so do writes
  * LIOV_TEST_BAD_LBA: commands that touch it fail
@@ -32,12 +36,27 @@ static u32 lba_shift = 9;
 static char *memory;
 static bool silent_reads, silent_writes;
 static u64 bad_lba = ~0ull;
+static u64 slice_start[MAX_DISKS], slice_count[MAX_DISKS];
+static bool sliced;
 
 static bool is_silent(const char *name)
 {
 	const char *value = getenv(name);
 
 	return value && !strcmp(value, "silent");
+}
+
+/* @text: FIRST+COUNT, separated by colons. */
+static void parse_slices(const char *text)
+{
+	char *copy = strdup(text), *slice;
+	u32 i = 0;
+
+	sliced = true;
+	for (slice = strtok(copy, ":"); slice && i < MAX_DISKS;
+	     slice = strtok(NULL, ":"), i++)
+		sscanf(slice, "%llu+%llu", &slice_start[i], &slice_count[i]);
+	free(copy);
 }
 
 int device_open(struct device *dev, const char *uuid)
@@ -61,6 +80,8 @@ int device_open(struct device *dev, const char *uuid)
 		bad_lba = strtoull(getenv("LIOV_TEST_BAD_LBA"), NULL, 10);
 	if (getenv("LIOV_TEST_LBA_SHIFT"))
 		lba_shift = (u32)atoi(getenv("LIOV_TEST_LBA_SHIFT"));
+	if (getenv("LIOV_TEST_SLICES"))
+		parse_slices(getenv("LIOV_TEST_SLICES"));
 	return STATUS_OK;
 }
 
@@ -107,6 +128,24 @@ bool device_attribute(const struct device *dev, const char *name, u64 *value)
 	return false;
 }
 
+u32 device_extents_named(const struct device *dev, const char *name, u8 *id)
+{
+	const char *names = getenv("LIOV_TEST_NAMES");
+	char *copy = strdup(names ? names : ""), *one;
+	u32 count = 0, i = 0;
+
+	(void)dev;
+	for (one = strtok(copy, ":"); one; one = strtok(NULL, ":"), i++) {
+		if (strcmp(one, name))
+			continue;
+		memset(id, 0, UUID_BYTES);
+		id[UUID_BYTES - 1] = (u8)(i + 1);
+		count++;
+	}
+	free(copy);
+	return count;
+}
+
 u32 register_read(const struct device *dev, u32 offset)
 {
 	(void)dev;
@@ -124,7 +163,7 @@ u32 register_read(const struct device *dev, u32 offset)
 	case LIOV_REG_QUEUE_ENTRIES:
 		return 1024;
 	case LIOV_REG_NAMESPACES:
-		return nr_disks;
+		return sliced ? nr_disks + 1 : nr_disks;
 	case LIOV_REG_MAX_TRANSFER:
 		return 128 * KIB;
 	case LIOV_REG_PAGE_SIZE:
@@ -142,8 +181,11 @@ u64 register_read64(const struct device *dev, u32 offset)
 
 void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 {
-	u32 i = (offset - LIOV_REG_NAMESPACE(0)) / LIOV_NAMESPACE_STRIDE;
+	u32 slot = (offset - LIOV_REG_NAMESPACE(0)) / LIOV_NAMESPACE_STRIDE;
 	struct liov_namespace_info info = { 0 };
+	const char *gone = getenv("LIOV_TEST_GONE");
+	/* Slot 0 of a sliced device is empty, and wraps around. */
+	u32 i = sliced ? slot - 1 : slot;
 
 	(void)dev;
 	memset(to, 0, size);
@@ -152,6 +194,14 @@ void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 	info.nsid = htole32(i + 1);
 	info.lba_shift = htole32(lba_shift);
 	info.lba_count = htole64(disk_bytes[i] >> lba_shift);
+	if (sliced) {
+		info.flags = htole32(LIOV_NS_SLICE);
+		info.start_lba = htole64(slice_start[i]);
+		info.lba_count = htole64(slice_count[i]);
+		info.extent_id[UUID_BYTES - 1] = (u8)(i + 1);
+	}
+	if (gone && (u32)atoi(gone) == slot)
+		info.flags |= htole32(LIOV_NS_GONE);
 	memcpy(to, &info, size);
 }
 
@@ -245,6 +295,21 @@ static bool execute(const struct nvme_sqe *sqe)
 	if (sqe->opcode == NVME_WRITE_ZEROES)
 		return write_zeroes(sqe, lba << lba_shift, blocks << lba_shift);
 	return transfer(sqe, lba << lba_shift, blocks << lba_shift);
+}
+
+bool queue_find_doorbells(struct queue *queue, const struct device *dev)
+{
+	static __le32 doorbells[2];
+
+	(void)dev;
+	queue->sq_doorbell = &doorbells[0];
+	queue->cq_doorbell = &doorbells[1];
+	return true;
+}
+
+void doorbell_write(__le32 *address, u32 value)
+{
+	*address = value;
 }
 
 void queue_put(struct queue *queue, const struct nvme_sqe *sqe)

@@ -20,7 +20,7 @@ begin() {
 	rm -rf disk second image copy
 	truncate -s 8M disk
 	{ head -c 1048576 /dev/urandom; printf 'the end'; } >image
-	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT
+	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT LIOV_TEST_SLICES LIOV_TEST_NAMES LIOV_TEST_GONE
 	export LIOV_TEST_DISKS=disk
 }
 
@@ -300,6 +300,82 @@ exits 0 "" "$liov" copy-in $uuid image
 is disk image
 exits 0 "" "$liov" verify $uuid --yes-destroy-data
 exits 2 "it has data from LBA 0 on" "$liov" copy-in $uuid image
+
+# outside FILE FIRST COUNT: beside these blocks FILE is as FILE.before.
+outside() {
+	cmp -s -n $(($2 * 512)) "$1" "$1.before" || wrong "$1 was changed before its slice"
+	cmp -s -i $((($2 + $3) * 512)) "$1" "$1.before" || wrong "$1 was changed after its slice"
+}
+
+begin "a slice is all that is read and written"
+head -c 8M /dev/urandom >disk
+cp disk disk.before
+export LIOV_TEST_SLICES=1000+4096
+id=00000000-0000-0000-0000-000000000001
+exits 2 "disk $id is not blank" "$liov" copy-in $uuid image
+exits 0 "" "$liov" blank $uuid --yes-destroy-data
+outside disk 1000 4096
+exits 0 "" "$liov" copy-in $uuid image
+outside disk 1000 4096
+cmp -s -n "$(stat -c %s image)" -i $((1000 * 512)):0 disk image || wrong "the slice does not hold the image"
+exits 0 "" "$liov" verify $uuid --yes-destroy-data --queues 4
+outside disk 1000 4096
+exits 0 "" "$liov" copy-out $uuid copy
+[ "$(stat -c %s copy)" -eq $((4096 * 512)) ] || wrong "the copy of a slice has $(stat -c %s copy) bytes"
+for range in "--lba 4096" "--lba 4095 --count 2" "--lba 1 --count 18446744073709551615" \
+	"--lba 18446744073709551615 --count 1"; do
+	# shellcheck disable=SC2086
+	exits 2 "disk $id ends at LBA 4096" "$liov" read $uuid $range
+done
+head -c 3M /dev/zero >image
+exits 2 "do not fit into the 2097152 bytes of disk $id" "$liov" copy-in $uuid image --yes-destroy-data
+outside disk 1000 4096
+
+begin "disks are named by their IDs and names"
+truncate -s 8M second
+export LIOV_TEST_DISKS=disk:second LIOV_TEST_SLICES=0+4096:64+4096 LIOV_TEST_NAMES=system:data
+exits 2 "has 2 namespaces; say which with --namespace or --disk" "$liov" copy-in $uuid image
+exits 0 "" "$liov" copy-in $uuid image --disk 00000000-0000-0000-0000-000000000001
+is disk image
+cp second second.before
+exits 0 "" "$liov" copy-in $uuid image --disk data
+outside second 64 4096
+cmp -s second second.before && wrong "the disk that was named is untouched"
+exits 0 "" "$liov" read $uuid --namespace 2 --count 1
+exits 2 "no disk of the name swap" "$liov" copy-in $uuid image --disk swap
+exits 2 "no disk 00000000-0000-0000-0000-000000000003" "$liov" read $uuid --disk 00000000-0000-0000-0000-000000000003
+exits 2 "no disk of the name 00000000-0000-0000-0000-000000000000" "$liov" read $uuid \
+	--disk 00000000-0000-0000-0000-000000000000
+exits 2 "exclude each other" "$liov" read $uuid --disk data --namespace 2
+# Slot 0 is empty.
+exits 2 "no namespace 0" "$liov" read $uuid --namespace 0
+export LIOV_TEST_NAMES=data:data
+exits 2 "has 2 disks of the name data; name it by its ID" "$liov" read $uuid --disk data
+export LIOV_TEST_GONE=2
+exits 2 "disk 00000000-0000-0000-0000-000000000002 is gone" "$liov" read $uuid --namespace 2
+exits 0 "" "$liov" read $uuid --namespace 1 --count 1
+"$liov" identify $uuid --json >out
+grep -q '"slot": 1, "extent_id": "00000000-0000-0000-0000-000000000001", "nsid": 1' out || wrong "slot 1 is not listed"
+grep -q '"slot": 0' out && wrong "the empty slot is listed"
+grep -q '"start_lba": 64, "slice": true, "read_only": false, "asked": false, "gone": true' out || wrong "slot 2 is not listed"
+"$liov" identify $uuid | grep -q "namespace 2   NSID 2, 4096 blocks of 512 bytes (2 MiB), a slice from LBA 64 on, gone" ||
+	wrong "identify does not tell of slices"
+
+begin "a hostile owner writes nothing, and can be hostile again in the same way"
+head -c 8M /dev/urandom >disk
+cp disk disk.before
+exits 0 "" "$liov" provoke $uuid hostile --seed 7 --count 500
+grep -q "^seed 7, 500 commands and doorbells" out || wrong "the seed is not told"
+cp out before
+exits 0 "" "$liov" provoke $uuid hostile --seed 7 --count 500
+cmp -s out before || wrong "the same seed does something else"
+untouched disk
+
+begin "an mdev without disks can be held, and nothing else"
+export LIOV_TEST_DISKS=
+exits 2 "it has no disk" "$liov" read $uuid
+timeout --preserve-status -s TERM 1 "$liov" hold $uuid --let-go >out || wrong "it cannot be held"
+grep -q '"namespaces": \[\]' out || wrong "hold says '$(cat out)'"
 
 [ "$failures" -eq 0 ] && echo "copies, consent, images and verify: as they should be"
 exit "$((failures > 0))"

@@ -51,7 +51,11 @@ refuses "Is a directory" copy-in $unknown /
 refuses "it is empty" copy-in $unknown /dev/null
 refuses "has no option --yes-destroy-data" copy-out $unknown /dev/null --yes-destroy-data
 refuses "has no option --namespace" hold $unknown --namespace 1
-refuses "choose unmap, reset or mailbox" provoke $unknown earthquake
+refuses "has no option --disk" hold $unknown --disk data
+refuses "has no option --let-go" read $unknown --let-go
+refuses "exclude each other" read $unknown --disk data --namespace 1
+refuses "are for hostile" provoke $unknown reset --count 5
+refuses "choose unmap, reset, mailbox or hostile" provoke $unknown earthquake
 
 "$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }
 "$liov" --version | grep -qx "liov 0.1.0" || { echo "liov --version: wrong"; failures=$((failures + 1)); }
