@@ -137,7 +137,7 @@ void liov_extent_follow(struct liov_ns *ns)
 		/* What else is there may be another VM's: it is not believed. */
 		if (ldev->state == LIOV_FAILED || ldev->state == LIOV_DEAD)
 			return;
-		liov_extent_fail(ns, "taken away the part that it had of");
+		liov_extent_fail(ns, "taken away its extent of");
 		ns->lost = true;
 		return;
 	}
