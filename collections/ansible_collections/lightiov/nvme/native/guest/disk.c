@@ -33,7 +33,7 @@ void liov_disk_release(struct gendisk *disk)
 {
 	struct liov_ns *ns = disk->private_data;
 
-	/* Once it is unregistered, for which open_mutex is taken, @ldev may be gone. */
+	/* Once unregistered, which takes open_mutex, @ldev may be gone. */
 	if (disk_live(disk) && !disk_openers(disk) &&
 	    (READ_ONCE(ns->asked) || READ_ONCE(ns->gone)))
 		queue_work(liov_disks_wq, &ns->ldev->disks_work);
@@ -203,7 +203,7 @@ static void liov_disk_remove(struct liov_ns *ns)
 {
 	struct gendisk *disk = ns->disk;
 
-	/* Recovery does so for a disk that is published: its I/O has to end. */
+	/* Still published: recovery ends the I/O that this waits for. */
 	del_gendisk(disk);
 	liov_disk_unpublish(ns);
 	put_disk(disk);
@@ -306,7 +306,8 @@ void liov_disks_remove(struct liov_dev *ldev)
 
 	mutex_lock(&ldev->disks_lock);
 	list_for_each_entry_safe(ns, next, &ldev->disks, node) {
-		if (READ_ONCE(ldev->state) == LIOV_DEAD || ns->gone)
+		if (READ_ONCE(ldev->state) == LIOV_DEAD ||
+		    READ_ONCE(ns->gone))
 			liov_disk_tell_dead(ns);
 		liov_disk_remove(ns);
 	}

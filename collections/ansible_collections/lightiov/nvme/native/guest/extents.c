@@ -128,11 +128,12 @@ static void liov_extent_fail(struct liov_ns *ns, const char *why)
 void liov_extent_follow(struct liov_ns *ns)
 {
 	struct liov_dev *ldev = ns->ldev;
-	const struct liov_namespace_info *info = liov_extent_find(ldev, ns);
+	const struct liov_namespace_info *info;
 	u64 lba_count;
 	u32 flags;
 
 	lockdep_assert_held(&ldev->lock);
+	info = liov_extent_find(ldev, ns);
 	if (!info) {
 		/* What else is there may be another VM's: it is not believed. */
 		if (ldev->state == LIOV_FAILED || ldev->state == LIOV_DEAD)
@@ -153,7 +154,11 @@ void liov_extent_follow(struct liov_ns *ns)
 	memcpy(ns->extent_id, info->extent_id, sizeof(ns->extent_id));
 }
 
-/* The host may change an entry while it is read, and counts what it changes. */
+/*
+ * The host may change an entry while it is read, and counts what it changes.
+ * The namespace ID comes first: an entry that is being filled is seen as empty
+ * or whole.
+ */
 static int liov_slot_read(struct liov_dev *ldev, unsigned int slot,
 			  struct liov_namespace_info *info)
 {

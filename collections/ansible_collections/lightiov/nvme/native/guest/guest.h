@@ -86,7 +86,10 @@
  */
 #define LIOV_FREEZE_TIMEOUTS	3
 
-/* How often the device is started at once, when the host takes it back. */
+/*
+ * How often the device is started at once, when the host takes it back, or an
+ * entry of the host's table is read, when the host changes it.
+ */
 #define LIOV_ATTEMPTS		3
 
 /* How long requests wait for what may pass, and how often it is tried. */
