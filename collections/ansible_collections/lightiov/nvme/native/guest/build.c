@@ -10,4 +10,7 @@
 #include "queue.c"
 #include "request.c"
 #include "recover.c"
+#include "extents.c"
 #include "disk.c"
+#include "limits.c"
+#include "identity.c"

@@ -13,6 +13,8 @@
 #include <linux/pci.h>
 #include <linux/version.h>
 
+#include "guest.h"
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
 #include <linux/blk-mq-pci.h>
 #endif
@@ -32,33 +34,37 @@ static inline void liov_region_set(struct bus_dma_region *region,
 }
 
 /* 6.2: all queues of a tag set wait for their readers together. */
-static inline void liov_quiesce_tagset(struct blk_mq_tag_set *set)
+static inline void liov_wait_quiesced(struct request_queue *q)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-	struct request_queue *q;
-
-	mutex_lock(&set->tag_list_lock);
-	list_for_each_entry(q, &set->tag_list, tag_set_list)
-		blk_mq_quiesce_queue(q);
-	mutex_unlock(&set->tag_list_lock);
+	blk_mq_wait_quiesce_done(q);
 #else
-	blk_mq_quiesce_tagset(set);
+	blk_mq_wait_quiesce_done(q->tag_set);
 #endif
 }
 
-static inline void liov_unquiesce_tagset(struct blk_mq_tag_set *set)
+/* 6.5: what is opened is a disk, never a partition, and modes got a type. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+static inline int liov_open(struct block_device *bdev, fmode_t mode)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-	struct request_queue *q;
-
-	mutex_lock(&set->tag_list_lock);
-	list_for_each_entry(q, &set->tag_list, tag_set_list)
-		blk_mq_unquiesce_queue(q);
-	mutex_unlock(&set->tag_list_lock);
-#else
-	blk_mq_unquiesce_tagset(set);
-#endif
+	return liov_disk_open(bdev->bd_disk);
 }
+
+static inline void liov_release(struct gendisk *disk, fmode_t mode)
+{
+	liov_disk_release(disk);
+}
+#else
+static inline int liov_open(struct gendisk *disk, blk_mode_t mode)
+{
+	return liov_disk_open(disk);
+}
+
+static inline void liov_release(struct gendisk *disk)
+{
+	liov_disk_release(disk);
+}
+#endif
 
 /*
  * 6.13, and Debian's 6.12.117 at the latest: lockdep knows freezing, and that
@@ -138,6 +144,11 @@ static inline void liov_limit_atomic(struct queue_limits *lim,
  * 6.9: limits are given when the disk is allocated.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+static inline struct gendisk *liov_alloc_anchor(struct blk_mq_tag_set *set)
+{
+	return blk_mq_alloc_disk(set, NULL);
+}
+
 static inline struct gendisk *
 liov_alloc_disk_limited(struct blk_mq_tag_set *set,
 			const struct queue_limits *lim, void *queuedata)
@@ -165,6 +176,11 @@ liov_alloc_disk_limited(struct blk_mq_tag_set *set,
 	return disk;
 }
 #else
+static inline struct gendisk *liov_alloc_anchor(struct blk_mq_tag_set *set)
+{
+	return blk_mq_alloc_disk(set, NULL, NULL);
+}
+
 #define liov_alloc_disk_limited	blk_mq_alloc_disk
 #endif
 

@@ -12,13 +12,38 @@
  *   queue.c    rings, interrupts, submission, completion entries
  *   request.c  block requests to NVMe commands and back, timeouts
  *   recover.c  stop, start, and what to do when the host reports an event
- *   disk.c     one block device for each namespace
+ *   extents.c  the host's table of extents, and which a disk is of
+ *   disk.c     one block device for each extent: comes, follows, goes
+ *   limits.c   limits of its requests
+ *   identity.c what it says it is
+ *
+ * Locks, outermost first.  Each is held while those below it are taken.
+ *
+ *   disks_lock		one disk at a time comes, follows, or goes.  I/O, and
+ *			CPUs that go offline (which wait for I/O), are waited
+ *			for under it.
+ *   the block layer's	open_mutex of a disk (openers, liov_ns.leaving),
+ *			freezing its queue, the lock of the tag set's list
+ *			(see liov_tag_set_init()), CPU and memory hotplug
+ *   lock		mailbox and state.  Nothing that waits for I/O, for a
+ *			CPU to go, or for memory that writes free, is done under
+ *			it: without it no I/O that hangs is ever recovered.
+ *   sq_lock		one ring
+ *
+ * So recovery (recover_work, in a workqueue with a rescuer) takes @lock only, and
+ * leaves the disks to disks_work.  A disk that goes waits for its I/O while it
+ * still is among @disks, where recovery sees to it.
+ *
+ * Sleep: disks_work's queue is freezable, so it has ended before the device is
+ * suspended, and starts after the device was resumed.
  */
 #ifndef LIOV_GUEST_H
 #define LIOV_GUEST_H
 
 #include <linux/blk-mq.h>
+#include <linux/blkdev.h>
 #include <linux/dmapool.h>
+#include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -61,7 +86,10 @@
  */
 #define LIOV_FREEZE_TIMEOUTS	3
 
-/* How often the device is started at once, when the host takes it back. */
+/*
+ * How often the device is started at once, when the host takes it back, or an
+ * entry of the host's table is read, when the host changes it.
+ */
 #define LIOV_ATTEMPTS		3
 
 /* How long requests wait for what may pass, and how often it is tried. */
@@ -135,32 +163,51 @@ struct liov_queue {
 };
 
 /**
- * struct liov_ns - one namespace, or the part of one this VM may use
- * @ldev: device
- * @disk: block device
- * @index: in the host's table
+ * struct liov_ns - one extent that has a disk: a namespace or a part of one
+ * @ldev: device; not after the disk is unregistered
+ * @disk: block device, which frees this when its last user is gone
+ * @node: in @ldev->disks
+ * @number: of the disk, from 0
+ * @slot: of the host's table
  * @nsid: namespace ID in commands
  * @lba_shift: log2 of the LBA size
+ * @slice: a part: its identity is @extent_id, not the namespace's
  * @read_only: writes are not allowed
+ * @asked: the host asks for it back: the disk goes once nobody has it open
  * @gone: its requests fail for good; others of the device are not concerned
+ * @lost: gone, and not in the host's table any more: the disk goes now
+ * @told_asked: what udev has been told of @asked
  * @dead: file systems on it have been told that it is gone
+ * @leaving: nobody opens it any more
  * @start_lba: added to the block device's own LBAs
  * @lba_count: LBAs of the block device
- * @nguid: NVMe NGUID, zero if none
- * @eui64: NVMe EUI-64, zero if none
+ * @extent_id: UUID of the extent, zero if none
+ * @nguid: NVMe NGUID of the namespace, zero if none
+ * @eui64: NVMe EUI-64 of the namespace, zero if none
  * @uuid: NVMe namespace UUID, zero if none
+ *
+ * What the host changes is written under @ldev->lock: @slot, @read_only, @asked,
+ * @gone, @lost, @lba_count.  @told_asked and @dead are @ldev->disks_lock's.
  */
 struct liov_ns {
 	struct liov_dev *ldev;
 	struct gendisk *disk;
-	unsigned int index;
+	struct list_head node;
+	unsigned int number;
+	unsigned int slot;
 	u32 nsid;
 	u32 lba_shift;
+	bool slice;
 	bool read_only;
+	bool asked;
 	bool gone;
+	bool lost;
+	bool told_asked;
 	bool dead;
+	bool leaving;
 	u64 start_lba;
 	u64 lba_count;
+	u8 extent_id[16];
 	u8 nguid[16];
 	u8 eui64[8];
 	u8 uuid[16];
@@ -208,9 +255,17 @@ struct liov_ns {
  * @usable_queues: that could be made when the next one could not
  * @prp_pool: PRP lists
  * @sg_pool: scatterlists
- * @tag_set: shared by all namespaces
- * @ns: namespaces
- * @nr_ns: number of them
+ * @tag_set: shared by all disks
+ * @anchor: keeps the disks' queues apart, see liov_tag_set_init()
+ * @table: what the host's table of extents said when it was looked at last;
+ *	under @lock
+ * @nr_slots: of it that were ever used
+ * @refused: slots that have been tried to make a disk of; under @lock
+ * @disks_lock: one disk at a time comes, follows, or goes
+ * @disks_work: has the disks be what @table says
+ * @disks: struct liov_ns; changed under both locks, so that either is enough to
+ *	go through them
+ * @numbers: of @disks; under @lock
  */
 struct liov_dev {
 	struct pci_dev *pdev;
@@ -254,9 +309,16 @@ struct liov_dev {
 	struct dma_pool *prp_pool;
 	mempool_t *sg_pool;
 	struct blk_mq_tag_set tag_set;
+	struct gendisk *anchor;
 
-	struct liov_ns *ns;
-	unsigned int nr_ns;
+	struct liov_namespace_info table[LIOV_MAX_NAMESPACES];
+	unsigned int nr_slots;
+	DECLARE_BITMAP(refused, LIOV_MAX_NAMESPACES);
+
+	struct mutex disks_lock;	/* outside of @lock: disks come and go */
+	struct work_struct disks_work;
+	struct list_head disks;
+	DECLARE_BITMAP(numbers, LIOV_MAX_NAMESPACES);
 };
 
 static inline bool liov_is_quiet(const struct liov_dev *ldev)
@@ -315,15 +377,36 @@ void liov_kill(struct liov_dev *ldev);
 void liov_report(struct liov_dev *ldev, int err);
 void liov_recover_work(struct work_struct *work);
 
+/* extents.c */
+int liov_extent_parse(struct liov_dev *ldev, unsigned int slot,
+		      const struct liov_namespace_info *info,
+		      struct liov_ns *ns);
+bool liov_extent_has_disk(struct liov_dev *ldev, unsigned int slot);
+void liov_extent_follow(struct liov_ns *ns);
+int liov_extents_look(struct liov_dev *ldev);
+void liov_extent_release(struct liov_dev *ldev, unsigned int slot);
+
 /* disk.c */
-int liov_disks_add(struct liov_dev *ldev);
+extern struct workqueue_struct *liov_disks_wq;
+int liov_disk_open(struct gendisk *disk);
+void liov_disk_release(struct gendisk *disk);
+void liov_disks_update(struct liov_dev *ldev);
+void liov_disks_work(struct work_struct *work);
+void liov_disks_remove(struct liov_dev *ldev);
+void liov_disks_quiesce(struct liov_dev *ldev);
+void liov_disks_unquiesce(struct liov_dev *ldev);
 int liov_disks_freeze(struct liov_dev *ldev);
 void liov_disks_unfreeze(struct liov_dev *ldev);
 void liov_disks_retry_now(struct liov_dev *ldev);
-int liov_disks_check_same(struct liov_dev *ldev);
-void liov_disks_look(struct liov_dev *ldev);
-void liov_disks_follow(struct liov_dev *ldev);
-void liov_disks_remove(struct liov_dev *ldev);
-void liov_disks_free(struct liov_dev *ldev);
+
+/* limits.c */
+void liov_disk_limits(const struct liov_ns *ns,
+		      const struct liov_namespace_info *info,
+		      struct queue_limits *lim);
+
+/* identity.c */
+extern const struct attribute_group *liov_disk_groups[];
+int liov_disk_unique_id(struct gendisk *disk, u8 id[16],
+			enum blk_unique_id type);
 
 #endif /* LIOV_GUEST_H */

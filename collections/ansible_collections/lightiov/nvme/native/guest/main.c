@@ -119,6 +119,8 @@ static int liov_read_properties(struct liov_dev *ldev)
  *
  * A VM that comes back from hibernation finds what its host has now.
  *
+ * A disk whose extent is not there any more fails, and the others go on.
+ *
  * Return: 0 or a negative error; -ESTALE: its disks are not those of this VM.
  */
 int liov_check_same(struct liov_dev *ldev)
@@ -149,7 +151,7 @@ int liov_check_same(struct liov_dev *ldev)
 		dev_err(dev, "has fewer queue pairs, shorter rings or transfers, or other features than the VM started with: give the VM back what it had, or restart it\n");
 		return -ESTALE;
 	}
-	return liov_disks_check_same(ldev);
+	return liov_extents_look(ldev);
 }
 
 /* --- resources ------------------------------------------------------------ */
@@ -293,7 +295,10 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ldev->pdev = pdev;
 	ldev->memory_nb.notifier_call = liov_memory_notify;
 	mutex_init(&ldev->lock);
+	mutex_init(&ldev->disks_lock);
 	INIT_DELAYED_WORK(&ldev->recover_work, liov_recover_work);
+	INIT_WORK(&ldev->disks_work, liov_disks_work);
+	INIT_LIST_HEAD(&ldev->disks);
 	pci_set_drvdata(pdev, ldev);
 
 	ldev->instance = ida_alloc(&liov_instances, GFP_KERNEL);
@@ -335,16 +340,12 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
 		 ldev->window_base, ldev->window_size);
 
-	err = liov_disks_add(ldev);
-	if (err)
-		goto drop_event;
+	liov_disks_update(ldev);
 
 	/* Events from before their interrupt was there. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return 0;
 
-drop_event:
-	liov_event_irq_drop(ldev);
 take_down:
 	liov_take_down(ldev);
 unregister:
@@ -366,7 +367,7 @@ static void liov_remove(struct pci_dev *pdev)
 	mutex_lock(&ldev->lock);
 	WRITE_ONCE(ldev->removing, true);
 	mutex_unlock(&ldev->lock);
-	/* If the device is gone already, this finds out and tells the disks. */
+	/* If the device is gone already, this finds out. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	flush_delayed_work(&ldev->recover_work);
 
@@ -377,8 +378,8 @@ static void liov_remove(struct pci_dev *pdev)
 	mutex_lock(&ldev->lock);
 	if (ldev->state != LIOV_LIVE)
 		liov_kill(ldev);
-	mutex_unlock(&ldev->lock);
 	liov_disks_retry_now(ldev);
+	mutex_unlock(&ldev->lock);
 	if (ldev->asleep)
 		liov_disks_unfreeze(ldev);
 	liov_disks_remove(ldev);
@@ -386,7 +387,7 @@ static void liov_remove(struct pci_dev *pdev)
 	if (!ldev->asleep)
 		liov_event_irq_drop(ldev);
 	cancel_delayed_work_sync(&ldev->recover_work);
-	liov_disks_free(ldev);
+	cancel_work_sync(&ldev->disks_work);
 	liov_take_down(ldev);
 	unregister_memory_notifier(&ldev->memory_nb);
 	liov_memory_free(ldev);
@@ -423,7 +424,7 @@ static void liov_unpause(struct liov_dev *ldev)
 		liov_report(ldev, err);
 	mutex_unlock(&ldev->lock);
 
-	/* Namespaces may have changed meanwhile. */
+	/* Extents may have changed meanwhile. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 }
 
@@ -437,6 +438,7 @@ static int liov_suspend(struct device *dev)
 	struct liov_dev *ldev = dev_get_drvdata(dev);
 	int err;
 
+	/* No disk comes or goes: @liov_disks_wq is frozen, and probing is over. */
 	err = liov_disks_freeze(ldev);
 	if (err) {
 		dev_err(dev, "cannot sleep, since its I/O did not end within %u ms: have the VM sleep when the device works again, or unplug it\n",
@@ -553,15 +555,29 @@ static int __init liov_init(void)
 	if (!liov_wq)
 		return -ENOMEM;
 
+	/* What it waits for may take the above to come: it is another one. */
+	err = -ENOMEM;
+	liov_disks_wq = alloc_workqueue("lightiov_disks",
+					WQ_FREEZABLE | WQ_UNBOUND, 0);
+	if (!liov_disks_wq)
+		goto destroy_wq;
+
 	err = pci_register_driver(&liov_driver);
 	if (err)
-		destroy_workqueue(liov_wq);
+		goto destroy_disks_wq;
+	return 0;
+
+destroy_disks_wq:
+	destroy_workqueue(liov_disks_wq);
+destroy_wq:
+	destroy_workqueue(liov_wq);
 	return err;
 }
 
 static void __exit liov_exit(void)
 {
 	pci_unregister_driver(&liov_driver);
+	destroy_workqueue(liov_disks_wq);
 	destroy_workqueue(liov_wq);
 }
 

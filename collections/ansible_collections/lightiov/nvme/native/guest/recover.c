@@ -7,11 +7,9 @@
  * can no longer reach its memory, that is, when the controller answered it,
  * when the host deleted the queue, or when the controller is gone.
  */
-#include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/sched/mm.h>
 
-#include "compat.h"
 #include "guest.h"
 
 #define LIOV_POLL_MS		20
@@ -61,7 +59,7 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 
 	lockdep_assert_held(&ldev->lock);
 	if (!liov_is_quiet(ldev))
-		liov_quiesce_tagset(&ldev->tag_set);
+		liov_disks_quiesce(ldev);
 
 	if (ldev->state == LIOV_LIVE) {
 		if (drain)
@@ -209,7 +207,7 @@ int liov_restart(struct liov_dev *ldev, bool drain)
 				   msecs_to_jiffies(ldev->retry_ms));
 		ldev->retry_ms = min(2 * ldev->retry_ms, LIOV_RETRY_MAX_MS);
 	} else {
-		liov_unquiesce_tagset(&ldev->tag_set);
+		liov_disks_unquiesce(ldev);
 	}
 	return err;
 }
@@ -224,7 +222,7 @@ void liov_kill(struct liov_dev *ldev)
 		return;
 	liov_stop(ldev, true);
 	WRITE_ONCE(ldev->state, LIOV_DEAD);
-	liov_unquiesce_tagset(&ldev->tag_set);
+	liov_disks_unquiesce(ldev);
 	liov_disks_retry_now(ldev);
 }
 
@@ -303,8 +301,9 @@ static void liov_recover(struct liov_dev *ldev)
 		/* Events that came meanwhile may have been for the old state. */
 	} while (ldev->state != LIOV_WAITING &&
 		 liov_read32(ldev, LIOV_REG_GENERATION) != generation);
-	if (ldev->state == LIOV_LIVE)
-		liov_disks_look(ldev);
+	/* Otherwise the start that is due does so. */
+	if (!liov_is_quiet(ldev))
+		liov_extents_look(ldev);
 	mutex_unlock(&ldev->lock);
 }
 
@@ -314,5 +313,5 @@ void liov_recover_work(struct work_struct *work)
 					     struct liov_dev, recover_work);
 
 	liov_recover(ldev);
-	liov_disks_follow(ldev);
+	queue_work(liov_disks_wq, &ldev->disks_work);
 }

@@ -551,6 +551,17 @@ static const struct blk_mq_ops liov_mq_ops = {
 	.map_queues	= liov_map_queues,
 };
 
+/**
+ * liov_tag_set_init() - make the tags that all disks of a device share
+ * @ldev: device
+ *
+ * When the second queue comes to a tag set, or the last but one goes, blk-mq
+ * freezes the one that stays, and waits for its I/O with the set's lock held.
+ * The anchor is a disk without capacity that is never registered, whose queue
+ * is the one that stays: disks never wait for another's I/O.
+ *
+ * Return: 0 or a negative error.
+ */
 int liov_tag_set_init(struct liov_dev *ldev)
 {
 	const size_t sgl_bytes = LIOV_MAX_SEGMENTS * sizeof(struct scatterlist);
@@ -575,12 +586,22 @@ int liov_tag_set_init(struct liov_dev *ldev)
 
 	err = blk_mq_alloc_tag_set(set);
 	if (err)
-		mempool_destroy(ldev->sg_pool);
+		goto destroy_pool;
+
+	ldev->anchor = liov_alloc_anchor(set);
+	if (!IS_ERR(ldev->anchor))
+		return 0;
+
+	err = PTR_ERR(ldev->anchor);
+	blk_mq_free_tag_set(set);
+destroy_pool:
+	mempool_destroy(ldev->sg_pool);
 	return err;
 }
 
 void liov_tag_set_exit(struct liov_dev *ldev)
 {
+	put_disk(ldev->anchor);
 	blk_mq_free_tag_set(&ldev->tag_set);
 	mempool_destroy(ldev->sg_pool);
 }
