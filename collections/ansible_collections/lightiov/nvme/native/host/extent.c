@@ -232,7 +232,7 @@ static void liov_extent_free(struct liov_extent *extent)
 	slots->extents[extent->slot] = NULL;
 	slots->used--;
 	if (mdev->open)
-		__set_bit(extent->slot, slots->vacated);
+		liov_vacancy_add(&slots->vacancy, extent->slot);
 	trace_liov_extent_free(extent);
 	liov_extents_changed(mdev);
 	kfree(extent);
@@ -281,7 +281,8 @@ static int liov_slot_find(struct liov_mdev *mdev)
 	int slot;
 
 	for (slot = 0; slot < LIOV_MAX_NAMESPACES; slot++)
-		if (!slots->extents[slot] && !test_bit(slot, slots->vacated))
+		if (!slots->extents[slot] &&
+		    !liov_vacancy_has(&slots->vacancy, slot))
 			return slot;
 	dev_err(liov_mdev_dev(mdev),
 		"slots are all kept for extents that the VM has not seen go: try again once its driver runs\n");
@@ -456,7 +457,7 @@ unsigned int liov_slots_count(struct liov_mdev *mdev)
 	lockdep_assert_held(&mdev->ctrl->lock);
 
 	while (count && !slots->extents[count - 1] &&
-	       !test_bit(count - 1, slots->vacated))
+	       !liov_vacancy_has(&slots->vacancy, count - 1))
 		count--;
 	return count;
 }
@@ -479,27 +480,17 @@ void liov_slot_describe(struct liov_mdev *mdev, unsigned int slot,
 /* The owner reads that a slot is empty, or what is in it. */
 void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot)
 {
-	struct liov_slots *slots = &mdev->slots;
-
 	lockdep_assert_held(&mdev->ctrl->lock);
 
-	if (test_bit(slot, slots->vacated) &&
-	    slots->generation == (u32)atomic_read(&mdev->generation))
-		__set_bit(slot, slots->shown);
+	liov_vacancy_show(&mdev->slots.vacancy, slot,
+			  atomic_read(&mdev->generation));
 }
 
-/* The owner reads GENERATION: if it has not changed, so has what it read before. */
 void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation)
 {
-	struct liov_slots *slots = &mdev->slots;
-
 	lockdep_assert_held(&mdev->ctrl->lock);
 
-	if (generation == slots->generation)
-		bitmap_andnot(slots->vacated, slots->vacated, slots->shown,
-			      LIOV_MAX_NAMESPACES);
-	bitmap_zero(slots->shown, LIOV_MAX_NAMESPACES);
-	slots->generation = generation;
+	liov_vacancy_confirm(&mdev->slots.vacancy, generation);
 }
 
 /*
@@ -536,8 +527,7 @@ void liov_extents_close(struct liov_mdev *mdev)
 	for (i = 0; i < LIOV_MAX_NAMESPACES; i++)
 		if (slots->extents[i] && slots->extents[i]->asked)
 			liov_extent_free(slots->extents[i]);
-	bitmap_zero(slots->vacated, LIOV_MAX_NAMESPACES);
-	bitmap_zero(slots->shown, LIOV_MAX_NAMESPACES);
+	slots->vacancy = (struct liov_vacancy) {};
 }
 
 /* A scan has found the namespace again. */

@@ -11,11 +11,11 @@
 #ifndef LIGHTIOV_EXTENT_H
 #define LIGHTIOV_EXTENT_H
 
-#include <linux/bitmap.h>
 #include <linux/uuid.h>
 
 #include "controller.h"
 #include "range.h"
+#include "vacancy.h"
 
 #define LIOV_EXTENT_NAME_LEN	64
 
@@ -48,22 +48,14 @@ struct liov_extent {
 
 /**
  * struct liov_slots - the extents of a mediated device
- *
- * An owner that finds another extent in a slot than it knows must be able to
- * tell that the former one is gone.  So a slot is used again only after the
- * owner has read it as empty, between two reads of the same GENERATION:
- * whatever it has read otherwise it throws away.
- *
- * @vacated: slots that are empty, but the owner may not know that yet
- * @shown: those of them that it has read since it read @generation
- * @generation: as the owner read it last
+ * @extents: by slot; NULL where there is none
+ * @used: how many there are
+ * @vacancy: which empty slots are not to be used yet
  */
 struct liov_slots {
 	struct liov_extent *extents[LIOV_MAX_NAMESPACES];
 	unsigned int used;
-	DECLARE_BITMAP(vacated, LIOV_MAX_NAMESPACES);
-	DECLARE_BITMAP(shown, LIOV_MAX_NAMESPACES);
-	u32 generation;
+	struct liov_vacancy vacancy;
 };
 
 /* What the operator does, through extent_sysfs.c. */

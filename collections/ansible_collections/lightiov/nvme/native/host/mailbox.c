@@ -108,6 +108,7 @@ void liov_regs_init(struct liov_mdev *mdev)
 	BUILD_BUG_ON(sizeof(struct liov_queue_info) != LIOV_QUEUE_STRIDE);
 	BUILD_BUG_ON(sizeof(struct liov_namespace_info) !=
 		     LIOV_NAMESPACE_STRIDE);
+	BUILD_BUG_ON(BITS_PER_TYPE(u64) < LIOV_MAX_NAMESPACES);
 
 	liov_regs_put32(mdev, LIOV_REG_MAGIC, LIOV_MAGIC);
 	liov_regs_put32(mdev, LIOV_REG_VERSION,
