@@ -58,7 +58,11 @@ struct liov_slots {
 	struct liov_vacancy vacancy;
 };
 
-/* What the operator does, through extent_sysfs.c. */
+/*
+ * extent.c
+ *
+ * What the operator does, through extent_sysfs.c.
+ */
 int liov_extent_add(struct liov_mdev *mdev, const struct liov_extent *want);
 int liov_extents_replace(struct liov_mdev *mdev,
 			 const struct liov_extent *wants, unsigned int count);
@@ -67,11 +71,6 @@ int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id);
 
 /* What the owner does, through mailbox.c. */
 int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id);
-unsigned int liov_slots_count(struct liov_mdev *mdev);
-void liov_slot_describe(struct liov_mdev *mdev, unsigned int slot,
-			struct liov_namespace_info *info);
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
-void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 /* What becomes of the device, in mdev.c. */
 int liov_extents_open(struct liov_mdev *mdev);
@@ -86,5 +85,22 @@ void liov_extents_update(struct liov_namespace *ns);
 unsigned int liov_namespace_owners(struct liov_ctrl *ctrl,
 				   const struct liov_namespace *ns,
 				   struct liov_mdev **first);
+
+/*
+ * slot.c
+ *
+ * What extent.c tells the owner.
+ */
+int liov_slot_find(struct liov_mdev *mdev);
+void liov_slot_fill(struct liov_extent *extent);
+void liov_slot_update(struct liov_extent *extent);
+void liov_slots_changed(struct liov_mdev *mdev);
+
+/* What the owner reads, through mailbox.c. */
+unsigned int liov_slots_count(struct liov_mdev *mdev);
+void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
+		    struct liov_namespace_info *info);
+void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
+void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 #endif /* LIGHTIOV_EXTENT_H */
