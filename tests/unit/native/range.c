@@ -1,26 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Edges of range.h: where ranges touch, end, or would overflow. */
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-
-typedef uint32_t u32;
-typedef uint64_t u64;
-
+#include "check.h"
 #include "range.h"
 
 #define LAST	UINT64_MAX
-
-static int failures;
-
-#define CHECK(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			printf("%s:%d: not so: %s\n", __FILE__,		\
-			       __LINE__, #condition);			\
-			failures++;					\
-		}							\
-	} while (0)
 
 static bool overlap(u64 a, u64 a_count, u64 b, u64 b_count)
 {

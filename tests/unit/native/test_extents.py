@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arithmetic of the host module's extents, which takes its numbers from outside, compiled for user space."""
+"""What of the host module's extents needs no kernel, compiled for user space: ranges of LBAs, and slots in use."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 HOST = HERE.parents[2] / "collections/ansible_collections/lightiov/nvme/native/host"
+CHECKS = ["-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
 
 
-def test_ranges(tmp_path: Path) -> None:
-    program = tmp_path / "range"
-    checks = ["-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
-    subprocess.run(["gcc", "-std=gnu11", *checks, f"-I{HOST}", "-o", program, HERE / "range.c"], check=True)
+@pytest.mark.parametrize("name", ["range", "vacancy"])
+def test_header(name: str, tmp_path: Path) -> None:
+    program = tmp_path / name
+    subprocess.run(["gcc", "-std=gnu11", *CHECKS, f"-I{HOST}", "-o", program, HERE / f"{name}.c"], check=True)
     done = subprocess.run([program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -23,5 +23,6 @@
 #include "mdev.c"
 #include "mdev_sysfs.c"
 #include "extent.c"
+#include "slot.c"
 #include "extent_sysfs.c"
 #include "trace.c"

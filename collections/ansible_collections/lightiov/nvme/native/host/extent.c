@@ -11,13 +11,6 @@
 #include "mdev.h"
 #include "trace.h"
 
-/* Owners look at the table whenever they hear of an event. */
-static void liov_extents_changed(struct liov_mdev *mdev)
-{
-	if (mdev->open)
-		liov_mdev_event(mdev, 0, 0);
-}
-
 static struct liov_extent *liov_extent_find(struct liov_mdev *mdev,
 					    const uuid_t *id)
 {
@@ -32,65 +25,6 @@ static struct liov_extent *liov_extent_find(struct liov_mdev *mdev,
 			return extent;
 	}
 	return NULL;
-}
-
-/* Whether the owner may go on with what it knew the namespace by. */
-static bool liov_extent_same(const struct liov_extent *extent)
-{
-	const struct liov_namespace_info *info = &extent->info;
-	const struct liov_namespace *ns = extent->ns;
-
-	return info->lba_shift == cpu_to_le32(ns->lba_shift) &&
-	       !memcmp(info->nguid, ns->nguid, sizeof(ns->nguid)) &&
-	       !memcmp(info->eui64, ns->eui64, sizeof(ns->eui64)) &&
-	       !memcmp(info->uuid, ns->uuid, sizeof(ns->uuid));
-}
-
-/* Brings up to date what changes in an entry. */
-static void liov_extent_update(struct liov_extent *extent)
-{
-	const struct liov_namespace *ns = extent->ns;
-	const struct liov_lbas *lbas = &extent->lbas;
-	u64 count = ns->lba_count;
-	u32 flags = 0;
-
-	/* A namespace may have shrunk, by another way to it. */
-	if (lbas->count)
-		count = liov_clip(lbas->first, lbas->count, ns->lba_count);
-
-	if (extent->read_only || ns->read_only)
-		flags |= LIOV_NS_READ_ONLY;
-	if (extent->asked)
-		flags |= LIOV_NS_ASKED;
-	if (lbas->count)
-		flags |= LIOV_NS_SLICE;
-	if (!ns->present || !ns->usable || !count || !liov_extent_same(extent))
-		flags |= LIOV_NS_GONE;
-	else
-		extent->info.lba_count = cpu_to_le64(count);
-	extent->info.flags = cpu_to_le32(flags);
-}
-
-static void liov_extent_describe(struct liov_extent *extent)
-{
-	struct liov_namespace_info *info = &extent->info;
-	const struct liov_namespace *ns = extent->ns;
-
-	*info = (struct liov_namespace_info) {
-		.nsid = cpu_to_le32(ns->nsid),
-		.lba_shift = cpu_to_le32(ns->lba_shift),
-		.start_lba = cpu_to_le64(extent->lbas.first),
-		.write_granularity = cpu_to_le32(ns->write_granularity),
-		.write_optimal = cpu_to_le32(ns->write_optimal),
-		.dealloc_granularity = cpu_to_le32(ns->dealloc_granularity),
-		.boundary = cpu_to_le32(ns->boundary),
-		.atomic_write = cpu_to_le32(ns->atomic_write),
-	};
-	memcpy(info->nguid, ns->nguid, sizeof(info->nguid));
-	memcpy(info->eui64, ns->eui64, sizeof(info->eui64));
-	memcpy(info->uuid, ns->uuid, sizeof(info->uuid));
-	export_uuid(info->extent_id, &extent->id);
-	liov_extent_update(extent);
 }
 
 /* Whether the namespace is there, and the one that is meant. */
@@ -217,9 +151,9 @@ static void liov_extent_insert(struct liov_extent *extent, unsigned int slot)
 	list_add_tail(&extent->node, &extent->ns->extents);
 	mdev->slots.extents[slot] = extent;
 	mdev->slots.used++;
-	liov_extent_describe(extent);
+	liov_slot_fill(extent);
 	trace_liov_extent_add(extent);
-	liov_extents_changed(mdev);
+	liov_slots_changed(mdev);
 }
 
 /* No command in flight is for it. */
@@ -232,9 +166,9 @@ static void liov_extent_free(struct liov_extent *extent)
 	slots->extents[extent->slot] = NULL;
 	slots->used--;
 	if (mdev->open)
-		__set_bit(extent->slot, slots->vacated);
+		liov_vacancy_add(&slots->vacancy, extent->slot);
 	trace_liov_extent_free(extent);
-	liov_extents_changed(mdev);
+	liov_slots_changed(mdev);
 	kfree(extent);
 }
 
@@ -268,24 +202,10 @@ static int liov_extent_grow(struct liov_extent *extent,
 	if (want->ns_id.len)
 		extent->ns_id = want->ns_id;
 	extent->lbas.count = want->lbas.count;
-	liov_extent_update(extent);
+	liov_slot_update(extent);
 	trace_liov_extent_grow(extent);
-	liov_extents_changed(mdev);
+	liov_slots_changed(mdev);
 	return 0;
-}
-
-/* The first one that is empty, and that the owner knows to be. */
-static int liov_slot_find(struct liov_mdev *mdev)
-{
-	struct liov_slots *slots = &mdev->slots;
-	int slot;
-
-	for (slot = 0; slot < LIOV_MAX_NAMESPACES; slot++)
-		if (!slots->extents[slot] && !test_bit(slot, slots->vacated))
-			return slot;
-	dev_err(liov_mdev_dev(mdev),
-		"slots are all kept for extents that the VM has not seen go: try again once its driver runs\n");
-	return -EBUSY;
 }
 
 /* Adds @want, or lets the extent that has its ID grow. */
@@ -390,9 +310,9 @@ int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked)
 	if (extent->asked == asked)
 		return 0;
 	extent->asked = asked;
-	liov_extent_update(extent);
+	liov_slot_update(extent);
 	trace_liov_extent_ask(extent);
-	liov_extents_changed(mdev);
+	liov_slots_changed(mdev);
 	return 0;
 }
 
@@ -447,61 +367,6 @@ int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id)
 	return 0;
 }
 
-/* How many slots the owner has to look at. */
-unsigned int liov_slots_count(struct liov_mdev *mdev)
-{
-	const struct liov_slots *slots = &mdev->slots;
-	unsigned int count = LIOV_MAX_NAMESPACES;
-
-	lockdep_assert_held(&mdev->ctrl->lock);
-
-	while (count && !slots->extents[count - 1] &&
-	       !test_bit(count - 1, slots->vacated))
-		count--;
-	return count;
-}
-
-void liov_slot_describe(struct liov_mdev *mdev, unsigned int slot,
-			struct liov_namespace_info *info)
-{
-	const struct liov_extent *extent = mdev->slots.extents[slot];
-
-	lockdep_assert_held(&mdev->ctrl->lock);
-
-	if (extent)
-		*info = extent->info;
-	else
-		*info = (struct liov_namespace_info) {
-			.flags = cpu_to_le32(LIOV_NS_GONE),
-		};
-}
-
-/* The owner reads that a slot is empty, or what is in it. */
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot)
-{
-	struct liov_slots *slots = &mdev->slots;
-
-	lockdep_assert_held(&mdev->ctrl->lock);
-
-	if (test_bit(slot, slots->vacated) &&
-	    slots->generation == (u32)atomic_read(&mdev->generation))
-		__set_bit(slot, slots->shown);
-}
-
-/* The owner reads GENERATION: if it has not changed, so has what it read before. */
-void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation)
-{
-	struct liov_slots *slots = &mdev->slots;
-
-	lockdep_assert_held(&mdev->ctrl->lock);
-
-	if (generation == slots->generation)
-		bitmap_andnot(slots->vacated, slots->vacated, slots->shown,
-			      LIOV_MAX_NAMESPACES);
-	bitmap_zero(slots->shown, LIOV_MAX_NAMESPACES);
-	slots->generation = generation;
-}
-
 /*
  * Whether what was given is still what it was: a namespace may have been
  * replaced by another way to it since.
@@ -520,7 +385,7 @@ int liov_extents_open(struct liov_mdev *mdev)
 		ret = liov_extent_verify(mdev, slots->extents[i]);
 		if (ret)
 			return ret;
-		liov_extent_describe(slots->extents[i]);
+		liov_slot_fill(slots->extents[i]);
 	}
 	return 0;
 }
@@ -536,8 +401,7 @@ void liov_extents_close(struct liov_mdev *mdev)
 	for (i = 0; i < LIOV_MAX_NAMESPACES; i++)
 		if (slots->extents[i] && slots->extents[i]->asked)
 			liov_extent_free(slots->extents[i]);
-	bitmap_zero(slots->vacated, LIOV_MAX_NAMESPACES);
-	bitmap_zero(slots->shown, LIOV_MAX_NAMESPACES);
+	slots->vacancy = (struct liov_vacancy) {};
 }
 
 /* A scan has found the namespace again. */
@@ -558,10 +422,10 @@ void liov_extents_update(struct liov_namespace *ns)
 	list_for_each_entry(extent, &ns->extents, node) {
 		lockdep_assert_held(&extent->mdev->ctrl->lock);
 		if (extent->mdev->open)
-			liov_extent_update(extent);
+			liov_slot_update(extent);
 		else
-			liov_extent_describe(extent);
-		liov_extents_changed(extent->mdev);
+			liov_slot_fill(extent);
+		liov_slots_changed(extent->mdev);
 	}
 }
 

@@ -11,11 +11,11 @@
 #ifndef LIGHTIOV_EXTENT_H
 #define LIGHTIOV_EXTENT_H
 
-#include <linux/bitmap.h>
 #include <linux/uuid.h>
 
 #include "controller.h"
 #include "range.h"
+#include "vacancy.h"
 
 #define LIOV_EXTENT_NAME_LEN	64
 
@@ -48,25 +48,21 @@ struct liov_extent {
 
 /**
  * struct liov_slots - the extents of a mediated device
- *
- * An owner that finds another extent in a slot than it knows must be able to
- * tell that the former one is gone.  So a slot is used again only after the
- * owner has read it as empty, between two reads of the same GENERATION:
- * whatever it has read otherwise it throws away.
- *
- * @vacated: slots that are empty, but the owner may not know that yet
- * @shown: those of them that it has read since it read @generation
- * @generation: as the owner read it last
+ * @extents: by slot; NULL where there is none
+ * @used: how many there are
+ * @vacancy: which empty slots are not to be used yet
  */
 struct liov_slots {
 	struct liov_extent *extents[LIOV_MAX_NAMESPACES];
 	unsigned int used;
-	DECLARE_BITMAP(vacated, LIOV_MAX_NAMESPACES);
-	DECLARE_BITMAP(shown, LIOV_MAX_NAMESPACES);
-	u32 generation;
+	struct liov_vacancy vacancy;
 };
 
-/* What the operator does, through extent_sysfs.c. */
+/*
+ * extent.c
+ *
+ * What the operator does, through extent_sysfs.c.
+ */
 int liov_extent_add(struct liov_mdev *mdev, const struct liov_extent *want);
 int liov_extents_replace(struct liov_mdev *mdev,
 			 const struct liov_extent *wants, unsigned int count);
@@ -75,11 +71,6 @@ int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id);
 
 /* What the owner does, through mailbox.c. */
 int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id);
-unsigned int liov_slots_count(struct liov_mdev *mdev);
-void liov_slot_describe(struct liov_mdev *mdev, unsigned int slot,
-			struct liov_namespace_info *info);
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
-void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 /* What becomes of the device, in mdev.c. */
 int liov_extents_open(struct liov_mdev *mdev);
@@ -94,5 +85,22 @@ void liov_extents_update(struct liov_namespace *ns);
 unsigned int liov_namespace_owners(struct liov_ctrl *ctrl,
 				   const struct liov_namespace *ns,
 				   struct liov_mdev **first);
+
+/*
+ * slot.c
+ *
+ * What extent.c tells the owner.
+ */
+int liov_slot_find(struct liov_mdev *mdev);
+void liov_slot_fill(struct liov_extent *extent);
+void liov_slot_update(struct liov_extent *extent);
+void liov_slots_changed(struct liov_mdev *mdev);
+
+/* What the owner reads, through mailbox.c. */
+unsigned int liov_slots_count(struct liov_mdev *mdev);
+void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
+		    struct liov_namespace_info *info);
+void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
+void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 #endif /* LIGHTIOV_EXTENT_H */

@@ -60,7 +60,7 @@ static void liov_regs_update_slots(struct liov_mdev *mdev, u32 offset,
 		reg = LIOV_REG_NAMESPACE(i);
 		if (!liov_regs_touch(offset, count, reg, sizeof(info)))
 			continue;
-		liov_slot_describe(mdev, i, &info);
+		liov_slot_read(mdev, i, &info);
 		memcpy(mdev->regs + reg, &info, sizeof(info));
 		if (liov_regs_touch(offset, count, reg, sizeof(info.nsid)))
 			liov_slot_shown(mdev, i);
@@ -108,6 +108,7 @@ void liov_regs_init(struct liov_mdev *mdev)
 	BUILD_BUG_ON(sizeof(struct liov_queue_info) != LIOV_QUEUE_STRIDE);
 	BUILD_BUG_ON(sizeof(struct liov_namespace_info) !=
 		     LIOV_NAMESPACE_STRIDE);
+	BUILD_BUG_ON(LIOV_MAX_NAMESPACES > 64);
 
 	liov_regs_put32(mdev, LIOV_REG_MAGIC, LIOV_MAGIC);
 	liov_regs_put32(mdev, LIOV_REG_VERSION,
