@@ -19,7 +19,48 @@ OWNER = "/root/owner.py"
 MODULE = "/root/lightiov_host.ko"
 PCI = PurePosixPath("/sys/bus/pci")
 MDEVS = PurePosixPath("/sys/bus/mdev/devices")
+GIB_BLOCKS = (1 << 30) // 512
+MIB_BLOCKS = (1 << 20) // 512
 LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A disk as an mdev's attribute `extent` takes it; without a count it is the whole namespace."""
+
+    nsid: int
+    first: int = 0
+    count: int = 0
+    read_only: bool = False
+    name: str = ""
+    eui: str = ""
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def __str__(self) -> str:
+        parts = [f"id={self.id}", f"nsid={self.nsid}"]
+        parts += [f"eui={self.eui}"] if self.eui else []
+        parts += [f"first={self.first}", f"count={self.count}"] if self.count else []
+        parts += ["read_only"] if self.read_only else []
+        parts += [f"name={self.name}"] if self.name else []
+        return ",".join(parts)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of an mdev's attribute `extents`."""
+
+    slot: int
+    nsid: int
+    identity: str
+    first: str
+    count: str
+    flags: frozenset[str]
+    name: str
+
+    @classmethod
+    def parse(cls, line: str) -> tuple[str, Listed]:
+        slot, id_, nsid, identity, first, count, flags, name = line.split()
+        return id_, cls(int(slot), int(nsid), identity, first, count, frozenset(flags.split(",")) - {"-"}, name)
 
 
 @dataclass
@@ -46,6 +87,10 @@ class Mdev:
 
     def vectors(self) -> list[str]:
         return [line.split()[2] for line in self.read("queues").splitlines()]
+
+    def extents(self) -> dict[str, Listed]:
+        """By ID; of those without one, only one."""
+        return dict(Listed.parse(line) for line in self.read("extents").splitlines())
 
     def remove(self) -> None:
         self.host.run(f"echo 1 > {self.sysfs}/remove")
@@ -116,12 +161,17 @@ class Controller:
     def namespaces(self) -> dict[int, str]:
         """The owner of each active namespace, or "-"."""
         lines = [line.split() for line in self.read("namespaces").splitlines()]
-        return {int(nsid): owner for nsid, _, _, owner, _ in lines}
+        return {int(nsid): owner for nsid, _, _, owner, *_ in lines}
 
     def identities(self) -> dict[int, str]:
         """What each active namespace is, as its own identity tells."""
         lines = [line.split() for line in self.read("namespaces").splitlines()]
-        return {int(nsid): identity for nsid, _, _, _, identity in lines}
+        return {int(nsid): identity for nsid, _, _, _, identity, *_ in lines}
+
+    def granularity(self, nsid: int) -> int:
+        """What places and sizes of extents are multiples of, in bytes."""
+        lines = [line.split() for line in self.read("namespaces").splitlines()]
+        return {int(number): int(granularity) for number, _, _, _, _, granularity in lines}[nsid]
 
     def driver(self) -> str:
         link = self.host.run(f"readlink {self.sysfs}/driver", check=False).stdout.strip()
@@ -165,6 +215,15 @@ class Controller:
         mdev.write("tenant", tenant)
         mdev.write("queue_pairs", queue_pairs)
         mdev.write("namespaces", namespaces)
+        return mdev
+
+    def mdev_of(self, *extents: Extent, queue_pairs: int = 1, tenant: str = "blue") -> Mdev:
+        """With these disks, in the order of their slots."""
+        mdev = self.create()
+        mdev.write("tenant", tenant)
+        mdev.write("queue_pairs", queue_pairs)
+        for extent in extents:
+            mdev.write("extent", extent)
         return mdev
 
     def remove_mdevs(self) -> None:

@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from passthrough import Controller, Mdev
+from passthrough import MIB_BLOCKS, Controller, Mdev
 
 from lab import Host
 
 IMAGE = "/root/liov-image"
 COPY = "/root/liov-copy"
-# The namespaces have 1 GiB: a test looks at what it needs, and a pipe's data may go anywhere.
-MIB_BLOCKS = 2048
 
 
 @pytest.fixture

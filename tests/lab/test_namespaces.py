@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from passthrough import OWNER, PCI, Controller, Mdev, load_module
+from passthrough import GIB_BLOCKS, OWNER, PCI, Controller, Mdev, load_module
 
 from lab import Host, Program, wait_until
 from lab.fault import RETRY_DELAYS_MS
 
 READ_ONLY, GONE = 1, 2
-GIB_BLOCKS = (1 << 30) // 512
 SLOT = "nvme1"
 ENOUGH = "/run/enough-changes"
 
@@ -95,7 +94,7 @@ class TestLimits:
         nvm = nvme(host, f"nvm-id-ctrl {controller.admin}")
         ns = nvme(host, f"id-ns {controller.admin} -n 1")
         known = told(controller.mdev("1"))
-        assert known["version"] == 0x10001
+        assert known["version"] == 0x10002
         assert nvm["dmrl"] and nvm["dmrsl"] and nvm["dmsl"]
         assert [known[name] for name in ("dealloc_ranges", "dealloc_range", "dealloc_lbas")] == [
             nvm[name] for name in ("dmrl", "dmrsl", "dmsl")

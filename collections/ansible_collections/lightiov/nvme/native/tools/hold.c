@@ -61,8 +61,9 @@ static void hold(const struct options *o, const struct session *s, int signals)
 {
 	u32 generation, told = register_read(&s->dev, LIOV_REG_GENERATION);
 
-	printf("ready\n");
 	tell(s, told);
+	printf("ready\n");
+	fflush(stdout);
 	do {
 		if (o->let_go)
 			let_go(s);

@@ -145,6 +145,17 @@ static void extend_deadline(struct worker *worker)
 			   worker->s->limits.timeout_ms * NSEC_PER_MSEC;
 }
 
+/* The controller may not know: it is the host that says who only reads. */
+static bool refuse_write(struct worker *worker)
+{
+	if (first_to_fail(worker))
+		fail(STATUS_IO,
+		     "mdev %s: %s is read-only; name another, or give the mdev its extent without read_only",
+		     worker->s->dev.uuid, worker->s->target);
+	atomic_store(worker->failed, true);
+	return false;
+}
+
 /*
  * What the workload asks for is the extent's or it is not done: beside it, data
  * of others lies on the same namespace.
@@ -152,7 +163,11 @@ static void extend_deadline(struct worker *worker)
 static bool within_extent(struct worker *worker, const struct io_request *rq)
 {
 	const struct session *s = worker->s;
+	bool writes = rq->opcode == NVME_WRITE ||
+		      rq->opcode == NVME_WRITE_ZEROES;
 
+	if (writes && s->extent.flags & LIOV_NS_READ_ONLY)
+		return refuse_write(worker);
 	if (rq->opcode == NVME_FLUSH ||
 	    (rq->blocks && extent_holds(&s->extent, rq->lba, rq->blocks)))
 		return true;

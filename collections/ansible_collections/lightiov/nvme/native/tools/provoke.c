@@ -22,6 +22,7 @@ struct load {
 	u64 left;
 	int status;
 	atomic_bool cancel;
+	atomic_bool ended;
 	atomic_ullong completed;
 };
 
@@ -61,6 +62,7 @@ static void *run_load(void *arg)
 	};
 
 	l->status = io_run(l->s, &w, 1);
+	atomic_store(&l->ended, true);
 	return NULL;
 }
 
@@ -90,7 +92,9 @@ static int under_load(struct session *s, int (*provocation)(struct session *))
 
 	if (pthread_create(&thread, NULL, run_load, &l))
 		return fail(STATUS_USAGE, "cannot start a thread; stop others");
-	while (atomic_load(&l.completed) < 2 * s->config.depth &&
+	/* The host may end it before, by a reset of the controller. */
+	while (!atomic_load(&l.ended) &&
+	       atomic_load(&l.completed) < 2 * s->config.depth &&
 	       now_ns() < deadline)
 		nanosleep(&nap, NULL);
 	status = provocation(s);

@@ -19,7 +19,7 @@ const char *session_trouble(u32 status)
 	if (status & LIOV_STATUS_QUARANTINED)
 		return "the operator quarantined it; write 0 to its attribute 'quarantine'";
 	if (status & LIOV_STATUS_QUEUES_LOST)
-		return "the host deleted its queues (a reset, or memory gone); run it again";
+		return "the host deleted its queues (a reset, memory or a disk gone); run it again";
 	if (!(status & LIOV_STATUS_READY))
 		return "its controller is being reset; run the command again in a minute";
 	return NULL;

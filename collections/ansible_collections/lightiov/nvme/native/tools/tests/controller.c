@@ -8,6 +8,7 @@
  *	slots are 1, 2, ..., and their extents' IDs end in these digits
  * LIOV_TEST_NAMES: the names of these, separated by colons
  * LIOV_TEST_GONE: the slot that is gone
+ * LIOV_TEST_READ_ONLY: the slot that is read-only
  * LIOV_TEST_READS: "silent": reads succeed and transfer nothing
  * LIOV_TEST_WRITES: "silent": so do writes
  * LIOV_TEST_BAD_LBA: commands that touch it fail
@@ -184,6 +185,7 @@ void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 	u32 slot = (offset - LIOV_REG_NAMESPACE(0)) / LIOV_NAMESPACE_STRIDE;
 	struct liov_namespace_info info = { 0 };
 	const char *gone = getenv("LIOV_TEST_GONE");
+	const char *read_only = getenv("LIOV_TEST_READ_ONLY");
 	/* Slot 0 of a sliced device is empty, and wraps around. */
 	u32 i = sliced ? slot - 1 : slot;
 
@@ -202,6 +204,8 @@ void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 	}
 	if (gone && (u32)atoi(gone) == slot)
 		info.flags |= htole32(LIOV_NS_GONE);
+	if (read_only && (u32)atoi(read_only) == slot)
+		info.flags |= htole32(LIOV_NS_READ_ONLY);
 	memcpy(to, &info, size);
 }
 

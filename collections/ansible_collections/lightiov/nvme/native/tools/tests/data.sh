@@ -20,7 +20,8 @@ begin() {
 	rm -rf disk second image copy
 	truncate -s 8M disk
 	{ head -c 1048576 /dev/urandom; printf 'the end'; } >image
-	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT LIOV_TEST_SLICES LIOV_TEST_NAMES LIOV_TEST_GONE
+	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT LIOV_TEST_SLICES LIOV_TEST_NAMES
+	unset LIOV_TEST_GONE LIOV_TEST_READ_ONLY
 	export LIOV_TEST_DISKS=disk
 }
 
@@ -330,6 +331,15 @@ done
 head -c 3M /dev/zero >image
 exits 2 "do not fit into the 2097152 bytes of disk $id" "$liov" copy-in $uuid image --yes-destroy-data
 outside disk 1000 4096
+
+begin "a read-only disk is not written"
+head -c 8M /dev/urandom >disk
+cp disk disk.before
+export LIOV_TEST_READ_ONLY=0
+exits 1 "namespace 0 is read-only" "$liov" copy-in $uuid image --yes-destroy-data
+exits 1 "namespace 0 is read-only" "$liov" blank $uuid --yes-destroy-data
+exits 0 "" "$liov" copy-out $uuid copy
+untouched disk
 
 begin "disks are named by their IDs and names"
 truncate -s 8M second

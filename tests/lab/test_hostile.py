@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A guest out of its mind, beside one that works. LIGHTIOV_HOSTILE says how many steps it takes (default 3000)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+import pytest
+from passthrough import MIB_BLOCKS, Controller, Extent
+
+from lab import Program
+
+STEPS = int(os.environ.get("LIGHTIOV_HOSTILE", "3000"))
+# A run is the same again with the same seed, which the failure shows; a long one takes turns with its neighbour.
+STEPS_OF_A_RUN = 1000
+ENOUGH = "/run/enough-hostility"
+
+
+# DMA of its commands to memory that it has taken back meanwhile is the IOMMU's to refuse.
+@pytest.mark.trespasses
+@pytest.mark.usefixtures("lockdep_looks_away")
+def test_nobody_else_is_harmed(controller: Controller) -> None:
+    """It has a slice beside its neighbour's, of one namespace."""
+    host = controller.host
+    own, theirs = (Extent(1, first * MIB_BLOCKS, 64 * MIB_BLOCKS) for first in (0, 64))
+    mdev = controller.mdev_of(own, Extent(2), queue_pairs=3)
+    neighbour = controller.mdev_of(theirs, queue_pairs=2)
+    seed = secrets.randbits(32)
+    mdev.liov("verify", f"--disk {own.id} --seed {seed} --yes-destroy-data")
+    host.run(f"rm -f {ENOUGH}")
+    work = f"liov verify {neighbour.uuid} --queues 2 --yes-destroy-data"
+    worker = Program(host, f"sh -c 'until [ -e {ENOUGH} ]; do {work} || exit 1; done'")
+    try:
+        for number in range(-(-STEPS // STEPS_OF_A_RUN)):
+            steps = min(STEPS_OF_A_RUN, STEPS - number * STEPS_OF_A_RUN)
+            options = f"hostile --disk {own.id} --seed {seed + number} --count {steps}"
+            done = mdev.liov("provoke", options, check=False, timeout=900)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert f"seed {seed + number}, {steps} commands and doorbells" in done.stdout
+            # Queues were created, and used.
+            assert "doorbells rung; commands answered: OK " in done.stdout
+            assert worker.running(), worker.output()
+    finally:
+        host.run(f"touch {ENOUGH}")
+    assert worker.wait(300) == 0, worker.output()
+    assert controller.read("state") == "live"
+    # It has not even harmed itself.
+    mdev.liov("verify", f"--disk {own.id} --seed {seed} --check-only")
+    assert mdev.statistic("pinned_bytes") == 0
+    assert mdev.read("window") == "-"
