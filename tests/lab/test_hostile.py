@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 
 import pytest
@@ -38,8 +39,8 @@ def test_nobody_else_is_harmed(controller: Controller) -> None:
             done = mdev.liov("provoke", options, check=False, timeout=900)
             assert done.returncode == 0, done.stdout + done.stderr
             assert f"seed {seed + number}, {steps} commands and doorbells" in done.stdout
-            # Queues were created, and used.
-            assert "doorbells rung; commands answered: OK " in done.stdout
+            created = re.search(r"(\d+) queue pairs created, \d+ doorbells rung", done.stdout)
+            assert created and int(created[1]) > 0, done.stdout
             assert worker.running(), worker.output()
     finally:
         host.run(f"touch {ENOUGH}")

@@ -28,7 +28,8 @@
  * @list: gpa of the PRP list
  * @data: gpa of the data
  * @results: how often the host gave which result
- * @doorbells: how many were rung
+ * @created: how many queue pairs there were
+ * @doorbells: how often one was rung
  */
 struct hostile {
 	struct session *s;
@@ -41,6 +42,7 @@ struct hostile {
 	u64 list;
 	u64 data;
 	u64 results[RESULTS];
+	u64 created;
 	u64 doorbells;
 };
 
@@ -69,8 +71,29 @@ static void fill_rings(struct hostile *x)
 	memset(at(x, x->cq), 0, 2 * x->cq_bytes);
 }
 
-/* As it should be most times, else beside it or anything. */
-static void pick_args(struct hostile *x, u32 command, u64 *args)
+static u64 page_below(struct hostile *x, u64 bytes)
+{
+	return below(x, bytes / x->h.page) * x->h.page;
+}
+
+/* What a sane owner sends: else there would be no queue to be hostile with. */
+static void sane_args(struct hostile *x, u32 command, u64 *args)
+{
+	args[0] = MEMORY_GPA;
+	args[1] = x->s->mem.size;
+	if (command == LIOV_CMD_OPEN_WINDOW)
+		args[0] += args[1];
+	if (command != LIOV_CMD_CREATE_QUEUE &&
+	    command != LIOV_CMD_DELETE_QUEUE)
+		return;
+	args[0] = below(x, x->s->limits.queue_pairs);
+	args[1] = x->sq + page_below(x, x->sq_bytes);
+	args[2] = x->cq + page_below(x, x->cq_bytes);
+	args[3] = 2 + below(x, 31);
+}
+
+/* At the edges, over them, and anything. */
+static void odd_args(struct hostile *x, u32 command, u64 *args)
 {
 	u64 page = x->h.page, size = x->s->mem.size, end = MEMORY_GPA + size;
 	u64 pairs = x->s->limits.queue_pairs;
@@ -78,34 +101,29 @@ static void pick_args(struct hostile *x, u32 command, u64 *args)
 
 	switch (command) {
 	case LIOV_CMD_OPEN_WINDOW:
-		args[0] = RANDOM_OF(&x->random, end, end, end, end - page,
-				    page, 0, end + 1, 1ull << 40, ~0ull);
+		args[0] = RANDOM_OF(&x->random, end - page, page, 0, end + 1,
+				    1ull << 40, ~0ull);
 		break;
 	case LIOV_CMD_ADD_MEMORY:
 	case LIOV_CMD_REMOVE_MEMORY:
-		args[0] = RANDOM_OF(&x->random, MEMORY_GPA, MEMORY_GPA,
-				    MEMORY_GPA, MEMORY_GPA + page,
+		args[0] = RANDOM_OF(&x->random, MEMORY_GPA, MEMORY_GPA + page,
 				    MEMORY_GPA + 1, 0, end, ~0ull - page + 1);
-		args[1] = RANDOM_OF(&x->random, size, size, size, size - page,
-				    page, 1, 0, LIOV_MAX_ADD,
-				    LIOV_MAX_ADD + page, ~0ull - page + 1);
+		args[1] = RANDOM_OF(&x->random, size, size - page, page, 1, 0,
+				    LIOV_MAX_ADD, LIOV_MAX_ADD + page,
+				    ~0ull - page + 1);
 		break;
 	case LIOV_CMD_CREATE_QUEUE:
-		args[0] = RANDOM_OF(&x->random, below(x, pairs),
-				    below(x, pairs), pairs - 1, pairs, ~0ull);
+		args[0] = RANDOM_OF(&x->random, 0, pairs - 1, pairs, ~0ull);
 		/* Of what is valid nothing is outside of its area. */
-		args[1] = RANDOM_OF(&x->random, x->sq, x->sq +
-				    below(x, x->sq_bytes / page) * page, x->sq,
-				    x->sq + 64, end, ~0ull - page + 1);
-		args[2] = RANDOM_OF(&x->random, x->cq, x->cq +
-				    below(x, x->cq_bytes / page) * page, x->cq,
-				    x->cq + 16, end, ~0ull - page + 1);
-		args[3] = RANDOM_OF(&x->random, 2, 3, 2 + below(x, 31), 32,
-				    entries, entries + 1, 1, 0, 1ull << 32,
-				    ~0ull);
+		args[1] = RANDOM_OF(&x->random, x->sq, x->sq + 64, end,
+				    ~0ull - page + 1);
+		args[2] = RANDOM_OF(&x->random, x->cq, x->cq + 16, end,
+				    ~0ull - page + 1);
+		args[3] = RANDOM_OF(&x->random, 2, entries, entries + 1, 1, 0,
+				    1ull << 32, ~0ull);
 		break;
 	case LIOV_CMD_DELETE_QUEUE:
-		args[0] = RANDOM_OF(&x->random, below(x, pairs), pairs, ~0ull);
+		args[0] = RANDOM_OF(&x->random, pairs - 1, pairs, ~0ull);
 		break;
 	case LIOV_CMD_RELEASE_EXTENT:
 		args[0] = RANDOM_OF(&x->random, 0, x->s->config.slot, 31, 32,
@@ -138,7 +156,10 @@ static int send_command(struct hostile *x)
 
 	for (i = 0; i < ARRAY_SIZE(args); i++)
 		args[i] = random_next(&x->random);
-	pick_args(x, command, args);
+	if (below(x, 3) && command != LIOV_CMD_RELEASE_EXTENT)
+		sane_args(x, command, args);
+	else
+		odd_args(x, command, args);
 	result = mailbox_try(&x->s->dev, command, args[0], args[1], args[2],
 			     args[3]);
 	if (result >= RESULTS || result == LIOV_RESULT_DEAD)
@@ -147,6 +168,8 @@ static int send_command(struct hostile *x)
 			    x->s->dev.uuid, command, args[0], args[1], args[2],
 			    args[3], result);
 	x->results[result]++;
+	if (command == LIOV_CMD_CREATE_QUEUE && result == LIOV_RESULT_OK)
+		x->created++;
 	/* The window is never where the one before was. */
 	if (command == LIOV_CMD_OPEN_WINDOW && result == LIOV_RESULT_OK)
 		fill_rings(x);
@@ -216,7 +239,8 @@ static void report(const struct hostile *x)
 	};
 	size_t i;
 
-	printf("%llu doorbells rung; commands answered:", x->doorbells);
+	printf("%llu queue pairs created, %llu doorbells rung; commands answered:",
+	       x->created, x->doorbells);
 	for (i = 0; i < RESULTS; i++) {
 		if (x->results[i])
 			printf(" %s %llu", names[i], x->results[i]);

@@ -259,7 +259,8 @@ u32 device_extents_named(const struct device *dev, const char *name, u8 *id)
 	FILE *file;
 
 	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/extents", dev->uuid);
-	file = fopen(path, "re");
+	/* A dash stands for no name. */
+	file = strcmp(name, "-") ? fopen(path, "re") : NULL;
 	if (!file)
 		return 0;
 	while (fgets(line, sizeof(line), file)) {
