@@ -17,15 +17,15 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import m
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS
 from fake_host import FakeHost
 from in_process import InProcess
-from mdev_calls import U1, U2, A, B, make, one
+from mdev_calls import U1, U2, A, B, disk, make, one
 
 WISHES = {
     "nothing": (),
     "one": (one(U1),),
     "elsewhere": (one(U1, parent="S2", queue_pairs=3),),
-    "another tenant": (one(U2, tenant="red", namespaces=["1"]),),
-    "two": (one(U1), one(U2, namespaces=["2"])),
-    "two exchanged": (one(U1, namespaces=["2"]), one(U2, namespaces=["1"])),
+    "another tenant": (one(U2, tenant="red", disks=[disk("1")]),),
+    "two": (one(U1), one(U2, disks=[disk("2")])),
+    "two exchanged": (one(U1, disks=[disk("2")]), one(U2, disks=[disk("1")])),
 }
 
 
