@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, same
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK, Active, Attributes, Definition
-from ansible_collections.lightiov.nvme.plugins.module_utils._placement import Site, arrange
+from ansible_collections.lightiov.nvme.plugins.module_utils._placement import Places, Site, arrange
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import Tenants, places
@@ -222,9 +222,16 @@ def place(
         controller, others = controllers[address], strangers.get(address, ())
         _check_controller(controller, [mdev for mdev, _sites in siblings], others)
         sites = [site for _mdev, found in siblings for site in found]
-        held = [(uuid, extent) for uuid, attributes in others for extent in attributes.extents]
-        once = [one for site in sites for one in places(record, controller.serial, Extent(site.nsid, site.identity))]
-        for site, extent in zip(sites, arrange(controller, sites, held, once)):
+        kept = {site.kept.id for site in sites if site.kept}
+        held = [
+            one for found in known.values() for has in found if has.serial == controller.serial for one in has.extents
+        ]
+        found_places = Places(
+            strangers=[(uuid, extent) for uuid, attributes in others for extent in attributes.extents],
+            leaving=[one for one in held if one.id not in kept],
+            once=[one for site in sites for one in places(record, controller.serial, Extent(site.nsid, site.identity))],
+        )
+        for site, extent in zip(sites, arrange(controller, sites, found_places)):
             extents[site.mdev].append(extent)
     return [Placed(mdev, _parent(present, mdev), tuple(extents[mdev.uuid])) for mdev in wanted]
 

@@ -256,7 +256,7 @@ def _plan_blank(difference: Difference, passing: Sequence[blank.Passing], result
     for one in passing:
         users = [mdev for mdev in difference.before.active.values() if mdev.address == one.mdev.controller.address]
         if any(one.extent.overlaps(extent) for mdev in users for extent in mdev.attributes.extents):
-            raise LightiovError(f"{one.refusal}, and it is in use: {one.remedy}")
+            raise LightiovError(f"{one.refusal}, and it is in use: end that use in a run before, or {one.remedy}")
         if result.predict:
             result.warnings.append(f"{one.refusal}, and is not read in check mode: unless it is blank, {one.remedy}")
         _add_for(one.mdev, result, "check_blank", _shown(one.extent), partial(blank.check, difference.host, one))

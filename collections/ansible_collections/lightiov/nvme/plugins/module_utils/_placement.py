@@ -105,22 +105,30 @@ class Space:
 
     def is_free(self, first: int, count: int) -> bool:
         return first + count <= self.end and all(
-            other.end <= first or first + count <= other.start for other, _owner in (*self.taken, *self.strangers)
+            other.end <= first or first + count <= other.start for other in self._others()
         )
 
-    def first_fit(self, count: int, site: Site) -> int:
-        ends = [other.end for other, _owner in (*self.taken, *self.strangers) if other.end < math.inf]
+    def first_fit(self, count: int, site: Site, leaving: Sequence[Extent]) -> int:
+        ends = [one.end for one in (*self._others(), *leaving) if one.nsid == site.nsid and one.end < math.inf]
         starts = sorted({0, *(-int(-end // self.alignment) * self.alignment for end in ends)})
-        for first in starts:
-            if self.is_free(first, count):
+        fits = [first for first in starts if self.is_free(first, count)]
+        # What another disk leaves has its data, so it is taken only where there is nothing else.
+        for first in fits:
+            there = Extent(site.nsid, first=first, count=count)
+            if not any(there.overlaps(one) for one in leaving):
                 return first
+        if fits:
+            return fits[0]
         raise LightiovError(
             f"{_upper(site)} wants {self._show(count)} of {self.name}, where no more than "
             f"{self._show(max(self._gaps(starts)))} are free in one piece: give it less, or another namespace"
         )
 
+    def _others(self) -> list[Extent]:
+        return [other for other, _owner in (*self.taken, *self.strangers)]
+
     def _gaps(self, starts: Sequence[int]) -> Iterator[float]:
-        others = [other for other, _owner in (*self.taken, *self.strangers)]
+        others = self._others()
         for first in starts:
             if all(not other.start <= first < other.end for other in others):
                 yield min([float(other.start) for other in others if other.start > first] + [self.end]) - first
@@ -130,15 +138,19 @@ class Space:
         return show_size(int(max(0, lbas)) * self.lba_size)
 
 
-def arrange(
-    controller: Controller,
-    sites: Sequence[Site],
-    strangers: Iterable[tuple[str, Extent]],
-    former_places: Iterable[Extent],
-) -> list[Extent]:
-    """The extent of each site. `former_places` are extents with the IDs of disks that were there once."""
-    strangers, once = list(strangers), {one.id: one for one in former_places}
-    spaces = {site.nsid: Space(controller, site.nsid, strangers) for site in sites}
+@dataclass(frozen=True)
+class Places:
+    """What else is known of a controller's namespaces: what strangers have, by their UUIDs; what disks have that leave;
+    and where disks were once."""
+
+    strangers: Sequence[tuple[str, Extent]]
+    leaving: Sequence[Extent]
+    once: Sequence[Extent]
+
+
+def arrange(controller: Controller, sites: Sequence[Site], places: Places) -> list[Extent]:
+    """The extent of each site."""
+    spaces = {site.nsid: Space(controller, site.nsid, places.strangers) for site in sites}
     found: dict[int, Extent] = {}
     for index, site in enumerate(sites):
         if fixed := _fixed(controller, site):
@@ -151,7 +163,7 @@ def arrange(
         if index in found:
             found[index] = space.grow(found[index], count, site)
         else:
-            found[index] = space.take(_new(controller, site, space, count, once), site)
+            found[index] = space.take(_new(controller, site, space, count, places), site)
     return [found[index] for index in range(len(sites))]
 
 
@@ -174,7 +186,7 @@ def _fixed(controller: Controller, site: Site) -> Extent | None:
     return replace(kept, nsid=site.nsid, identity=site.identity, read_only=site.read_only) if kept else None
 
 
-def _new(controller: Controller, site: Site, space: Space, count: int, once: dict[str, Extent]) -> Extent:
+def _new(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent:
     """Where it was when it was listed before, or else the first place that is large enough."""
     where = site.identity or str(site.nsid)
 
@@ -182,10 +194,10 @@ def _new(controller: Controller, site: Site, space: Space, count: int, once: dic
         id_ = _named(controller, site, where, first)
         return Extent(site.nsid, site.identity, id_, first, count, site.read_only, site.name)
 
-    for former in once.values():
+    for former in places.once:
         if at(former.start).id == former.id and space.is_free(former.start, count):
             return at(former.start)
-    return at(space.first_fit(count, site))
+    return at(space.first_fit(count, site, places.leaving))
 
 
 def _named(controller: Controller, site: Site, *place: str | int) -> str:

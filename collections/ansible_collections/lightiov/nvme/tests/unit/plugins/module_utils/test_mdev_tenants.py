@@ -82,7 +82,7 @@ class TestAnotherTenantsData:
 
     def test_is_in_use(self, host: Host, used: FakeHost) -> None:
         act(host, one(U1))
-        with pytest.raises(LightiovError, match=r"was tenant blue's.*and it is in use: add erase"):
+        with pytest.raises(LightiovError, match=r"was tenant blue's.*and it is in use: .*add erase"):
             make(host, one(U1, tenant="red"))
         actions = act(host, one(U1, tenant="red"), erase=True)
         assert [action for action, _name in actions] == ["stop", "erase", "define", "start"]
