@@ -295,7 +295,7 @@ def _define(host: Host, definition: Definition) -> None:
     path = host.path(definition.path)
     if path.exists():
         # mdevctl would write over it, and a power cut leave neither the old one nor the new one.
-        write_atomically(path, definition.to_json() + "\n")
+        write_atomically(path, definition.to_json())
         return
     with passed_to_mdevctl(definition) as arguments:
         host.runner.run(["mdevctl", "define", *arguments])
