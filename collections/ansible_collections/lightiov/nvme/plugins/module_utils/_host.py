@@ -35,7 +35,7 @@ class Host:
 
     def write_attribute(self, absolute: str, text: str) -> None:
         """Tell a driver something; OSError is its refusal."""
-        self.path(absolute).write_text(f"{text}\n", encoding="ascii")
+        self.path(absolute).write_text(text, encoding="ascii")
 
     def settle(self) -> None:
         """Wait for udev: its rules start drivers' mdevs and make device nodes."""

@@ -151,18 +151,18 @@ class Places:
 def arrange(controller: Controller, sites: Sequence[Site], places: Places) -> list[Extent]:
     """The extent of each site."""
     spaces = {site.nsid: Space(controller, site.nsid, places.strangers) for site in sites}
+    counts = [None if site.size is None else spaces[site.nsid].lbas(site.size, site) for site in sites]
     found: dict[int, Extent] = {}
     for index, site in enumerate(sites):
         if fixed := _fixed(controller, site):
             found[index] = spaces[site.nsid].take(fixed, site)
-    for index, site in enumerate(sites):
-        if site.size is None:
-            continue
-        space = spaces[site.nsid]
-        count = space.lbas(site.size, site)
-        if index in found:
-            found[index] = space.grow(found[index], count, site)
-        else:
+    # What is there grows before anything comes, which may be somewhere else as well.
+    for index, (site, count) in enumerate(zip(sites, counts)):
+        if count is not None and index in found:
+            found[index] = spaces[site.nsid].grow(found[index], count, site)
+    for index, (site, count) in enumerate(zip(sites, counts)):
+        if count is not None and index not in found:
+            space = spaces[site.nsid]
             found[index] = space.take(_new(controller, site, space, count, places), site)
     return [found[index] for index in range(len(sites))]
 

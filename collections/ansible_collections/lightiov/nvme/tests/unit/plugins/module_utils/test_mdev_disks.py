@@ -139,6 +139,12 @@ class TestLive:
         assert (places(running), running.extents(U1)[1]["id"]) == ({"a": (0, 300)}, id_)
         assert act(host, vm(DATA, part("a", "300 MiB"))) == []
 
+    def test_growth_comes_before_a_former_place(self, host: Host, running: FakeHost) -> None:
+        act(host, vm(DATA, part("a"), part("b")))
+        act(host, vm(DATA, part("a")))
+        act(host, vm(DATA, part("b"), part("a", "150 MiB")))
+        assert places(running) == {"a": (0, 150), "b": (150, 100)}
+
     @pytest.mark.parametrize(
         ("size", "message"),
         [

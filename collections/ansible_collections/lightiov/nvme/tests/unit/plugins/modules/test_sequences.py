@@ -327,7 +327,8 @@ def test_whatever_is_left_is_put_right(explorer: Explorer) -> None:
     for state in whole | left:
         for wish in WISHES:
             done, said = explorer.deploy(state, wish)
-            if any("cannot shrink" in one for one in said):
+            # Neither is for a deployment to make possible.
+            if any(word in one for one in said for word in ("cannot shrink", "is behind it")):
                 continue
             assert set(said) <= {"", "changed"}, f"{wish} is refused"
             assert compared(done) == made[wish], f"{wish} is not what came of it"
