@@ -57,7 +57,7 @@ def misplaced(host: Host, serial: str) -> list[str]:
 
 @dataclass(frozen=True)
 class VM:
-    """A VM with one LightIOV disk."""
+    """A VM with a LightIOV disk that is a whole namespace, and others beside it or not."""
 
     host: Host
     name: str
@@ -94,6 +94,7 @@ class VM:
 
     @property
     def disk(self) -> str:
+        """The one that is a whole namespace."""
         return self.remote.run("readlink -f /dev/disk/by-id/lightiov-*-ns[0-9]").stdout.split()[0]
 
     def limit(self, which: str) -> int:
@@ -221,7 +222,7 @@ class VM:
 
     def wait_for_disk(self) -> None:
         wait_until(
-            lambda: self.remote.run("ls /dev/disk/by-id/lightiov-*", check=False).returncode == 0,
+            lambda: self.remote.run("ls /dev/disk/by-id/lightiov-*-ns[0-9]", check=False).returncode == 0,
             f"{self.name}: its LightIOV disk",
         )
 

@@ -14,6 +14,7 @@ MORE = """
       - name: more
         controller: LIOV2A
         namespace: 2
+        size: 100 MiB
 """
 ALLOW_ERASING = ("-e", "{lightiov_allow: [detach, remove, reload, erase]}")
 

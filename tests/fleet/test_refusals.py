@@ -35,9 +35,17 @@ def host_is_unchanged(host1: Host, untouched: str) -> Iterator[None]:
 @pytest.fixture
 def mdevs(ansible: Ansible) -> list[dict[str, Any]]:
     """The mediated devices of host1 as the module takes them."""
-    keys = ("uuid", "parent", "tenant", "queue_pairs", "namespaces")
+    keys = ("uuid", "label", "tenant", "queue_pairs")
     found = ansible.module("host1", "mdev_info", {})["mdevs"]
-    return [{**{key: mdev[key] for key in keys if key in mdev}, "parent": "LIOV1A"} for mdev in found]
+    return [
+        {**{key: mdev[key] for key in keys}, "parent": "LIOV1A", "disks": [as_listed(disk) for disk in mdev["disks"]]}
+        for mdev in found
+    ]
+
+
+def as_listed(disk: dict[str, Any]) -> dict[str, Any]:
+    size = {} if disk["first"] is None else {"size": f"{disk['size'] >> 20} MiB"}
+    return {"name": disk["name"], "namespace": disk["nsid"], **size}
 
 
 def refused(result: dict[str, Any], sentence: str) -> None:
@@ -91,10 +99,11 @@ def test_too_many_queue_pairs(ansible: Ansible, mdevs: list[dict[str, Any]]) -> 
 
 
 def test_namespace_given_to_two(ansible: Ansible, mdevs: list[dict[str, Any]]) -> None:
-    mdevs[1]["namespaces"] = mdevs[0]["namespaces"]
+    [whole] = [[disk for disk in mdev["disks"] if "size" not in disk] for mdev in mdevs[:1]]
+    mdevs[1]["disks"] = whole
     refused(
         ansible.module("host1", "mdev", {"mdevs": mdevs}),
-        r"Namespace \d of controller .*LIOV1A.* is given to mdev .*: give each namespace once",
+        r"Disk data of mdev .* wants namespace \d of controller .*LIOV1A.*, of which disk data of mdev .* has all: .*",
     )
 
 
@@ -112,8 +121,8 @@ def test_second_tenant(ansible: Ansible, mdevs: list[dict[str, Any]]) -> None:
     [
         (
             {},
-            "mdevs that are no longer wanted would be removed, 1 of them: {uuid}.*; list them again, give their VMs "
-            "the state absent .*, or add remove to lightiov_allow .*",
+            "mdevs or disks that are no longer wanted would be removed, 1 of them: {uuid}.*; list them again, give "
+            "their VMs the state absent .*, or add remove to lightiov_allow .*",
         ),
         ({"remove": True}, "mdev {uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to .*"),
     ],

@@ -13,8 +13,14 @@ import testinfra
 import yaml
 from testinfra.host import Host
 
+from lab.spec import host_spec
+
 HOST_VARS = Path(__file__).resolve().parents[3] / "inventories/lab/host_vars"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
+
+
+def named(*names: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, "/".join(names)))
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,25 @@ class Disk:
     controller: str
     namespace: int
     queue_pairs: int
+    size: str | None = None
 
     @property
     def uuid(self) -> str:
-        return str(uuid.uuid5(NAMESPACE, f"{self.controller}/{self.vm}/{self.name}"))
+        """Of what the VM has of the controller."""
+        return named(self.controller, self.vm)
+
+    @property
+    def id(self) -> str:
+        """The first part of a namespace begins at LBA 0."""
+        if self.size is None:
+            return named(self.controller, self.vm, self.name)
+        [controller] = [one for one in host_spec(self.host).controllers if one.serial == self.controller]
+        return named(self.controller, self.vm, self.name, controller.wwid(self.namespace), "0")
 
     @property
     def path(self) -> str:
+        if self.size is not None:
+            return f"/dev/disk/by-id/lightiov-uuid.{self.id}"
         return f"/dev/disk/by-id/lightiov-{self.controller}-ns{self.namespace}"
 
     def __str__(self) -> str:

@@ -13,9 +13,11 @@ from testinfra.host import Host
 def test_mediated_device_is_as_wished_and_ready(disk: Disk, owner: Host) -> None:
     device = f"/sys/bus/mdev/devices/{disk.uuid}"
     assert owner.file(f"{device}/state").content_string.strip() == "ready"
-    # NSID, or NSID=IDENTITY
-    claims = owner.file(f"{device}/namespaces").content_string.split()
-    assert [claim.partition("=")[0] for claim in claims] == [str(disk.namespace)]
+    extents = [line.split() for line in owner.file(f"{device}/extents").content_string.splitlines()]
+    [(nsid, _identity, first, count, flags, name)] = [rest for _slot, id_, *rest in extents if id_ == disk.id]
+    assert (nsid, name, flags) == (str(disk.namespace), disk.name, "-")
+    # In LBAs of 512 or 4096 bytes; a whole namespace has neither.
+    assert (first, count) == ("-", "-") or (first == "0" and disk.size is not None and int(count) > 0)
     queues = [line.split() for line in owner.file(f"{device}/queues").content_string.splitlines()]
     assert len(queues) == disk.queue_pairs
     assert all(int(entries) > 1 for *_, entries in queues)

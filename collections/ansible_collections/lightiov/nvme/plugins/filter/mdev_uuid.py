@@ -13,12 +13,14 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_u
 
 DOCUMENTATION = r"""
 name: mdev_uuid
-short_description: UUID of the mdev that serves a disk of a VM
+short_description: UUID of the mdev that a VM has of a controller
 version_added: 0.1.0
 author:
   - LightIOV contributors (@lightiov)
 description:
-  - Makes the UUID of a mediated device (mdev) from the controller's serial number, the VM's name and the disk's name.
+  - Makes the UUID of a mediated device (mdev) from the controller's serial number and the VM's name.
+  - With the name of a disk, it is the ID of that disk where it is a whole namespace. The version before made an mdev
+    with that UUID of each disk.
   - It is a UUIDv5, so the same names always give the same UUID, on every host and however PCI addresses are numbered.
 positional: vm, disk
 options:
@@ -33,13 +35,12 @@ options:
   disk:
     description: Name of the disk.
     type: str
-    required: true
 """
 
 EXAMPLES = r"""
-- name: Show the UUID of vm1's data disk
+- name: Show the UUID of what vm1 has of a controller
   ansible.builtin.debug:
-    msg: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+    msg: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1') }}"
 """
 
 RETURN = r"""
@@ -49,7 +50,7 @@ _value:
 """
 
 
-def mdev_uuid(serial: str, vm: str, disk: str) -> str:
+def mdev_uuid(serial: str, vm: str, disk: str | None = None) -> str:
     try:
         return make_uuid(serial, vm, disk)
     except LightiovError as error:

@@ -1,23 +1,23 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads whether a namespace is blank, and makes it so: by `liov`, on an mdev that exists as long as that takes."""
+"""Reads whether a namespace or a part of it is blank, and makes it so: by `liov`, on an mdev of its own for as long."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MARK,
     TYPE_PREFIX,
     Attributes,
-    Claim,
     Definition,
     passed_to_mdevctl,
 )
@@ -32,21 +32,26 @@ BYTES_PER_SECOND = 10_000_000
 
 @dataclass(frozen=True)
 class Passing:
-    """A namespace that goes to a tenant who must not see what the one before has left on it."""
+    """What goes to a tenant or to a disk that must not see what the one before has left there."""
 
     mdev: Placed
-    claim: Claim
+    extent: Extent
     former: str
 
     def __str__(self) -> str:
-        name = f"{self.claim.nsid} ({self.claim.id})" if self.claim.id else str(self.claim.nsid)
-        return f"Namespace {name} of controller {self.mdev.controller}"
+        extent = self.extent
+        name = f"{extent.nsid} ({extent.identity})" if extent.identity else str(extent.nsid)
+        namespace = f"amespace {name} of controller {self.mdev.controller}"
+        if extent.is_whole:
+            return f"N{namespace}"
+        return f"The part from LBA {extent.start} to {int(extent.end) - 1} of n{namespace}"
 
     @property
     def refusal(self) -> str:
+        name = f" {self.extent.name}" if self.extent.name else ""
         return (
-            f"{self} was tenant {self.former}'s, so mdev {self.mdev.uuid} of tenant {self.mdev.wanted.tenant} gets it "
-            "only blank"
+            f"{self} was {self.former}, so disk{name} of mdev {self.mdev.uuid} of tenant {self.mdev.wanted.tenant} "
+            "gets it only blank"
         )
 
     remedy = (
@@ -73,23 +78,28 @@ def _blank(host: Host, passing: Passing, *options: str) -> None:
 
 
 def _deadline(passing: Passing) -> float:
+    extent = passing.extent
     sizes = (
-        one.lba_size * one.lba_count for one in passing.mdev.controller.namespaces if one.nsid == passing.claim.nsid
+        one.lba_size * (one.lba_count if extent.count is None else extent.count)
+        for one in passing.mdev.controller.namespaces
+        if one.nsid == extent.nsid
     )
     return 60 + sum(sizes) // BYTES_PER_SECOND
 
 
 @contextlib.contextmanager
 def _temporary(host: Host, passing: Passing) -> Iterator[str]:
-    """An mdev with this namespace alone, that no boot brings back."""
+    """An mdev with this alone, that no boot brings back."""
     controller = passing.mdev.controller
     # Beside mdevs that serve the controller's tenant, only that one can be.
     tenant = host.read(f"{PCI_DEVICES}/{controller.address}/lightiov/tenant") or passing.mdev.wanted.tenant
+    # Read as a disk that is nobody's.
+    extent = replace(passing.extent, id=str(uuid.uuid4()), name="blank", read_only=False)
     definition = Definition(
         uuid=str(uuid.uuid4()),
         address=controller.address,
         type=f"{TYPE_PREFIX}passthrough",
-        attributes=Attributes(controller.serial, LABEL, tenant, 1, (passing.claim,)).ordered(),
+        attributes=Attributes(controller.serial, LABEL, tenant, 1, (extent,)).ordered(),
     )
     try:
         with passed_to_mdevctl(definition) as arguments:

@@ -44,12 +44,22 @@ class Mdevs:
 
     types: Mapping[str, str]
     active: frozenset[str]
+    # Those that the version before has made, one for each disk.
+    former: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, host: Host) -> Mdevs:
-        active = {mdev.uuid: mdev.type for mdev in active_mdevs(host)}
+        found = active_mdevs(host)
+        active = {mdev.uuid: mdev.type for mdev in found}
         defined = {one.uuid: one.type for one in definitions(host)}
-        return cls({**defined, **active}, frozenset(active))
+        former = (mdev.uuid for mdev in found if is_ours(mdev.type) and mdev.attributes.is_former)
+        return cls({**defined, **active}, frozenset(active), frozenset(former))
+
+    def kept(self, domain: Domain, wanted: Iterable[str]) -> frozenset[str]:
+        """What a running domain keeps until it is off, because what takes its place can only exist then."""
+        if all(uuid in self.active for uuid in wanted):
+            return frozenset()
+        return self.former.intersection(domain.mdevs().get("live", {}))
 
     def owned(self, attached: Mapping[str, str]) -> list[str]:
         """Those of LightIOV, of a domain's mdevs and their aliases."""
@@ -215,7 +225,8 @@ def check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, Do
                     f"mdev {uuid} cannot go to domain {one.name}, because domain {elsewhere[uuid]} has it: "
                     f"list {elsewhere[uuid]} as well (lightiov_vms), without the mdev"
                 )
-            if uuid not in known.types or (domain and domain.active and uuid not in known.active):
+            waits = domain and known.kept(domain, one.mdevs)
+            if uuid not in known.types or (domain and domain.active and uuid not in known.active and not waits):
                 result.refuse(
                     f"mdev {uuid} cannot go to domain {one.name}, because it does not exist on this host: "
                     "make it with lightiov.nvme.mdev",
@@ -235,7 +246,11 @@ class MdevPlan:
     def give(self, domain: Domain, uuids: Sequence[str]) -> dict[str, list[str]]:
         """Have a domain with these LightIOV mdevs and no others; those of each scope afterwards."""
         after = {}
+        kept = self.known.kept(domain, uuids)
         for scope, has in domain.mdevs().items():
+            if scope == "live" and kept:
+                after[scope] = self.known.owned(has)
+                continue
             surplus = [uuid for uuid in self.known.owned(has) if uuid not in uuids]
             missing = [uuid for uuid in uuids if uuid not in has]
             self._detach(domain, scope, surplus)

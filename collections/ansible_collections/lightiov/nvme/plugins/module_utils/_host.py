@@ -33,6 +33,10 @@ class Host:
     def read(self, absolute: str) -> str | None:
         return read(self.path(absolute))
 
+    def write_attribute(self, absolute: str, text: str) -> None:
+        """Tell a driver something; OSError is its refusal."""
+        self.path(absolute).write_text(text, encoding="ascii")
+
     def settle(self) -> None:
         """Wait for udev: its rules start drivers' mdevs and make device nodes."""
         # What matters of it is checked by whoever needs it, so events of others may take longer.

@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK, Active, Attributes, Claim, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, same
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK, Active, Attributes, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._placement import Places, Site, arrange
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller
-from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
+from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import Tenants, places
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical, named
 
 # Limits of the device ABI (native/abi/lightiov_abi.h).
 MAX_QUEUE_PAIRS = 128
-MAX_NAMESPACES = 64
+MAX_EXTENTS = 32
 MAX_NSID = 0xFFFFFFFE
 TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Linux's notation of an NGUID or EUI-64 (wwid in sysfs).
@@ -26,6 +30,36 @@ IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})")
 # What the driver takes as a label, the mark included.
 MAX_LABEL = 128
 NOT_IN_LABELS = re.compile(r"[^!-~]")
+# What it takes as the name of an extent.
+MAX_NAME = 64
+NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A wanted disk, sound in itself. Without a size it is the whole namespace."""
+
+    title: str
+    namespace: str
+    size: int | None
+    read_only: bool
+
+    @property
+    def name(self) -> str:
+        """As the driver takes it."""
+        return driver_name(self.title)
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any], uuid: str) -> Disk:
+        title, size = options["name"], options.get("size")
+        if not title:
+            raise LightiovError(f"A disk of mdev {uuid} has no name: give it one")
+        return cls(
+            title=title,
+            namespace=_namespace(uuid, options["namespace"]),
+            size=None if size is None else parse_size(size, f"Disk {title} of mdev {uuid}"),
+            read_only=bool(options.get("read_only")),
+        )
 
 
 @dataclass(frozen=True)
@@ -36,28 +70,43 @@ class Wanted:
     parent: str
     type: str
     label: str
+    # Whose disks they are: their IDs follow from it.
+    vm: str
     tenant: str
     queue_pairs: int
-    namespaces: tuple[str, ...]
+    disks: tuple[Disk, ...]
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Wanted:
         uuid = canonical(options["uuid"])
         tenant = check_tenant(options["tenant"], f"mdev {uuid}")
-        queue_pairs, namespaces = options["queue_pairs"], options["namespaces"]
+        queue_pairs, listed = options["queue_pairs"], options["disks"] or []
         if not 1 <= queue_pairs <= MAX_QUEUE_PAIRS:
             raise LightiovError(f"mdev {uuid} cannot have {queue_pairs} queue pairs: choose 1 to {MAX_QUEUE_PAIRS}")
-        if not 1 <= len(namespaces) <= MAX_NAMESPACES:
-            raise LightiovError(f"mdev {uuid} cannot have {len(namespaces)} namespaces: choose 1 to {MAX_NAMESPACES}")
+        if len(listed) > MAX_EXTENTS:
+            raise LightiovError(f"mdev {uuid} cannot have {len(listed)} disks: list {MAX_EXTENTS} at most")
+        disks = tuple(Disk.parse(disk, uuid) for disk in listed)
+        for name, count in Counter(disk.name for disk in disks).items():
+            if count > 1:
+                raise LightiovError(
+                    f"mdev {uuid} has {count} disks that the host module knows as {name}: give each a name of its own "
+                    f"in {MAX_NAME} letters, digits, dots, underscores and hyphens"
+                )
         return cls(
             uuid=uuid,
             parent=options["parent"],
             type=options["type"],
             label=(MARK + NOT_IN_LABELS.sub("_", options["label"]))[:MAX_LABEL],
+            vm=options["label"] or uuid,
             tenant=tenant,
             queue_pairs=queue_pairs,
-            namespaces=tuple(_namespace(uuid, text) for text in namespaces),
+            disks=disks,
         )
+
+
+def driver_name(title: str) -> str:
+    """The name of a disk as the driver takes it."""
+    return NOT_IN_NAMES.sub("_", title)[:MAX_NAME]
 
 
 def check_tenant(text: str, where: str) -> str:
@@ -90,11 +139,11 @@ def _namespace(uuid: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Placed:
-    """A wanted mdev, and where it is on this host. A claim of NSID 0 is one that nobody can tell yet."""
+    """A wanted mdev, and where it is on this host. An extent of NSID 0 is one that nobody can tell yet."""
 
     wanted: Wanted
     controller: Controller
-    claims: tuple[Claim, ...]
+    extents: tuple[Extent, ...]
 
     @property
     def uuid(self) -> str:
@@ -107,7 +156,7 @@ class Placed:
             label=self.wanted.label,
             tenant=self.wanted.tenant,
             queue_pairs=self.wanted.queue_pairs,
-            namespaces=self.claims,
+            extents=self.extents,
         )
 
     @property
@@ -125,26 +174,29 @@ class Placed:
         return Active(self.uuid, self.controller.address, self.wanted.type, self.attributes, state="closed")
 
     def is_active_as(self, active: Active) -> bool:
-        return (active.address, active.type, active.attributes) == (
+        return self.is_active_but_for_disks(active) and same(active.attributes.extents, self.extents)
+
+    def is_active_but_for_disks(self, active: Active) -> bool:
+        """Whether it is as it shall be, or can become so while a VM has it open."""
+        its = replace(active.attributes, extents=self.extents)
+        return (active.address, active.type, its) == (
             self.controller.address,
             self.wanted.type,
             self.attributes,
-        )
-
-    def lacks_only_identity(self, active: Active) -> bool:
-        """Whether it does what it shall, but was started when nobody told the driver what is its own."""
-        own, its = self.attributes, active.attributes
-        return (
-            (active.address, active.type) == (self.controller.address, self.wanted.type)
-            and (its.tenant, its.queue_pairs) == (own.tenant, own.queue_pairs)
-            and its.serial in ("", own.serial)
-            and [claim.nsid for claim in its.namespaces] == [claim.nsid for claim in own.namespaces]
-            and all(claim.id in ("", self.claims[index].id) for index, claim in enumerate(its.namespaces))
-        )
+        ) and not active.attributes.is_former
 
 
 # What is known of each mdev from before: from its definitions, and from the driver if it exists.
 Known = Mapping[str, Sequence[Attributes]]
+
+
+def former_uuids(present: Sequence[Controller], wanted: Sequence[Wanted]) -> dict[str, str]:
+    """UUIDs of the mdevs that the version before made of these mdevs' disks, and which of these each belongs to."""
+    found = {}
+    for mdev in wanted:
+        serial = next((one.serial for one in present if one.serial and _is_parent(one, mdev)), mdev.parent)
+        found.update({named(serial, mdev.vm, disk.title): mdev.uuid for disk in mdev.disks})
+    return {former: uuid for former, uuid in found.items() if former != uuid}
 
 
 def place(
@@ -152,37 +204,76 @@ def place(
     wanted: Sequence[Wanted],
     known: Known,
     strangers: Mapping[str, Sequence[tuple[str, Attributes]]],
+    record: Tenants,
 ) -> list[Placed]:
-    """Find each mdev's controller and namespaces; check the list against itself, against what controllers have, and
-    against the mdevs that something else has made there (by address)."""
+    """Find each mdev's controller and the places of its disks; check the list against itself, against what controllers
+    have, and against the mdevs that something else has made there (by address)."""
     for uuid, count in Counter(mdev.uuid for mdev in wanted).items():
         if count > 1:
             raise LightiovError(f"mdev {uuid} is listed {count} times: list each mdev once")
-    placed = [_place(present, mdev, known.get(mdev.uuid, ())) for mdev in wanted]
-    by_address: dict[str, list[Placed]] = defaultdict(list)
-    for one in placed:
-        by_address[one.controller.address].append(one)
-    for address, siblings in by_address.items():
-        _check_controller(siblings[0].controller, siblings, strangers.get(address, ()))
-    return placed
+    by_controller: dict[str, list[tuple[Wanted, list[Site]]]] = defaultdict(list)
+    controllers = {}
+    for mdev in wanted:
+        controller = _parent(present, mdev)
+        controllers[controller.address] = controller
+        by_controller[controller.address].append((mdev, _sites(controller, mdev, known)))
+    extents: dict[str, list[Extent]] = defaultdict(list)
+    for address, siblings in by_controller.items():
+        controller, others = controllers[address], strangers.get(address, ())
+        _check_controller(controller, [mdev for mdev, _sites in siblings], others)
+        sites = [site for _mdev, found in siblings for site in found]
+        kept = {site.kept.id for site in sites if site.kept}
+        held = [
+            one for found in known.values() for has in found if has.serial == controller.serial for one in has.extents
+        ]
+        found_places = Places(
+            strangers=[(uuid, extent) for uuid, attributes in others for extent in attributes.extents],
+            leaving=[one for one in held if one.id not in kept],
+            once=[one for site in sites for one in places(record, controller.serial, Extent(site.nsid, site.identity))],
+        )
+        for site, extent in zip(sites, arrange(controller, sites, found_places)):
+            extents[site.mdev].append(extent)
+    return [Placed(mdev, _parent(present, mdev), tuple(extents[mdev.uuid])) for mdev in wanted]
 
 
-def _place(present: Sequence[Controller], mdev: Wanted, known: Sequence[Attributes]) -> Placed:
-    controller = _parent(present, mdev)
-    for attributes in known:
+def _sites(controller: Controller, mdev: Wanted, known: Known) -> list[Site]:
+    """Its disks with their namespaces, and with the extents that they have."""
+    own = known.get(mdev.uuid, ())
+    for attributes in own:
         if mdev.parent != controller.serial and controller.serial and attributes.serial not in ("", controller.serial):
             raise LightiovError(
                 f"mdev {mdev.uuid} names the parent {mdev.parent}, where controller {attributes.serial} was and now is "
                 f"{controller.serial}: name the parent by its serial number"
             )
-    noted = {
-        claim.nsid: claim.id
-        for attributes in known
-        if attributes.serial == controller.serial
-        for claim in attributes.namespaces
-        if claim.id
-    }
-    return Placed(mdev, controller, tuple(_claim(mdev, text, controller, noted) for text in mdev.namespaces))
+    return [_site(controller, mdev, disk, own, known) for disk in mdev.disks]
+
+
+def _site(controller: Controller, mdev: Wanted, disk: Disk, own: Sequence[Attributes], known: Known) -> Site:
+    former = known.get(named(controller.serial, mdev.vm, disk.title), ()) if controller.serial else ()
+    before = [
+        extent
+        for found in (own, former)
+        for attributes in found
+        if attributes.serial == controller.serial or (attributes.is_former and not attributes.serial)
+        for extent in attributes.extents
+        if extent.name == disk.name or not extent.id
+    ]
+    noted = {extent.nsid: extent.identity for extent in reversed(before) if extent.identity}
+    nsid, identity = _find(mdev, disk.namespace, controller, noted)
+    kept = [one for one in before if one.nsid == nsid or (identity and one.identity == identity)]
+    # What exists comes first; a definition that says more was written by a run that was cut short.
+    place = max((one for one in kept if one.is_at(kept[0])), key=lambda one: one.count or 0, default=None)
+    return Site(
+        mdev=mdev.uuid,
+        vm=mdev.vm,
+        title=disk.title,
+        name=disk.name,
+        nsid=nsid,
+        identity=identity,
+        size=disk.size,
+        read_only=disk.read_only,
+        kept=place,
+    )
 
 
 def waits_for_identity(present: Sequence[Controller], mdev: Wanted) -> bool:
@@ -209,14 +300,15 @@ def _parent(present: Sequence[Controller], mdev: Wanted) -> Controller:
     )
 
 
-def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, str]) -> Claim:
+def _find(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, str]) -> tuple[int, str]:
+    """NSID and identity of a namespace that is named by one of them."""
     existing = {namespace.nsid: namespace.id for namespace in controller.namespaces}
     # Without a driver that reports namespaces nothing can be said about them.
     reported = controller.driver in (DRIVER, STOCK_DRIVER)
     if not text.isdecimal():
         matching = [nsid for nsid, identity in existing.items() if identity == text]
         if len(matching) == 1:
-            return Claim(matching[0], text)
+            return matching[0], text
         if matching:
             raise LightiovError(
                 f"mdev {mdev.uuid} wants namespace {text}, but namespaces {', '.join(map(str, matching))} of "
@@ -224,7 +316,7 @@ def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, 
             )
         if reported and None not in existing.values():
             raise _missing(mdev, text, controller)
-        return Claim(next((nsid for nsid, identity in noted.items() if identity == text), 0), text)
+        return next((nsid for nsid, identity in noted.items() if identity == text), 0), text
     nsid = int(text)
     if reported and nsid not in existing:
         raise _missing(mdev, text, controller)
@@ -235,7 +327,7 @@ def _claim(mdev: Wanted, text: str, controller: Controller, noted: Mapping[int, 
             f"it is {identity or 'one without identity'}: name the one that you mean by its identity, "
             "or take the mdev out of the list once"
         )
-    return Claim(nsid, before if identity is None else identity)
+    return nsid, before if identity is None else identity
 
 
 def _missing(mdev: Wanted, text: str, controller: Controller) -> LightiovError:
@@ -248,9 +340,9 @@ def _missing(mdev: Wanted, text: str, controller: Controller) -> LightiovError:
 
 
 def _check_controller(
-    controller: Controller, mdevs: Sequence[Placed], strangers: Sequence[tuple[str, Attributes]]
+    controller: Controller, mdevs: Sequence[Wanted], strangers: Sequence[tuple[str, Attributes]]
 ) -> None:
-    tenants = sorted({mdev.wanted.tenant for mdev in mdevs})
+    tenants = sorted({mdev.tenant for mdev in mdevs})
     if len(tenants) > 1:
         raise LightiovError(
             f"Controller {controller} cannot serve the tenants {' and '.join(tenants)} at once, because passthrough "
@@ -263,8 +355,7 @@ def _check_controller(
                 f"{attributes.tenant} with mdev {uuid}, which lightiov.nvme has not made: remove that one with "
                 "mdevctl, or use another controller"
             )
-    _check_namespaces(controller, mdevs, strangers)
-    total = sum(mdev.wanted.queue_pairs for mdev in mdevs)
+    total = sum(mdev.queue_pairs for mdev in mdevs)
     taken = sum(attributes.queue_pairs for _uuid, attributes in strangers)
     if controller.queue_pairs is not None and total + taken > controller.queue_pairs:
         others = f", of which mdevs that lightiov.nvme has not made hold {taken}" if taken else ""
@@ -272,24 +363,3 @@ def _check_controller(
             f"Controller {controller} has {controller.queue_pairs} queue pairs{others}, but its mdevs want {total}: "
             "give them fewer or use another controller"
         )
-
-
-def _check_namespaces(
-    controller: Controller, mdevs: Sequence[Placed], strangers: Sequence[tuple[str, Attributes]]
-) -> None:
-    taken = {claim.nsid: uuid for uuid, attributes in strangers for claim in attributes.namespaces}
-    owners: dict[Claim, str] = {}
-    for mdev in mdevs:
-        for claim in mdev.claims:
-            if claim in owners:
-                raise LightiovError(
-                    f"Namespace {claim.nsid} of controller {controller} is given to mdev {owners[claim]} and again to "
-                    f"mdev {mdev.uuid}: give each namespace once"
-                )
-            owners[claim] = mdev.uuid
-            if claim.nsid in taken:
-                raise LightiovError(
-                    f"mdev {mdev.uuid} wants namespace {claim.nsid} of controller {controller}, but mdev "
-                    f"{taken[claim.nsid]} has it, which lightiov.nvme has not made: remove that one with mdevctl, "
-                    "or choose another namespace"
-                )

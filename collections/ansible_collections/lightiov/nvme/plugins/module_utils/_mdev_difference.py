@@ -13,9 +13,17 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
 from ansible_collections.lightiov.nvme.plugins.module_utils import _tenants as tenants
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, identified
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed, Wanted, place, waits_for_identity
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, Attributes, Claim, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._live import Change
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import (
+    Placed,
+    Wanted,
+    former_uuids,
+    place,
+    waits_for_identity,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, Attributes, Definition
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
 from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
 
@@ -57,7 +65,11 @@ class State:
     def show(self) -> dict[str, Any]:
         return {
             "active": {
-                uuid: {"address": one.address, "type": one.type, **dict(one.attributes.ordered())}
+                uuid: {
+                    "address": one.address,
+                    "type": one.type,
+                    "attributes": [list(pair) for pair in one.attributes.ordered()],
+                }
                 for uuid, one in sorted(self.active.items())
             },
             "definitions": {
@@ -95,8 +107,19 @@ def _describe(mdev: Active | Definition, serial: str) -> dict[str, Any]:
         "label": attributes.name,
         "tenant": attributes.tenant,
         "queue_pairs": attributes.queue_pairs,
-        "namespaces": [claim.nsid for claim in attributes.namespaces],
-        "identities": [claim.id for claim in attributes.namespaces],
+        "disks": [describe_disk(one) for one in attributes.extents],
+    }
+
+
+def describe_disk(extent: Extent) -> dict[str, Any]:
+    return {
+        "id": extent.id,
+        "name": extent.name,
+        "nsid": extent.nsid,
+        "identity": extent.identity,
+        "first": extent.first,
+        "count": extent.count,
+        "read_only": extent.read_only,
     }
 
 
@@ -113,19 +136,26 @@ class Difference:
     strangers: frozenset[str]
     # Those whose controller is not known before a driver has it.
     pending: frozenset[str]
+    # What the version before made of wanted disks, each an mdev, and the mdev that it becomes a disk of.
+    formers: dict[str, str]
     record: tenants.Tenants
 
     @classmethod
     def find(cls, host: Host, request: Request, before: State, record: tenants.Tenants, predict: bool) -> Difference:
         present = controllers(host)
         pending = [mdev for mdev in request.wanted if predict and waits_for_identity(present, mdev)]
-        named = {mdev.uuid for mdev in request.wanted} | request.absent
         known = before.attributes()
+        formers = {
+            former: uuid
+            for former, uuid in former_uuids(present, request.wanted).items()
+            if any(one.is_former for one in known.get(former, ()))
+        }
+        named = {mdev.uuid for mdev in request.wanted} | request.absent | set(formers)
         strangers = {
             uuid for uuid, found in known.items() if uuid not in named and not any(one.is_marked for one in found)
         }
         wanted = [mdev for mdev in request.wanted if mdev not in pending]
-        placed = place(present, wanted, known, _by_address(before, strangers))
+        placed = place(present, wanted, known, _by_address(before, strangers), record)
         return cls(
             host=host,
             request=request,
@@ -134,6 +164,7 @@ class Difference:
             present={one.address: one for one in present},
             strangers=frozenset(strangers),
             pending=frozenset(mdev.uuid for mdev in pending),
+            formers=formers,
             record=record,
         )
 
@@ -166,8 +197,8 @@ class Difference:
         if not serial or serial != self.serial_at(address):
             return serial, attributes
         identities = {one.nsid: one.id or "" for one in self.present[address].namespaces}
-        claims = (Claim(one.nsid, one.id or identities.get(one.nsid, "")) for one in attributes.namespaces)
-        return serial, replace(attributes, namespaces=tuple(claims))
+        extents = (identified(one, identities.get(one.nsid, "")) for one in attributes.extents)
+        return serial, replace(attributes, extents=tuple(extents))
 
     @property
     def kept(self) -> tenants.Tenants:
@@ -176,41 +207,93 @@ class Difference:
         return tenants.noted(self.left, wanted, replace=True)
 
     def passing(self) -> list[blank.Passing]:
-        """Namespaces that go to another tenant."""
-        found = [
-            blank.Passing(mdev, claim, tenants.last(self.left, mdev.controller.serial, claim))
-            for mdev in self.placed.values()
-            for claim in mdev.claims
+        """What goes to another tenant, and parts of namespaces that go to another disk."""
+        return [one for mdev in self.placed.values() for extent in mdev.extents for one in self._passing(mdev, extent)]
+
+    def _passing(self, mdev: Placed, extent: Extent) -> list[blank.Passing]:
+        serial = mdev.controller.serial
+        strange = [part.tenant for part in tenants.had(self.left, serial, extent) if part.tenant != mdev.wanted.tenant]
+        if strange:
+            return [blank.Passing(mdev, extent, f"tenant {strange[0]}'s")]
+        new = self._new(mdev, extent)
+        used = new and any(part.disk != extent.id for part in tenants.had(self.left, serial, new))
+        return [blank.Passing(mdev, new, "used for another disk")] if new and used else []
+
+    def _new(self, mdev: Placed, extent: Extent) -> Extent | None:
+        """What of a part of a namespace the disk does not have yet."""
+        if extent.is_whole:
+            return None
+        known = [
+            one
+            for attributes in self.before.attributes().get(mdev.uuid, ())
+            if attributes.serial == mdev.controller.serial
+            for one in attributes.extents
+            if one.is_at(extent)
         ]
-        return [one for one in found if one.former not in ("", one.mdev.wanted.tenant)]
+        own = max((int(one.end) for one in known), default=extent.start)
+        return replace(extent, first=own, count=int(extent.end) - own) if own < extent.end else None
 
     @property
     def grows(self) -> bool:
         return self.request.phase != "shrink"
 
     def _is_left_alone(self, uuid: str) -> bool:
-        return uuid in self.strangers or uuid in self.pending
+        return uuid in self.strangers or self.formers.get(uuid, uuid) in self.pending
 
     def stops(self, mdev: Active) -> bool:
         if self._is_left_alone(mdev.uuid):
             return False
-        placed = self.placed.get(mdev.uuid)
+        placed = self.placed.get(self.formers.get(mdev.uuid, mdev.uuid))
         if placed is None or not self._stays(mdev.address, mdev.attributes, placed):
             return True
-        if placed.is_active_as(mdev):
-            return False
-        if placed.lacks_only_identity(mdev):
-            # Serving the right disk to a VM, it is as good as any until it is closed.
-            return self.grows and checks_identity(placed.controller) and not mdev_is_open(self.host, mdev.uuid)
-        return self.grows
+        if mdev.uuid in self.formers:
+            return self._former_stops(mdev, placed)
+        return self.grows and not placed.is_active_but_for_disks(mdev)
+
+    def _former_stops(self, mdev: Active, placed: Placed) -> bool:
+        """Serving the right disk to a VM, it is as good as any until all of the VM's are closed."""
+        has = [one.nsid for one in mdev.attributes.extents]
+        if has != [one.nsid for one in placed.extents if one.id == mdev.uuid]:
+            return self.grows
+        siblings = [uuid for uuid, becomes in self.formers.items() if becomes == placed.uuid]
+        return self.grows and not any(mdev_is_open(self.host, uuid) for uuid in siblings if uuid in self.before.active)
+
+    def waits(self, mdev: Placed) -> list[str]:
+        """The mdevs of the version before whose end it waits for."""
+        return [
+            uuid
+            for uuid, becomes in sorted(self.formers.items())
+            if becomes == mdev.uuid and uuid in self.before.active and not self.stops(self.before.active[uuid])
+        ]
+
+    def changes(self) -> list[Change]:
+        """Of the mdevs that stay, those whose disks come, grow and go while they are there."""
+        staying = [
+            Change.of(self.placed[mdev.uuid], mdev)
+            for mdev in self.before.active.values()
+            if self.grows and mdev.uuid in self.placed and not self.stops(mdev)
+        ]
+        return [change for change in staying if change.leaving or change.coming]
 
     def undefines(self, one: Definition) -> bool:
         if self._is_left_alone(one.uuid):
             return False
-        placed = self.placed.get(one.uuid)
+        placed = self.placed.get(self.formers.get(one.uuid, one.uuid))
         if placed is None:
             return True
         return one != placed.definition and (self.grows or not self._stays(one.address, one.parsed, placed))
+
+    def removed_disks(self) -> list[tuple[str, Extent, str]]:
+        """Disks that mdevs lose, with the mdevs and what these are for. One that goes to another place stays."""
+        found = {
+            (uuid, one.id): (uuid, one, attributes.name)
+            for uuid, known in self.before.attributes().items()
+            if uuid in self.placed and uuid not in self.formers
+            for attributes in known
+            for one in attributes.extents
+            if one.id and one.name not in {disk.name for disk in self.placed[uuid].wanted.disks}
+        }
+        return [found[key] for key in sorted(found)]
 
     def _stays(self, address: str, attributes: Attributes, placed: Placed) -> bool:
         """Whether it belongs to the controller that it shall have, wherever that is now."""
@@ -222,6 +305,7 @@ class Difference:
     def is_removed(self, uuid: str, attributes: Sequence[Attributes]) -> bool:
         return (
             uuid not in self.placed
+            and uuid not in self.formers
             and not self._is_left_alone(uuid)
             and any(one.label != blank.LABEL for one in attributes)
         )
@@ -239,6 +323,6 @@ def _by_address(state: State, uuids: set[str]) -> dict[str, list[tuple[str, Attr
     }
 
 
-def checks_identity(controller: Controller) -> bool:
-    """Whether its driver is one that is told serial numbers and identities of namespaces."""
-    return all(namespace.id is not None for namespace in controller.namespaces)
+def takes_extents(controller: Controller) -> bool:
+    """Whether its driver is one that gives mdevs parts of namespaces, each a disk."""
+    return all(namespace.granularity is not None for namespace in controller.namespaces)

@@ -11,15 +11,17 @@ from functools import partial
 from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
 from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_order as boot_order
 from ansible_collections.lightiov.nvme.plugins.module_utils import _boot_rule as boot_rule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _live as live
 from ansible_collections.lightiov.nvme.plugins.module_utils import _tenants as tenants
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import (
     Difference,
     Request,
     State,
-    checks_identity,
+    takes_extents,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
@@ -94,15 +96,20 @@ def _check_removals(difference: Difference) -> None:
         for uuid, found in sorted(difference.before.attributes().items())
         if uuid not in request.absent and difference.is_removed(uuid, found)
     ]
+    names += [
+        f"disk {disk.name or disk.id} of {uuid} ({vm or disk.id})"
+        for uuid, disk, vm in difference.removed_disks()
+        if disk.id not in request.absent
+    ]
     listed = ", ".join(names)
     if names and not request.remove:
         raise LightiovError(
-            f"mdevs that are no longer wanted would be removed, {len(names)} of them: {listed}; list them again, give "
-            "their VMs the state absent (option absent), or add remove to lightiov_allow (option remove)"
+            f"mdevs or disks that are no longer wanted would be removed, {len(names)} of them: {listed}; list them "
+            "again, give their VMs the state absent (option absent), or add remove to lightiov_allow (option remove)"
         )
     if request.removals_max is not None and len(names) > request.removals_max:
         raise LightiovError(
-            f"mdevs that are no longer wanted would be removed, {len(names)} of them, which is more than the "
+            f"mdevs or disks that are no longer wanted would be removed, {len(names)} of them, which is more than the "
             f"{request.removals_max} that one run may remove: {listed}; list them again, give their VMs the state "
             "absent (option absent), or raise lightiov_removals_max (option removals_max)"
         )
@@ -115,6 +122,12 @@ def _warn(difference: Difference, result: Plan) -> None:
             f"mdev {uuid} has not been made by lightiov.nvme and is left alone: "
             "remove it with mdevctl if nobody needs it"
         )
+    for mdev in placed.values():
+        if difference.grows and (formers := difference.waits(mdev)):
+            result.warnings.append(
+                f"mdev {mdev.uuid} ({mdev.wanted.vm}) takes the place of {', '.join(formers)}, which the version "
+                "before made and a VM has open: stop the VM and deploy once more, or reboot its host, to have it"
+            )
     for one in before.defined.values():
         if one.uuid not in placed or not difference.undefines(one):
             continue
@@ -133,14 +146,20 @@ def _warn(difference: Difference, result: Plan) -> None:
 def _plan_steps(difference: Difference, result: Plan) -> None:
     host, before, placed = difference.host, difference.before, difference.placed
     stopping = {uuid: mdev for uuid, mdev in before.active.items() if difference.stops(mdev)}
-    undefining = {path: one for path, one in before.defined.items() if difference.undefines(one)}
+    going = {path: one for path, one in before.defined.items() if difference.undefines(one)}
     kept_active = {uuid: mdev for uuid, mdev in before.active.items() if uuid not in stopping}
-    kept_defined = {path: one for path, one in before.defined.items() if path not in undefining}
+    kept_defined = {path: one for path, one in before.defined.items() if path not in going}
     starting: list[Placed] = []
     defining: list[Placed] = []
+    changes = difference.changes()
     if difference.grows:
-        starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active]
+        starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active and not difference.waits(mdev)]
         defining = [mdev for mdev in placed.values() if mdev.definition.path not in kept_defined]
+    # A definition says where disks are, so there is none of them at no moment: what is replaced is not undefined
+    # before, and what the version before made is undefined when what takes its place is defined.
+    replacing = {mdev.definition.path for mdev in defining}
+    undefining = [one for path, one in going.items() if path not in replacing and one.uuid not in difference.formers]
+    converting = [one for path, one in going.items() if one.uuid in difference.formers]
 
     passing = difference.passing() if difference.grows else []
     if not difference.request.erase:
@@ -148,7 +167,9 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     files = tenants.plan(host, difference.record, difference.left, result)
     for mdev in stopping.values():
         _plan_stop(difference, mdev, result)
-    for one in undefining.values():
+    for change in changes:
+        _plan_release(difference, change, result)
+    for one in undefining:
         result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
@@ -156,17 +177,23 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
         files.update(boot_rule.plan(host, bool(uuids), result))
         files.update(boot_order.plan(host, uuids, result))
         if difference.request.erase:
-            for namespace in passing:
-                _add_for(namespace.mdev, result, "erase", str(namespace.claim), partial(blank.erase, host, namespace))
+            for former in passing:
+                run = partial(blank.erase, host, former)
+                _add_for(former.mdev, result, "erase", _shown(former.extent), run)
         kept = tenants.plan(host, difference.left, difference.kept, result)
         files[tenants.RECORD] = files[tenants.RECORD][0], kept[tenants.RECORD][1]
     for wanted in defining:
         _add_for(wanted, result, "define", wanted.uuid, partial(_define, host, wanted.definition))
     for wanted in starting:
         _add_for(wanted, result, "start", wanted.uuid, partial(_start, host, wanted))
+    for change in changes:
+        _plan_gifts(difference, change, result)
+    for one in converting:
+        result.add("convert", one.uuid, partial(_undefine, host, one), address=one.address)
 
+    changed = [change.mdev for change in changes]
     after = State(
-        {**kept_active, **{mdev.uuid: mdev.as_active for mdev in starting}},
+        {**kept_active, **{mdev.uuid: mdev.as_active for mdev in (*starting, *changed)}},
         {**kept_defined, **{mdev.definition.path: mdev.definition for mdev in defining}},
     )
     result.before = {**before.show(), "files": {path: text for path, (text, _after) in files.items()}}
@@ -174,8 +201,36 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     result.returned = {"mdevs": after.mdevs(difference.serial_at)}
 
 
-def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None]) -> None:
-    result.add(action, object_, run, address=mdev.controller.address)
+def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None], **details: str) -> None:
+    result.add(action, object_, run, address=mdev.controller.address, **details)
+
+
+def _shown(extent: Extent) -> str:
+    return extent.namespace if extent.is_whole else f"{extent.namespace} from LBA {extent.start}"
+
+
+def _plan_release(difference: Difference, change: live.Change, result: Plan) -> None:
+    request = difference.request
+    for extent in change.leaving:
+        run = partial(
+            live.release,
+            difference.host,
+            change.mdev.uuid,
+            extent,
+            force=request.force,
+            timeout=request.timeout,
+        )
+        _add_for(change.mdev, result, "release", change.mdev.uuid, run, disk=extent.name or extent.id)
+
+
+def _plan_gifts(difference: Difference, change: live.Change, result: Plan) -> None:
+    had = {one.id for one in difference.before.active[change.mdev.uuid].attributes.extents} - {
+        one.id for one in change.leaving
+    }
+    for extent in change.coming:
+        run = partial(live.give, difference.host, change.mdev.uuid, extent)
+        action = "grow" if extent.id in had else "add"
+        _add_for(change.mdev, result, action, change.mdev.uuid, run, disk=extent.name)
 
 
 def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], result: Plan) -> None:
@@ -187,10 +242,10 @@ def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], res
                 until="controller",
             )
     for controller in {mdev.controller.address: mdev.controller for mdev in starting}.values():
-        if controller.driver == DRIVER and not checks_identity(controller):
+        if controller.driver == DRIVER and not takes_extents(controller):
             result.refuse(
                 f"Controller {controller} cannot have new mdevs, because the host module that is loaded is an older "
-                "one, which does not check whose they are: shut the VMs down and add reload to "
+                "one, which does not know parts of namespaces: shut the VMs down and add reload to "
                 "lightiov_allow, or reboot",
                 until="reload",
             )
@@ -200,11 +255,11 @@ def _plan_blank(difference: Difference, passing: Sequence[blank.Passing], result
     """Without consent to erase, what passes to another tenant must be blank by itself."""
     for one in passing:
         users = [mdev for mdev in difference.before.active.values() if mdev.address == one.mdev.controller.address]
-        if one.claim.nsid in {claim.nsid for mdev in users for claim in mdev.attributes.namespaces}:
-            raise LightiovError(f"{one.refusal}, and it is in use: {one.remedy}")
+        if any(one.extent.overlaps(extent) for mdev in users for extent in mdev.attributes.extents):
+            raise LightiovError(f"{one.refusal}, and it is in use: end that use in a run before, or {one.remedy}")
         if result.predict:
             result.warnings.append(f"{one.refusal}, and is not read in check mode: unless it is blank, {one.remedy}")
-        _add_for(one.mdev, result, "check_blank", str(one.claim), partial(blank.check, difference.host, one))
+        _add_for(one.mdev, result, "check_blank", _shown(one.extent), partial(blank.check, difference.host, one))
 
 
 def _plan_stop(difference: Difference, mdev: Active, result: Plan) -> None:
@@ -237,6 +292,11 @@ def _undefine(host: Host, definition: Definition) -> None:
 
 
 def _define(host: Host, definition: Definition) -> None:
+    path = host.path(definition.path)
+    if path.exists():
+        # mdevctl would write over it, and a power cut leave neither the old one nor the new one.
+        write_atomically(path, definition.to_json())
+        return
     with passed_to_mdevctl(definition) as arguments:
         host.runner.run(["mdevctl", "define", *arguments])
 

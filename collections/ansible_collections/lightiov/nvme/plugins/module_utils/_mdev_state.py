@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, Slot
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read, read_int
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import describe_disk
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
     Active,
@@ -33,8 +36,7 @@ class MdevState:
     label: str
     tenant: str
     queue_pairs: int
-    namespaces: list[int]
-    identities: list[str]
+    disks: list[dict[str, Any]]
     state: str = ""
     queues: list[dict[str, int | None]] = field(default_factory=list)
     window: dict[str, str] | None = None
@@ -45,7 +47,9 @@ class MdevState:
 
 
 def mdev_states(host: Host) -> list[MdevState]:
-    serials = {controller.address: controller.serial for controller in controllers(host)}
+    present = controllers(host)
+    serials = {controller.address: controller.serial for controller in present}
+    sizes = {one.address: {ns.nsid: (ns.lba_size, ns.lba_count) for ns in one.namespaces} for one in present}
     defined = {one.uuid: one for one in definitions(host) if is_ours(one.type)}
     active = {one.uuid: one for one in active_mdevs(host) if is_ours(one.type)}
     # What exists wins over what is defined.
@@ -63,8 +67,7 @@ def mdev_states(host: Host) -> list[MdevState]:
             label=mdev.attributes.name,
             tenant=mdev.attributes.tenant,
             queue_pairs=mdev.attributes.queue_pairs,
-            namespaces=[claim.nsid for claim in mdev.attributes.namespaces],
-            identities=[claim.id for claim in mdev.attributes.namespaces],
+            disks=_disks(host, mdev, sizes.get(mdev.address, {})),
             state=mdev.state,
             **_details(host.path(f"{MDEV_DEVICES}/{uuid}")),
         )
@@ -74,6 +77,27 @@ def mdev_states(host: Host) -> list[MdevState]:
 
 def _stopped(definition: Definition) -> Active:
     return Active(definition.uuid, definition.address, definition.type, definition.parsed, state="")
+
+
+def _disks(host: Host, mdev: Active, sizes: Mapping[int, tuple[int, int]]) -> list[dict[str, Any]]:
+    """With their sizes, where the controller tells those, and what they are asked for, where they exist."""
+    table = host.read(f"{MDEV_DEVICES}/{mdev.uuid}/extents") or ""
+    flags = {slot.extent.id: slot.flags for slot in Slot.parse_all(table)}
+    return [
+        {
+            **describe_disk(extent),
+            "size": _size(extent, sizes),
+            **{flag: flag in flags.get(extent.id, ()) for flag in ("asked", "gone")},
+        }
+        for extent in mdev.attributes.extents
+    ]
+
+
+def _size(extent: Extent, sizes: Mapping[int, tuple[int, int]]) -> int | None:
+    if extent.nsid not in sizes:
+        return None
+    lba_size, lba_count = sizes[extent.nsid]
+    return lba_size * (lba_count if extent.count is None else extent.count)
 
 
 def _details(device: Path) -> dict[str, Any]:

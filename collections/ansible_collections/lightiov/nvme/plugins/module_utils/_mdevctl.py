@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, Slot
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, link_name, read
 
 MDEV_DEVICES = "/sys/bus/mdev/devices"
@@ -21,23 +21,6 @@ TYPE_PREFIX = "lightiov-"
 # How labels of mdevs begin that this collection makes. What else is there is not its own.
 MARK = "lightiov.nvme:"
 ATTRIBUTES = ("serial", "label", "tenant", "queue_pairs", "namespaces")
-SEPARATORS = re.compile(r"[\s,]+")
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A namespace of an mdev. `id` is its NGUID or EUI-64, empty where it has none or nobody noted it."""
-
-    nsid: int
-    id: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.nsid}={self.id}" if self.id else str(self.nsid)
-
-    @classmethod
-    def parse_all(cls, text: str) -> tuple[Claim, ...]:
-        pairs = (word.partition("=") for word in SEPARATORS.split(text))
-        return tuple(cls(int(nsid), identity.lower()) for nsid, _equals, identity in pairs if nsid.isdigit())
 
 
 @dataclass(frozen=True)
@@ -48,34 +31,46 @@ class Attributes:
     label: str
     tenant: str
     queue_pairs: int
-    namespaces: tuple[Claim, ...]
+    extents: tuple[Extent, ...]
 
     def ordered(self) -> list[tuple[str, str]]:
         """In the order in which the driver must be told."""
+        former = [one.namespace for one in self.extents if not one.id]
         return [
             ("serial", self.serial),
             ("label", self.label),
             ("tenant", self.tenant),
             ("queue_pairs", str(self.queue_pairs)),
-            ("namespaces", ",".join(map(str, self.namespaces))),
+            *([("namespaces", ",".join(former))] if former else []),
+            *(("extent", str(one)) for one in self.extents if one.id),
         ]
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str]) -> Attributes:
+    def parse(cls, pairs: Sequence[tuple[str, str]]) -> Attributes:
         """From what the driver or a definition says; what it does not say is empty."""
+        texts = dict(pairs)
         queue_pairs = texts.get("queue_pairs", "")
+        told = [Extent.parse(value) for name, value in pairs if name == "extent"]
         return cls(
             serial=texts.get("serial", ""),
             label=texts.get("label", ""),
             tenant=texts.get("tenant", ""),
             queue_pairs=int(queue_pairs) if queue_pairs.isdigit() else 0,
-            namespaces=Claim.parse_all(texts.get("namespaces", "")),
+            extents=(
+                *Extent.parse_namespaces(texts.get("namespaces", "")),
+                *(one for one in told if one),
+            ),
         )
 
     @property
     def is_marked(self) -> bool:
         """Whether this collection made it."""
         return self.label.startswith(MARK)
+
+    @property
+    def is_former(self) -> bool:
+        """Whether it is one of the version before, which had an mdev for each disk."""
+        return any(not one.id for one in self.extents)
 
     @property
     def name(self) -> str:
@@ -111,7 +106,7 @@ class Definition:
 
     @property
     def parsed(self) -> Attributes:
-        return Attributes.parse(dict(self.attributes))
+        return Attributes.parse(self.attributes)
 
     @property
     def path(self) -> str:
@@ -147,11 +142,15 @@ def active_mdevs(host: Host) -> list[Active]:
 
 def _active(host: Host, uuid: str) -> Active:
     device = host.path(f"{MDEV_DEVICES}/{uuid}")
+    attributes = Attributes.parse([(name, read(device / name) or "") for name in ATTRIBUTES])
+    table = read(device / "extents")
+    if table is not None:
+        attributes = replace(attributes, extents=tuple(slot.extent for slot in Slot.parse_all(table)))
     return Active(
         uuid=uuid,
         address=device.resolve().parent.name,
         type=link_name(device / "mdev_type"),
-        attributes=Attributes.parse({name: read(device / name) or "" for name in ATTRIBUTES}),
+        attributes=attributes,
         state=read(device / "state") or "",
     )
 
@@ -163,7 +162,8 @@ def definitions(host: Host) -> list[Definition]:
         for parent in entries(host.path(DEFINITIONS))
         if parent.is_dir() and parent.name != "scripts.d"
         for path in entries(parent)
-        if path.is_file()
+        # One that begins with a dot was to become a definition when the power failed.
+        if path.is_file() and not path.name.startswith(".")
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks
 
 Variables = Mapping[str, Any]
@@ -69,7 +70,8 @@ def _failed_early(hypervisor: Variables, lost: bool) -> bool:
 
 def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variables]) -> list[str]:
     mdevs = hostvars[host]["__lightiov_mdev_info"].get("mdevs") or ()
-    mdev: Variables = next((mdev for mdev in mdevs if mdev["uuid"] == disk["uuid"]), {})
+    named = {mdev["uuid"]: mdev for mdev in mdevs if mdev["active"]}
+    mdev: Variables = named.get(disk["uuid"]) or named.get(disk["former"]) or {}
     window = mdev.get("window")
     found: Variables = {}
     if disk["vm"] in hostvars:  # whose get() does not return a default
@@ -79,15 +81,18 @@ def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variabl
         disk["vm"],
         disk["controller"],
         " ".join(str(queue["hw_qid"]) for queue in mdev.get("queues") or ()),
-        _namespace(disk["namespace"], mdev.get("namespaces") or ()),
+        _namespace(disk, mdev.get("disks") or ()),
         f"{window['base']} + {window['size']}" if window else "-",
         found.get("finding") or ("off" if disk["state"] == "stopped" else "-"),
     ]
 
 
-def _namespace(listed: str, nsids: Sequence[int]) -> str:
-    """By its number too, where the inventory names its identity."""
-    return f"{nsids[0]} ({listed})" if nsids and not listed.isdecimal() else listed
+def _namespace(disk: Variables, has: Sequence[Variables]) -> str:
+    """By its number too, where the inventory names its identity, and with the size of a part of it."""
+    listed = str(disk["namespace"])
+    nsids = [one["nsid"] for one in has if one["name"] in (driver_name(disk["name"]), "")]
+    shown = f"{nsids[0]} ({listed})" if nsids and not listed.isdecimal() else listed
+    return f"{shown}: {disk['size']}" if disk["size"] else shown
 
 
 def _section(title: str, entries: list[str]) -> list[str]:

@@ -33,6 +33,8 @@ class Namespace:
     owner: str = ""
     # In Linux's notation: "eui." and NGUID or EUI-64. Empty: it has none. None: the driver does not tell.
     id: str | None = None
+    # Extents are multiples of it, in bytes. None: the driver does not tell, or knows no extents.
+    granularity: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,21 @@ def _lightiov(device: Path) -> dict[str, Any]:
 
 
 def parse_namespaces(text: str) -> list[Namespace]:
-    """The driver's attribute: "nsid lba_size lba_count owner id" a line, "-" for none. The first driver told no id."""
+    """The driver's attribute: "nsid lba_size lba_count owner id granularity" a line, "-" for none, once shorter."""
     namespaces = []
     for line in text.splitlines():
         nsid, lba_size, lba_count, *rest = line.split()
-        owner, *ids = ["" if word == "-" else word for word in rest]
-        namespaces.append(Namespace(int(nsid), int(lba_size), int(lba_count), owner=owner, id=ids[0] if ids else None))
+        owner, id_, granularity = [*("" if word == "-" else word for word in rest), None, None][:3]
+        namespaces.append(
+            Namespace(
+                nsid=int(nsid),
+                lba_size=int(lba_size),
+                lba_count=int(lba_count),
+                owner=owner or "",
+                id=id_,
+                granularity=int(granularity) if granularity else None,
+            )
+        )
     return namespaces
 
 

@@ -1,7 +1,7 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""UUIDs of mdevs that survive renumbered PCI addresses and rebuilt hosts."""
+"""UUIDs of mdevs and disks that survive renumbered PCI addresses and rebuilt hosts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
 
 
-def mdev_uuid(serial: str | int, vm: str | int, disk: str | int) -> str:
-    """UUIDv5 of (controller serial, VM, disk); "/" separates them and so may not be part of one."""
-    names = (_text("serial number", serial), _text("VM name", vm), _text("disk name", disk))
-    return str(uuid.uuid5(NAMESPACE, "/".join(names)))
+def mdev_uuid(serial: str | int, vm: str | int, disk: str | int | None = None) -> str:
+    """UUIDv5 of (controller serial, VM); "/" separates them and so may not be part of one.
+
+    With a disk it is the ID of that disk where it is a whole namespace. In the version before each disk had an mdev of
+    its own, with that UUID.
+    """
+    names = [_text("serial number", serial), _text("VM name", vm)]
+    if disk is not None:
+        names.append(_text("disk name", disk))
+    return named(*names)
+
+
+def named(*names: str | int) -> str:
+    return str(uuid.uuid5(NAMESPACE, "/".join(map(str, names))))
 
 
 def _text(what: str, value: object) -> str:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
@@ -16,8 +16,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import (
     MAX_NSID,
     MAX_QUEUE_PAIRS,
     check_tenant,
+    driver_name,
     namespace_name,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 
 # What argument_specs.yml of role devices describes; a test compares them.
@@ -37,7 +39,7 @@ VM_KEYS = frozenset(
         "disks",
     }
 )
-DISK_KEYS = frozenset({"name", "controller", "namespace", "queue_pairs"})
+DISK_KEYS = frozenset({"name", "controller", "namespace", "size", "read_only", "queue_pairs"})
 STATES = ("running", "stopped", "absent")
 GUEST_INSTALLS = ("package", "dkms", "none")
 
@@ -54,7 +56,11 @@ class Disk:
     name: str
     controller: str
     namespace: str
-    queue_pairs: int
+    # As it is said, and None for the whole namespace.
+    size: str | None
+    read_only: bool
+    # Those of the VM on the controller, None where this disk does not say.
+    queue_pairs: int | None
 
     @classmethod
     def parse(cls, options: object, number: int, vm: str) -> Disk:
@@ -67,12 +73,16 @@ class Disk:
             name=name,
             controller=_controller(options.get("controller"), where),
             namespace=_namespace(options.get("namespace"), where),
+            size=_size(options.get("size"), where),
+            read_only=_boolean(options.get("read_only"), "read_only", where),
             queue_pairs=_queue_pairs(options.get("queue_pairs"), where),
         )
 
-    @property
-    def path(self) -> str:
-        """The link that udev makes in the VM (native/guest/60-lightiov.rules)."""
+    def path(self, id_: str | None) -> str | None:
+        """The link that udev makes in the VM (native/guest/60-lightiov.rules); that of a part of a namespace has its
+        ID, which the host knows."""
+        if self.size is not None:
+            return f"/dev/disk/by-id/lightiov-uuid.{id_}" if id_ else None
         if self.namespace.isdecimal():
             return f"/dev/disk/by-id/lightiov-{NOT_IN_LINKS.sub('_', self.controller)}-ns{self.namespace}"
         return f"/dev/disk/by-id/lightiov-{self.namespace}"
@@ -101,6 +111,8 @@ class Vm:
         disks = tuple(Disk.parse(disk, number, name) for number, disk in enumerate(listed, 1))
         for repeated in _repeated(disk.name for disk in disks):
             raise LightiovError(f"VM {name} has several disks with the name {repeated}: give each a name of its own")
+        pairs = _queue_pairs_by_controller(disks, where)
+        disks = tuple(replace(disk, queue_pairs=pairs[disk.controller]) for disk in disks)
         return cls(
             name=name,
             tenant=_tenant(options.get("tenant"), where),
@@ -109,8 +121,33 @@ class Vm:
             options=options,
         )
 
-    def uuid(self, disk: Disk) -> str:
-        return mdev_uuid(disk.controller, self.name, disk.name)
+    @property
+    def controllers(self) -> dict[str, list[Disk]]:
+        """The disks by the controllers that they are on."""
+        found: dict[str, list[Disk]] = defaultdict(list)
+        for disk in self.disks:
+            found[disk.controller].append(disk)
+        return found
+
+    def uuid(self, controller: str) -> str:
+        """Of what it has of a controller."""
+        return mdev_uuid(controller, self.name)
+
+
+def _queue_pairs_by_controller(disks: Iterable[Disk], where: str) -> dict[str, int]:
+    """A VM's disks on a controller share its queue pairs."""
+    said: dict[str, tuple[int, str]] = {}
+    for disk in disks:
+        if disk.queue_pairs is None:
+            continue
+        number, name = said.setdefault(disk.controller, (disk.queue_pairs, disk.name))
+        if number != disk.queue_pairs:
+            raise LightiovError(
+                f"{where} cannot have {number} queue pairs of controller {disk.controller} for disk {name} and "
+                f"{disk.queue_pairs} for disk {disk.name}, because its disks there share them: say the same number at "
+                "each, or at one of them"
+            )
+    return {disk.controller: said.get(disk.controller, (1, ""))[0] for disk in disks}
 
 
 def parse(listed: object) -> list[Vm]:
@@ -119,17 +156,24 @@ def parse(listed: object) -> list[Vm]:
     parsed = [Vm.parse(one, number) for number, one in enumerate(options, 1)]
     for repeated in _repeated(vm.name for vm in parsed):
         raise LightiovError(f"VM {repeated} is listed more than once in lightiov_vms: give each VM a name of its own")
-    owners: dict[tuple[str, str], str] = {}
+    owners: dict[tuple[str, str], list[tuple[Disk, str]]] = defaultdict(list)
     for vm in _wanted(parsed):
         for disk in vm.disks:
-            place = (disk.controller, disk.namespace)
-            if place in owners:
-                raise LightiovError(
-                    f"Disk {disk.name} of VM {vm.name} cannot have namespace {disk.namespace} of controller "
-                    f"{disk.controller}, because {owners[place]} has it: give each disk a namespace of its own"
-                )
-            owners[place] = f"disk {disk.name} of VM {vm.name}"
+            there = owners[disk.controller, disk.namespace]
+            for other, owner in there:
+                if not _may_share(disk, other):
+                    raise LightiovError(
+                        f"Disk {disk.name} of VM {vm.name} cannot have namespace {disk.namespace} of controller "
+                        f"{disk.controller}, because {owner} has it: give each disk a namespace of its own, or a size, "
+                        "or make both read_only"
+                    )
+            there.append((disk, f"disk {disk.name} of VM {vm.name}"))
     return parsed
+
+
+def _may_share(one: Disk, other: Disk) -> bool:
+    """Whether both can be on a namespace. Where parts of it are is for the host to choose."""
+    return (one.size is not None and other.size is not None) or (one.read_only and other.read_only)
 
 
 def vms(listed: object) -> list[dict[str, Any]]:
@@ -146,16 +190,18 @@ def vms(listed: object) -> list[dict[str, Any]]:
     ]
 
 
-def vm_disks(listed: object) -> list[dict[str, Any]]:
-    """All disks, those of absent VMs included."""
+def vm_disks(listed: object, mdevs: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """All disks, those of absent VMs included. `mdevs` are the host's, which know the IDs of parts of namespaces."""
+    ids = {(mdev["uuid"], disk["name"]): disk["id"] for mdev in mdevs for disk in mdev["disks"]}
     return [
         {
             "vm": vm.name,
             "tenant": vm.tenant,
             "state": vm.state,
             **asdict(disk),
-            "uuid": vm.uuid(disk),
-            "path": disk.path,
+            "uuid": vm.uuid(disk.controller),
+            "former": mdev_uuid(disk.controller, vm.name, disk.name),
+            "path": disk.path(ids.get((vm.uuid(disk.controller), driver_name(disk.name)))),
         }
         for vm in parse(listed)
         for disk in vm.disks
@@ -163,18 +209,26 @@ def vm_disks(listed: object) -> list[dict[str, Any]]:
 
 
 def vm_mdevs(listed: object) -> list[dict[str, Any]]:
-    """What lightiov.nvme.mdev wants."""
+    """What lightiov.nvme.mdev wants: one for each VM and controller."""
     return [
         {
-            "uuid": vm.uuid(disk),
-            "parent": disk.controller,
+            "uuid": vm.uuid(controller),
+            "parent": controller,
             "tenant": vm.tenant,
-            "queue_pairs": disk.queue_pairs,
-            "namespaces": [disk.namespace],
-            "label": f"{vm.name}/{disk.name}",
+            "queue_pairs": disks[0].queue_pairs,
+            "label": vm.name,
+            "disks": [
+                {
+                    "name": disk.name,
+                    "namespace": disk.namespace,
+                    **({} if disk.size is None else {"size": disk.size}),
+                    "read_only": disk.read_only,
+                }
+                for disk in disks
+            ],
         }
         for vm in _wanted(parse(listed))
-        for disk in vm.disks
+        for controller, disks in vm.controllers.items()
     ]
 
 
@@ -194,7 +248,7 @@ def vm_domains(
                 "keep": _or(vm.options.get("root_keep"), False),
                 **_image(vm.options.get("image") or image or "", copies or {}),
             },
-            "mdevs": [vm.uuid(disk) for disk in vm.disks if vm.state != "absent"],
+            "mdevs": [vm.uuid(controller) for controller in vm.controllers if vm.state != "absent"],
         }
         for vm in parse(listed)
     ]
@@ -292,8 +346,23 @@ def _namespace(value: object, where: str) -> str:
     return name
 
 
-def _queue_pairs(value: object, where: str) -> int:
-    text = _text(_or(value, 1), where, "queue_pairs", "set it to a number")
+def _size(value: object, where: str) -> str | None:
+    if value is None:
+        return None
+    parse_size(value, where)
+    return str(value)
+
+
+def _boolean(value: object, key: str, where: str) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise LightiovError(f"{where} cannot have {value!r} as its {key}: choose true or false")
+
+
+def _queue_pairs(value: object, where: str) -> int | None:
+    if value is None:
+        return None
+    text = _text(value, where, "queue_pairs", "set it to a number")
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_QUEUE_PAIRS:
         return int(text)
     raise LightiovError(f"{where} cannot have {text!r} as its queue_pairs: choose 1 to {MAX_QUEUE_PAIRS}")

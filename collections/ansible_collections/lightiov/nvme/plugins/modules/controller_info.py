@@ -122,7 +122,7 @@ controllers:
           type: str
           sample: /dev/nvme0n1
         owner:
-          description: UUID of the mdev that has the namespace, empty when none has.
+          description: UUID of the mdev that has it, or such as C(2mdevs) when several have parts, empty when none has.
           type: str
           sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
         id:
@@ -131,6 +131,10 @@ controllers:
             - Empty when the namespace has neither, C(null) when the driver does not tell.
           type: str
           sample: eui.0011223344556677
+        granularity:
+          description: Bytes of which parts of the namespace are multiples, C(null) when the driver does not tell.
+          type: int
+          sample: 4096
     mdevs:
       description: UUIDs of the mdevs that exist on the controller.
       type: list

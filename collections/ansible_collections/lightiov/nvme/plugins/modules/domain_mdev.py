@@ -19,6 +19,8 @@ description:
     mdev is neither there nor defined any more, because the domain cannot start with them.
   - An mdev is detached from a running domain when its guest has let it go. A guest that still plugs it in is asked
     again.
+  - A running domain with mdevs of the version before, one for each disk, keeps them until it is off. Its persistent
+    definition gets those that take their place.
   - A live domain must have a free hot-plug port (C(pcie-root-port) on the C(q35) machine) for each mdev that it gets.
   - All domains are checked before the first is changed.
 author:
@@ -59,19 +61,19 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Give vm1 its disk and take the disk of vm2 away
+- name: Give vm1 its disks and take those of vm2 away
   lightiov.nvme.domain_mdev:
     domains:
       - name: vm1
         mdevs:
-          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1') }}"
       - name: vm2
         mdevs: []
 
-- name: Take a disk away from whichever domain has it
+- name: Take an mdev away from whichever domain has it
   lightiov.nvme.domain_mdev:
     absent:
-      - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm3', 'data') }}"
+      - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm3') }}"
 """
 
 RETURN = r"""

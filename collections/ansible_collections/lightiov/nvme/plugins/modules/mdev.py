@@ -11,18 +11,23 @@ version_added: 0.1.0
 description:
   - Makes the LightIOV mediated devices (mdevs) of the host exactly those listed, now and at every boot.
     Listed ones are defined, started and set up; unlisted ones are stopped and undefined.
+  - An mdev is what one VM has of one controller, that is queue pairs and a list of disks. A disk is a whole namespace
+    or, with a size, a part of one. The module chooses where parts are, and the definitions keep it.
   - Each definition names its controller by serial number and its namespaces by NGUID or EUI-64 where they have one, and
     the host module starts it on no other. When a drive has moved to another PCI address, its definitions follow it.
   - Mdevs of other drivers are never touched, nor are LightIOV mdevs and definitions that this module has not made,
     unless O(mdevs) or O(absent) names them. It knows its own by a label. Those it leaves alone it warns of.
-  - A namespace that another tenant had last (F(/etc/lightiov/tenants.json) tells) is given to the next one only when
-    it was read and is blank, see O(erase).
+  - What another tenant had last (F(/etc/lightiov/tenants.json) tells) is given to the next one only when it was read
+    and is blank, see O(erase). So is a part of a namespace that another disk had, of whatever tenant. Within a tenant,
+    a whole namespace passes with its data.
   - On a host with systemd, libvirt waits at boot until the listed mdevs are there, 90 seconds at most.
-  - An mdev whose attributes differ is stopped, defined anew and started, which needs that no VM has it open.
+  - An mdev of which only disks differ is changed while its VM runs. Disks come and grow at once. One that goes is
+    asked for, and taken when the guest has let it go; see O(force).
+  - An mdev of which more differs is stopped, defined anew and started, which needs that no VM has it open.
   - The whole list is checked against itself and against the controllers before the first change, so an error leaves
     the host as it was.
-  - An mdev that runs and lacks nothing but these identities, because it was started by the version before, is left
-    until it is closed.
+  - The version before made an mdev of each disk. Their definitions are replaced by that of the VM's mdev, in which each
+    keeps its namespace. Those that a VM has open are left until all of the VM's are closed.
   - In check mode a controller that is still bound to another driver is taken as one that a preceding
     M(lightiov.nvme.controller) would have bound.
 requirements:
@@ -67,29 +72,54 @@ options:
           - Hardware I/O queue pairs to reserve, 1 to 128.
         type: int
         default: 1
-      namespaces:
+      disks:
         description:
-          - Namespaces that the mdev gets, each for itself alone, by number (NSID), or by C(eui.) and the 32 hexadecimal
-            digits of the NGUID or, where a namespace has none, the 16 of its EUI-64.
-          - One named by number must still be the one that the mdev was given under that number.
+          - Disks that the VM has of the controller, 32 at most.
         type: list
-        elements: str
+        elements: dict
         required: true
+        suboptions:
+          name:
+            description:
+              - Name, unique in the mdev. By it a disk is known again, and so keeps its place and its identity.
+            type: str
+            required: true
+          namespace:
+            description:
+              - Namespace that it is on, by number (NSID), or by C(eui.) and the 32 hexadecimal digits of the NGUID or,
+                where a namespace has none, the 16 of its EUI-64.
+              - One named by number must still be the one that the mdev was given under that number.
+            type: str
+            required: true
+          size:
+            description:
+              - Size such as C(200 GiB), in MiB, GiB or TiB. The disk is a part of the namespace of that size. It may
+                grow if what is behind it is free, and never shrinks.
+              - Without it, the disk is the whole namespace.
+            type: str
+          read_only:
+            description:
+              - Whether it can only be read. Disks that can only be read may be on one namespace, whole, in several
+                mdevs.
+            type: bool
+            default: false
       label:
         description:
-          - What it is for, shown in messages. Characters that a label cannot have become underscores.
+          - The VM that it is for, shown in messages. Characters that a label cannot have become underscores.
+          - The identities of new disks follow from it, without it from O(mdevs[].uuid).
         type: str
         default: ""
   absent:
     description:
-      - UUIDs of mdevs that are to go. They are removed without O(remove), and by whomever they were made.
+      - UUIDs of mdevs, and IDs of disks, that are to go. They are removed without O(remove), mdevs by whomever they
+        were made.
     type: list
     elements: str
     default: []
   remove:
     description:
-      - Consent to remove mdevs that are neither in O(mdevs) nor in O(absent). Without it they are named and the task is
-        refused, since they may be missing by mistake. An mdev that changes is not removed.
+      - Consent to remove mdevs, and disks of mdevs, that are neither in O(mdevs) nor in O(absent). Without it they are
+        named and the task is refused, since they may be missing by mistake. What changes is not removed.
     type: bool
     default: false
   removals_max:
@@ -98,8 +128,8 @@ options:
     type: int
   erase:
     description:
-      - Consent to erase what another tenant has left on a namespace, by writing zeroes, which are read back.
-        Without it the namespace is read, and the task is refused unless it is blank.
+      - Consent to erase what another tenant or another disk has left, by writing zeroes, which are read back.
+        Without it that is read, and the task is refused unless it is blank.
     type: bool
     default: false
   phase:
@@ -114,12 +144,15 @@ options:
   force:
     description:
       - Also stop an mdev that a VM has open. The kernel asks the VM to give it up, and the module waits
-        for that up to O(timeout) seconds. It is no consent to anything else.
+        for that up to O(timeout) seconds.
+      - Also take a disk away that the guest does not let go of within O(timeout) seconds. What it has not yet written
+        is lost.
+      - It is no consent to anything else.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds to wait for a VM to give up an mdev with O(force=true).
+      - Seconds to wait for a guest to let go of a disk, and with O(force=true) for a VM to give up an mdev.
     type: int
     default: 30
 seealso:
@@ -129,28 +162,40 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give each of two VMs two queue pairs and one namespace
+- name: Give each of two VMs two queue pairs, the one a whole namespace, the other two parts of one
   lightiov.nvme.mdev:
     mdevs:
-      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1') }}"
+        label: vm1
         parent: S5XANA0R700001
         tenant: blue
         queue_pairs: 2
-        namespaces: [1]
-      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm2', 'data') }}"
+        disks:
+          - name: data
+            namespace: 1
+      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm2') }}"
+        label: vm2
         parent: S5XANA0R700001
         tenant: blue
         queue_pairs: 2
-        namespaces: [2]
+        disks:
+          - name: data
+            namespace: 2
+            size: 200 GiB
+          - name: log
+            namespace: 2
+            size: 20 GiB
 
 - name: Name the namespace by its NGUID
   lightiov.nvme.mdev:
     mdevs:
-      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
-        label: vm1/data
+      - uuid: "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1') }}"
+        label: vm1
         parent: S5XANA0R700001
         tenant: blue
-        namespaces: [eui.0123456789abcdef0025385b01400c1d]
+        disks:
+          - name: data
+            namespace: eui.0123456789abcdef0025385b01400c1d
 
 - name: Remove all LightIOV mdevs
   lightiov.nvme.mdev:
@@ -174,19 +219,24 @@ actions:
   contains:
     action:
       description: >-
-        C(check_blank), C(record), C(stop), C(undefine), C(boot_rule), C(boot_order), C(erase), C(define) or C(start).
+        C(check_blank), C(record), C(stop), C(release), C(undefine), C(boot_rule), C(boot_order), C(erase), C(define),
+        C(start), C(add), C(grow), or C(convert), which undefines what the version before made.
       type: str
       sample: start
     object:
       description: >-
-        UUID of the mdev; NSID and identity of the namespace that is read or erased; or path of the record of tenants,
-        udev rule or systemd unit.
+        UUID of the mdev; NSID and identity of the namespace that is read or erased, and first LBA of a part; or path of
+        the record of tenants, udev rule or systemd unit.
       type: str
       sample: 8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55
     address:
       description: PCI address of the controller.
       type: str
       sample: "0000:01:00.0"
+    disk:
+      description: Name of the disk that comes, grows or goes.
+      type: str
+      sample: data
 mdevs:
   description: The LightIOV mdevs of the host after the run, or as they would be after it in check mode.
   returned: always
@@ -212,7 +262,7 @@ mdevs:
     label:
       description: What it is for, empty if nothing is said.
       type: str
-      sample: vm1/data
+      sample: vm1
     tenant:
       description: Tenant.
       type: str
@@ -221,16 +271,39 @@ mdevs:
       description: Reserved hardware I/O queue pairs.
       type: int
       sample: 2
-    namespaces:
-      description: NSIDs.
+    disks:
+      description: Its disks.
       type: list
-      elements: int
-      sample: [1]
-    identities:
-      description: NGUID or EUI-64 of each of these namespaces, empty for one without or of which nobody noted it.
-      type: list
-      elements: str
-      sample: [eui.0123456789abcdef0025385b01400c1d]
+      elements: dict
+      contains:
+        id:
+          description: Identity of the disk, empty for one that the version before has made.
+          type: str
+          sample: 5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11
+        name:
+          description: Name, empty where nobody told it.
+          type: str
+          sample: data
+        nsid:
+          description: NSID of its namespace.
+          type: int
+          sample: 1
+        identity:
+          description: NGUID or EUI-64 of its namespace, empty for one without or of which nobody noted it.
+          type: str
+          sample: eui.0123456789abcdef0025385b01400c1d
+        first:
+          description: First LBA, C(null) for a whole namespace.
+          type: int
+          sample: 0
+        count:
+          description: Number of LBAs, C(null) for a whole namespace.
+          type: int
+          sample: 52428800
+        read_only:
+          description: Whether it can only be read.
+          type: bool
+          sample: false
     active:
       description: Whether it exists.
       type: bool
@@ -283,7 +356,17 @@ def main() -> None:
                     "label": {"type": "str", "default": ""},
                     "tenant": {"type": "str", "required": True},
                     "queue_pairs": {"type": "int", "default": 1},
-                    "namespaces": {"type": "list", "elements": "str", "required": True},
+                    "disks": {
+                        "type": "list",
+                        "elements": "dict",
+                        "required": True,
+                        "options": {
+                            "name": {"type": "str", "required": True},
+                            "namespace": {"type": "str", "required": True},
+                            "size": {"type": "str"},
+                            "read_only": {"type": "bool", "default": False},
+                        },
+                    },
                 },
             },
             "absent": {"type": "list", "elements": "str", "default": []},

@@ -71,7 +71,7 @@ mdevs:
     label:
       description: What it is for, empty if nothing is said.
       type: str
-      sample: vm1/data
+      sample: vm1
     tenant:
       description: Tenant.
       type: str
@@ -80,16 +80,51 @@ mdevs:
       description: Reserved hardware I/O queue pairs.
       type: int
       sample: 2
-    namespaces:
-      description: NSIDs.
+    disks:
+      description: Its disks.
       type: list
-      elements: int
-      sample: [1]
-    identities:
-      description: NGUID or EUI-64 of each of these namespaces, empty for one without or of which nobody noted it.
-      type: list
-      elements: str
-      sample: [eui.0123456789abcdef0025385b01400c1d]
+      elements: dict
+      contains:
+        id:
+          description: Identity of the disk, empty for one that the version before has made.
+          type: str
+          sample: 5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11
+        name:
+          description: Name, empty where nobody told it.
+          type: str
+          sample: data
+        nsid:
+          description: NSID of its namespace.
+          type: int
+          sample: 1
+        identity:
+          description: NGUID or EUI-64 of its namespace, empty for one without or of which nobody noted it.
+          type: str
+          sample: eui.0123456789abcdef0025385b01400c1d
+        first:
+          description: First LBA, C(null) for a whole namespace.
+          type: int
+          sample: 0
+        count:
+          description: Number of LBAs, C(null) for a whole namespace.
+          type: int
+          sample: 52428800
+        read_only:
+          description: Whether it can only be read.
+          type: bool
+          sample: false
+        size:
+          description: Bytes, C(null) where no driver tells.
+          type: int
+          sample: 214748364800
+        asked:
+          description: Whether the guest is asked to let it go.
+          type: bool
+          sample: false
+        gone:
+          description: Whether its namespace is gone.
+          type: bool
+          sample: false
     state:
       description: C(closed), C(open), C(ready), C(quarantined) or C(lost), empty when it does not exist now.
       type: str

@@ -22,7 +22,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host  #
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan  # noqa: E402
 from fake_host import FakeHost  # noqa: E402
 from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
-from in_process import InProcess  # noqa: E402
+from in_process import InProcess, PlayedHost  # noqa: E402
 
 # A busy machine takes longer for an example now and then, and that is no failure.
 settings.register_profile("unhurried", deadline=None)
@@ -42,7 +42,7 @@ def fake(tmp_path: Path) -> FakeHost:
 @pytest.fixture
 def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
-    return Host(fake.root, InProcess(fake))
+    return PlayedHost(fake.root, InProcess(fake))
 
 
 @pytest.fixture(autouse=True)

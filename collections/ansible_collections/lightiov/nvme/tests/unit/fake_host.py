@@ -9,6 +9,7 @@ The tools are scripts that call this file, for what starts them as processes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -23,6 +24,10 @@ from uuid import UUID
 KERNEL = "6.12.57+deb13-amd64"
 ARCH = "x86_64"
 SEPARATORS = re.compile(r"[\s,]+")
+NO_ID = "00000000-0000-0000-0000-000000000000"
+LBAS = 262144
+LBA_BYTES = 4096
+GRANULARITY = 16384
 
 
 class Refused(Exception):
@@ -126,7 +131,7 @@ class FakeHost:
         ids: dict[int, str] | None = None,
         old: bool = False,
     ) -> None:
-        """`ids`: identities of namespaces. `old`: the host module is the first one, which checks none."""
+        """`ids`: identities of namespaces. `old`: the host module is that of the version before, without extents."""
         hardware = self.hardware
         hardware[address] = {
             "serial": serial,
@@ -152,8 +157,11 @@ class FakeHost:
         if self.driver(address) == "lightiov":
             self._account(self.device(address), self.hardware[address])
 
-    def write_data(self, address: str, nsid: int, data: str) -> None:
-        self.change_hardware(address, data={**self.hardware[address]["data"], str(nsid): data})
+    def write_data(self, address: str, nsid: int, data: str, lba: int = 0) -> None:
+        self.change_hardware(address, data={**self.hardware[address]["data"], f"{nsid}@{lba}": data})
+
+    def data(self, address: str, nsid: int, lba: int = 0) -> str:
+        return self.hardware[address]["data"].get(f"{nsid}@{lba}", "")
 
     def exchange(self, one: str, other: str) -> None:
         """Two drives change places while the host is off."""
@@ -231,16 +239,19 @@ class FakeHost:
 
     def _account(self, device: str, traits: dict[str, Any]) -> None:
         """The attributes of a LightIOV controller that depend on its mdevs."""
-        owners, tenants, used = {}, set(), 0
+        owners: dict[str, set[str]] = {}
+        tenants, used = set(), 0
         for mdev in self.mdevs(Path(device).name):
             tenants.add(self.read(f"{device}/{mdev}/tenant"))
             used += int(self.read(f"{device}/{mdev}/queue_pairs") or 0)
-            for entry in SEPARATORS.split(self.read(f"{device}/{mdev}/namespaces")):
-                owners[entry.partition("=")[0]] = mdev
+            for extent in self.extents(mdev):
+                owners.setdefault(extent["nsid"], set()).add(mdev)
         lines = []
         for nsid in map(str, traits["namespaces"]):
-            identity = "" if traits["old"] else " " + traits["ids"].get(nsid, "-")
-            lines.append(f"{nsid} 4096 262144 {owners.get(nsid, '-')}{identity}\n")
+            has = sorted(owners.get(nsid, ()))
+            owner = "-" if not has else has[0] if len(has) == 1 else f"{len(has)}mdevs"
+            granularity = "" if traits["old"] else f" {GRANULARITY}"
+            lines.append(f"{nsid} {LBA_BYTES} {LBAS} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
         self.write(f"{device}/lightiov/namespaces", "".join(lines))
         self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
         self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
@@ -272,15 +283,20 @@ class FakeHost:
 
     def _attributes(self, address: str) -> tuple[str, ...]:
         """In the order in which the driver wants them."""
-        own = ("tenant", "queue_pairs", "namespaces")
-        return own if self.hardware[address]["old"] else ("serial", "label", *own)
+        own = ("serial", "label", "tenant", "queue_pairs", "namespaces")
+        return own if self.hardware[address]["old"] else (*own, "extent")
 
     def add_mdev(self, address: str, uuid: str, mdev_type: str = "lightiov-passthrough", **attributes: str) -> None:
         device = f"{self.device(address)}/{uuid}"
         types = f"{self.device(address)}/mdev_supported_types/{mdev_type}"
         self.path(types).mkdir(parents=True, exist_ok=True)
-        for name in self._attributes(address):
+        for name in ("serial", "label", "tenant", "queue_pairs", "namespaces"):
             self.write(f"{device}/{name}", attributes.get(name, "") + "\n")
+        if mdev_type == "lightiov-passthrough" and not self.hardware[address]["old"]:
+            former = [word for word in SEPARATORS.split(attributes.get("namespaces", "")) if word]
+            whole = [f"id={NO_ID},nsid={word.replace('=eui.', ',eui=')}" for word in former]
+            extents = [self._extent(text) for text in (*whole, *attributes.get("extents", "").split())]
+            self._write_extents(device, dict(enumerate(extents)))
         self.write(f"{device}/state", attributes.get("state", "closed") + "\n")
         self.link(f"{device}/mdev_type", types)
         self.link(f"{types}/devices/{uuid}", device)
@@ -297,6 +313,112 @@ class FakeHost:
         shutil.rmtree(device)
         address = device.parent.name
         self._account(self.device(address), self.hardware[address])
+
+    # Extents of mdevs
+
+    @staticmethod
+    def _extent(text: str) -> dict[str, str]:
+        """Of the keys of its attribute; a whole namespace has neither first nor count."""
+        pairs = (part.partition("=") for part in text.split(","))
+        return {key: value for key, _equals, value in pairs}
+
+    def _slots(self, mdev: str) -> dict[int, dict[str, str]]:
+        """Extents by slot."""
+        table = self.path(f"/sys/bus/mdev/devices/{mdev}/extents")
+        if not table.exists():
+            words = SEPARATORS.split(self.read(f"/sys/bus/mdev/devices/{mdev}/namespaces"))
+            return {slot: {"id": NO_ID, "nsid": word.partition("=")[0]} for slot, word in enumerate(words) if word}
+        found = {}
+        for line in table.read_text(encoding="utf-8").splitlines():
+            slot, id_, nsid, identity, first, count, flags, name = line.split()
+            told = {"id": id_, "nsid": nsid, "eui": identity.partition(".")[2], "first": first, "count": count}
+            extent = {key: value for key, value in told.items() if value not in ("", "-")}
+            extent.update({flag: "" for flag in flags.split(",") if flag != "-"})
+            found[int(slot)] = {**extent, **({"name": name} if name != "-" else {})}
+        return found
+
+    def extents(self, mdev: str) -> list[dict[str, str]]:
+        return list(self._slots(mdev).values())
+
+    def _write_extents(self, device: str, slots: dict[int, dict[str, str]]) -> None:
+        lines = []
+        for slot, one in sorted(slots.items()):
+            identity = f"eui.{one['eui']}" if one.get("eui") else "-"
+            flags = ",".join(flag for flag in ("read_only", "asked", "gone") if flag in one) or "-"
+            words = (one["id"], one["nsid"], identity, one.get("first", "-"), one.get("count", "-"), flags)
+            lines.append(f"{slot} {' '.join(words)} {one.get('name', '-')}\n")
+        self.write(f"{device}/extents", "".join(lines))
+
+    def hold_disk(self, mdev: str, *ids: str) -> None:
+        """A guest that has the mdev open uses these disks of it, and no others, from now on."""
+        self.write(f"/sys/bus/mdev/devices/{mdev}/held", " ".join(ids) + "\n")
+
+    def told(self, absolute: str, text: str) -> None:
+        """What the host module does when one of its attributes is written to; raises OSError."""
+        path = Path(absolute)
+        mdev, attribute = path.parent.name, path.name
+        device = self.path(f"/sys/bus/mdev/devices/{mdev}").resolve()
+        address, slots = device.parent.name, self._slots(mdev)
+        if attribute == "extent":
+            self._tell_extent(address, mdev, slots, self._extent(text))
+        else:
+            id_ = text.rpartition("=")[2]
+            slot = next((slot for slot, one in slots.items() if one["id"] == id_), None)
+            if slot is None:
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+            held = self.path(f"/sys/bus/mdev/devices/{mdev}/held")
+            used = id_ in (held.read_text(encoding="utf-8").split() if held.exists() else ())
+            if text.startswith("cancel="):
+                slots[slot].pop("asked", None)
+            elif attribute == "release" and used:
+                slots[slot]["asked"] = ""
+            else:
+                del slots[slot]
+        self._write_extents(self.inside(device), slots)
+        self._account(self.device(address), self.hardware[address])
+
+    def inside(self, path: Path) -> str:
+        return f"/{path.relative_to(self.root.resolve())}"
+
+    def _tell_extent(self, address: str, mdev: str, slots: dict[int, dict[str, str]], new: dict[str, str]) -> None:
+        if trouble := self._refusal(address, mdev, slots, new):
+            raise OSError(trouble, os.strerror(trouble))
+        slot = next((slot for slot, one in slots.items() if one["id"] == new["id"] != NO_ID), None)
+        free = next(slot for slot in range(64) if slot not in slots)
+        slots[free if slot is None else slot] = new
+
+    def _refusal(self, address: str, mdev: str, slots: dict[int, dict[str, str]], new: dict[str, str]) -> int:
+        traits = self.hardware[address]
+        start, end = _range(new)
+        own = [one for one in slots.values() if one["id"] == new["id"] != NO_ID]
+        others = [
+            one
+            for uuid in self.mdevs(address)
+            for one in (slots.values() if uuid == mdev else self.extents(uuid))
+            if one not in own
+        ]
+        unit = GRANULARITY // LBA_BYTES
+        if int(new["nsid"]) not in traits["namespaces"] or new.get("eui", "") not in (
+            "",
+            traits["ids"].get(new["nsid"], "").partition(".")[2],
+        ):
+            return errno.ENODEV
+        if "count" in new and end > LBAS:
+            return errno.ERANGE
+        if start % unit or ("count" in new and end % unit):
+            return errno.EINVAL
+        for one in own:
+            there = _range(one)
+            if (one["nsid"], there[0], "read_only" in one) != (new["nsid"], start, "read_only" in new) or end < there[
+                1
+            ]:
+                return errno.EINVAL
+        for one in others:
+            there = _range(one)
+            overlap = one["nsid"] == new["nsid"] and start < there[1] and there[0] < end
+            if overlap and not ("read_only" in one and "read_only" in new):
+                return errno.EBUSY
+        return errno.E2BIG if not own and len(slots) >= 32 else 0
 
     # What the tools do
 
@@ -349,16 +471,29 @@ class FakeHost:
 
     def _start_mdev(self, uuid: str, address: str, definition: dict[str, Any]) -> None:
         written: dict[str, str] = {}
+        slots: dict[int, dict[str, str]] = {}
         for pair in definition["attrs"]:
             for name, value in pair.items():
-                if not self._accepts(address, uuid, name, value, written):
+                if not self._accepts(address, uuid, (name, value), written, slots):
                     raise Refused(f"Error: Failed to write {value} to attribute {name}")
-                written[name] = value
+                if name == "extent":
+                    slots[len(slots)] = self._extent(value)
+                    written["extents"] = f"{written.get('extents', '')} {value}"
+                else:
+                    written[name] = value
         written["namespaces"] = written.get("namespaces", "").replace(",", " ")
         self.add_mdev(address, uuid, definition["mdev_type"], **written)
 
-    def _accepts(self, address: str, mdev: str, name: str, value: str, written: dict[str, str]) -> bool:
+    def _accepts(
+        self,
+        address: str,
+        mdev: str,
+        told: tuple[str, str],
+        written: dict[str, str],
+        slots: dict[int, dict[str, str]],
+    ) -> bool:
         """What the host module makes of an attribute after those already written."""
+        name, value = told
         controller, traits = f"{self.device(address)}/lightiov", self.hardware[address]
         owners = dict(line.split()[:4:3] for line in self.read(f"{controller}/namespaces").splitlines())
         entries = [entry.partition("=") for entry in SEPARATORS.split(value)]
@@ -368,23 +503,31 @@ class FakeHost:
             "tenant": lambda: self.read(f"{controller}/tenant") in ("", value),
             "queue_pairs": lambda: int(value) <= int(self.read(f"{controller}/queue_pairs_free")),
             "namespaces": lambda: (
-                (traits["old"] or "serial" in written)
+                "serial" in written
                 and all(owners.get(nsid) in ("-", mdev) for nsid, _equals, _id in entries)
                 and all(identity in ("", traits["ids"].get(nsid)) for nsid, _equals, identity in entries)
             ),
+            "extent": lambda: "serial" in written and not self._refusal(address, mdev, slots, self._extent(value)),
         }
         return name in self._attributes(address) and bool(rules[name]())
 
     def liov(self, command: str, mdev: str, *options: str) -> None:
-        """Every namespace without data is blank."""
+        """What is without data is blank."""
         address = self.path(f"/sys/bus/mdev/devices/{mdev}").resolve().parent.name
-        nsid = self.read(f"/sys/bus/mdev/devices/{mdev}/namespaces").partition("=")[0]
+        [extent] = self.extents(mdev)
+        start, end = _range(extent)
         data = self.hardware[address]["data"]
+        places = (key.split("@") for key, what in data.items() if what)
+        inside = [int(lba) for nsid, lba in places if nsid == extent["nsid"] and start <= int(lba) < end]
         if command != "blank":
             raise Refused(f"liov: '{command}' is not a command; see 'liov help'")
-        if data.get(nsid) and "--yes-destroy-data" not in options:
-            raise Refused(f"liov: mdev {mdev}: namespace 0 is not blank: LBA 0 holds data; add --yes-destroy-data")
-        self.change_hardware(address, data={**data, nsid: ""})
+        if inside and "--yes-destroy-data" not in options:
+            raise Refused(
+                f"liov: mdev {mdev}: namespace 0 is not blank: LBA {inside[0] - start} holds data; "
+                "add --yes-destroy-data"
+            )
+        erased = {f"{extent['nsid']}@{lba}": "" for lba in inside}
+        self.change_hardware(address, data={**data, **erased})
 
     def dkms(self, command: str, package: str, *arguments: str) -> None:
         """As dkms 3.2 does it on Debian."""
@@ -486,6 +629,12 @@ class FakeHost:
                 self.link(link, f"{units}/{unit}")
             else:
                 self.path(link).unlink(missing_ok=True)
+
+
+def _range(extent: dict[str, str]) -> tuple[int, int]:
+    """First LBA and end."""
+    start = int(extent.get("first", 0))
+    return start, start + int(extent["count"]) if "count" in extent else LBAS
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, CommandError, Runner
 from fake_host import FakeHost, Refused
 
@@ -31,3 +32,11 @@ class InProcess(Runner):
         except Refused as refused:
             raise CommandError(f"{' '.join(arguments)!r} failed: {refused}", str(refused)) from None
         return output.getvalue()
+
+
+class PlayedHost(Host):
+    """Plays what the host module does when its attributes are written to."""
+
+    def write_attribute(self, absolute: str, text: str) -> None:
+        assert isinstance(self.runner, InProcess)
+        self.runner.fake.told(absolute, text)

@@ -21,16 +21,20 @@ U2 = "22222222-96c4-5fd1-bb5e-0c0a2e6c8a55"
 FOREIGN = "ffffffff-96c4-5fd1-bb5e-0c0a2e6c8a55"
 
 
+def disk(namespace: str = "1", name: str = "data", **changes: Any) -> dict[str, Any]:
+    return {"name": name, "namespace": namespace, **changes}
+
+
 def one(uuid: str = U1, **changes: Any) -> dict[str, Any]:
     """An element of the list."""
     return {
         "uuid": uuid,
         "parent": "S1",
         "type": "lightiov-passthrough",
-        "label": "vm1/data",
+        "label": "vm1",
         "tenant": "blue",
         "queue_pairs": 2,
-        "namespaces": ["1"],
+        "disks": [disk("1")],
         **changes,
     }
 
@@ -50,6 +54,12 @@ def run(made: Plan) -> list[tuple[str, str]]:
 def act(host: Host, *wanted: dict[str, Any], **options: Any) -> list[tuple[str, str]]:
     """What was done, but for the record of tenants."""
     return [(action, name) for action, name in run(make(host, *wanted, **options)) if name != RECORD]
+
+
+def extents(fake: FakeHost, uuid: str, address: str = A) -> list[str]:
+    """Of a definition, as mdevctl would write them, without their IDs."""
+    pairs = [pair for one in fake.definition(address, uuid)["attrs"] for pair in one.items()]
+    return [value.partition(",")[2] for name, value in pairs if name == "extent"]
 
 
 def definition(fake: FakeHost, uuid: str, address: str = A) -> dict[str, str]:

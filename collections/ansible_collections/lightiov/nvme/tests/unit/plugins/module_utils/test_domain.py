@@ -296,3 +296,38 @@ def test_a_change_of_one_scope_is_shown(host: Host, mdevs: FakeHost, libvirt: Fa
     assert len(plan.steps) == 1
     assert plan.before == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1], "live": []}]}
     assert plan.after == {"domains": [{"name": "vm1", "active": True, "mdevs": [U1], "live": [U1]}]}
+
+
+class TestOfTheVersionBefore:
+    """It made an mdev of each disk; what takes their place can only exist when no VM has them open."""
+
+    NEW = "33333333-96c4-5fd1-bb5e-0c0a2e6c8a55"
+
+    @pytest.fixture
+    def domain(self, mdevs: FakeHost, libvirt: FakeConnection) -> FakeDomain:
+        definition = {"mdev_type": "lightiov-passthrough", "start": "auto", "attrs": []}
+        mdevs.write_json(f"/etc/mdevctl.d/{A}/{self.NEW}", definition)
+        libvirt.add(FakeDomain("vm1", device(U1), device(U2), active=True))
+        return libvirt.domains[0]
+
+    @pytest.mark.parametrize("status", [None, ASLEEP])
+    def test_a_running_domain_keeps_them_and_starts_with_the_new_one(
+        self, host: Host, domain: FakeDomain, status: int | None
+    ) -> None:
+        domain.status = domain.status if status is None else status
+        plan = make(host, vm1=[self.NEW])
+        assert plan.after["domains"] == [{"name": "vm1", "active": True, "mdevs": [self.NEW], "live": [U1, U2]}]
+        assert {scope for *_what, scope in act(host, vm1=[self.NEW])} == {"config"}
+        assert (domain.has(CONFIG), domain.has(LIVE)) == ([self.NEW], [U1, U2])
+        assert act(host, vm1=[self.NEW]) == []
+
+    def test_one_that_is_off_has_the_new_one_alone(self, host: Host, domain: FakeDomain) -> None:
+        domain.status = SHUTOFF
+        act(host, vm1=[self.NEW])
+        assert domain.has(CONFIG) == [self.NEW]
+
+    def test_without_them_it_has_to_exist(self, host: Host, mdevs: FakeHost, domain: FakeDomain) -> None:
+        mdevs.remove_mdev(U1)
+        mdevs.remove_mdev(U2)
+        with pytest.raises(LightiovError, match=f"mdev {self.NEW} cannot go to domain vm1, because it does not exist"):
+            make(host, vm1=[self.NEW])

@@ -15,7 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import m
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from fake_host import FakeHost
-from mdev_calls import FOREIGN, U1, U2, A, B, act, make, one
+from mdev_calls import FOREIGN, U1, U2, A, B, act, disk, make, one
 
 
 @pytest.fixture
@@ -26,12 +26,13 @@ def two(fake: FakeHost) -> FakeHost:
 
 
 def test_make_and_then_nothing_is_left_to_do(host: Host, two: FakeHost) -> None:
-    wanted = [one(U1), one(U2, namespaces=["3", "2"], queue_pairs=5)]
+    wanted = [one(U1), one(U2, disks=[disk("3"), disk("2", "d1")], queue_pairs=5)]
     assert act(host, *wanted) == [("define", U1), ("define", U2), ("start", U1), ("start", U2)]
     assert two.mdevs(A) == [U1, U2]
     state = mdev_states(host)[1]
     assert (state.uuid, state.parent, state.tenant, state.queue_pairs) == (U2, "S1", "blue", 5)
-    assert (state.namespaces, state.active, state.defined, state.autostart) == ([3, 2], True, True, True)
+    assert [one["nsid"] for one in state.disks] == [3, 2]
+    assert (state.active, state.defined, state.autostart) == (True, True, True)
     assert act(host, *wanted) == []
 
 
@@ -50,7 +51,7 @@ def test_check_mode_foresees_everything_and_changes_nothing(host: Host, two: Fak
         {"action": "define", "object": U1, "address": A},
         {"action": "start", "object": U1, "address": A},
     ]
-    assert made.returned["mdevs"][0]["namespaces"] == [1]
+    assert [one["nsid"] for one in made.returned["mdevs"][0]["disks"]] == [1]
     assert two.snapshot() == before
 
 
@@ -67,37 +68,39 @@ def test_check_mode_takes_the_controller_as_bound_and_mdevctl_as_installed(host:
 
 
 def test_unlisted_ones_go(host: Host, two: FakeHost) -> None:
-    act(host, one(U1), one(U2, namespaces=["2"]))
-    assert act(host, one(U2, namespaces=["2"])) == [("stop", U1), ("undefine", U1)]
+    act(host, one(U1), one(U2, disks=[disk("2")]))
+    assert act(host, one(U2, disks=[disk("2")])) == [("stop", U1), ("undefine", U1)]
     assert act(host) == [("stop", U2), ("undefine", U2)]
     assert (two.mdevs(A), mdev_states(host)) == ([], [])
 
 
-@pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": ["1", "2"]}, {"parent": "S2"}])
+@pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"label": "vm2"}, {"parent": "S2"}])
 def test_changes_are_made_by_making_it_anew(host: Host, two: FakeHost, change: dict[str, Any]) -> None:
     act(host, one())
-    assert act(host, one(**change)) == [("stop", U1), ("undefine", U1), ("define", U1), ("start", U1)]
+    elsewhere = [("undefine", U1)] if "parent" in change else []
+    assert act(host, one(**change)) == [("stop", U1), *elsewhere, ("define", U1), ("start", U1)]
     assert act(host, one(**change)) == []
 
 
 def test_namespaces_can_change_hands_in_one_call(host: Host, two: FakeHost) -> None:
-    act(host, one(U1, namespaces=["1"]), one(U2, namespaces=["2"]))
-    actions = act(host, one(U1, namespaces=["2"]), one(U2, namespaces=["1"]))
-    assert [action for action, _uuid in actions] == 2 * ["stop"] + 2 * ["undefine"] + 2 * ["define"] + 2 * ["start"]
+    act(host, one(U1, disks=[disk("1")]), one(U2, disks=[disk("2")]))
+    actions = act(host, one(U1, disks=[disk("2")]), one(U2, disks=[disk("1")]))
+    assert [action for action, _uuid in actions] == 2 * ["release"] + 2 * ["define"] + 2 * ["add"]
+    assert act(host, one(U1, disks=[disk("2")]), one(U2, disks=[disk("1")])) == []
 
 
 def test_a_stopped_one_is_started_and_an_undefined_one_defined(host: Host, two: FakeHost) -> None:
-    act(host, one(U1), one(U2, namespaces=["2"]))
+    act(host, one(U1), one(U2, disks=[disk("2")]))
     two.remove_mdev(U1)
     two.path(f"/etc/mdevctl.d/{A}/{U2}").unlink()
-    assert act(host, one(U1), one(U2, namespaces=["2"])) == [("define", U2), ("start", U1)]
+    assert act(host, one(U1), one(U2, disks=[disk("2")])) == [("define", U2), ("start", U1)]
 
 
 def test_a_definition_that_does_not_start_at_boot_is_replaced(host: Host, two: FakeHost) -> None:
     act(host, one())
     path = f"/etc/mdevctl.d/{A}/{U1}"
     two.write(path, two.read(path).replace('"auto"', '"manual"'))
-    assert act(host, one()) == [("undefine", U1), ("define", U1)]
+    assert act(host, one()) == [("define", U1)]
 
 
 def test_definitions_at_an_address_of_former_times_go(host: Host, two: FakeHost) -> None:
@@ -141,24 +144,29 @@ class TestOpenByAVm:
             act(host, force=True, timeout=1)
 
     def test_others_can_be_made_beside_it(self, host: Host, opened: FakeHost) -> None:
-        assert act(host, one(), one(U2, namespaces=["2"])) == [("define", U2), ("start", U2)]
+        assert act(host, one(), one(U2, disks=[disk("2")])) == [("define", U2), ("start", U2)]
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
         ([one("vm1")], "not a UUID"),
-        ([one(), one(namespaces=["2"])], "listed 2 times"),
+        ([one(), one(disks=[disk("2")])], "listed 2 times"),
         ([one(parent="S9")], r"parent 'S9', which is no controller of this host: choose from S1"),
         ([one(queue_pairs=0)], "choose 1 to 128"),
         ([one(queue_pairs=129)], "choose 1 to 128"),
         ([one(parent="S2", queue_pairs=5)], r"S2 \(0000:02:00.0\) has 4 queue pairs, but its mdevs want 5"),
-        ([one(namespaces=[])], "cannot have 0 namespaces"),
-        ([one(namespaces=["0"])], "cannot have the namespace 0"),
-        ([one(namespaces=["5"])], "wants namespace 5.*choose from 1, 2, 3, 4"),
-        ([one(namespaces=["1", "1"])], "Namespace 1 of controller S1.*again"),
-        ([one(), one(U2)], f"is given to mdev {U1} and again to mdev {U2}"),
-        ([one(), one(U2, namespaces=["2"], tenant="red")], "tenants blue and red at once"),
+        ([one(disks=33 * [disk()])], "cannot have 33 disks: list 32"),
+        ([one(disks=[disk(name="")])], "has no name"),
+        ([one(disks=[disk("1", "a+"), disk("2", "a_")])], "2 disks that the host module knows as a_"),
+        ([one(disks=[disk("0")])], "cannot have the namespace 0"),
+        ([one(disks=[disk("5")])], "wants namespace 5.*choose from 1, 2, 3, 4"),
+        (
+            [one(disks=[disk("1"), disk("1", "d1")])],
+            "Disk d1 of mdev .* wants namespace 1 of controller S1.*disk data of mdev .* has all",
+        ),
+        ([one(), one(U2)], f"Disk data of mdev {U2} wants namespace 1 .* of which disk data of mdev {U1} has all"),
+        ([one(), one(U2, disks=[disk("2")], tenant="red")], "tenants blue and red at once"),
         ([one(tenant="")], "tenant ''"),
         ([one(tenant="a b")], "tenant 'a b'"),
         ([one(tenant="x" * 65)], "1 to 64 letters"),
@@ -179,7 +187,7 @@ def test_two_tenants_on_two_controllers(host: Host, two: FakeHost) -> None:
 def test_namespaces_are_checked_before_the_controller_is_bound(host: Host, fake: FakeHost) -> None:
     fake.add_controller(A, "S1", driver="nvme", namespaces=2)
     with pytest.raises(LightiovError, match="wants namespace 3"):
-        make(host, one(namespaces=["3"]), predict=True)
+        make(host, one(disks=[disk("3")]), predict=True)
 
 
 def test_a_refusal_of_the_driver_is_told(host: Host, two: FakeHost) -> None:
@@ -209,7 +217,7 @@ def test_a_spoilt_definition_of_something_else_is_named(host: Host, two: FakeHos
 def test_a_definition_that_a_power_cut_spoilt_is_replaced(host: Host, two: FakeHost) -> None:
     two.write(f"/etc/mdevctl.d/{A}/{U1}", "")
     assert make(host, one()).warnings == [f"/etc/mdevctl.d/{A}/{U1} is not a definition of mdevctl and is replaced"]
-    assert act(host, one()) == [("undefine", U1), ("define", U1), ("start", U1)]
+    assert act(host, one()) == [("define", U1), ("start", U1)]
     assert act(host, one()) == []
 
 
@@ -240,17 +248,17 @@ class TestBootOrder:
 
     def test_libvirt_waits_for_the_mdevs_of_the_list(self, host: Host, two: FakeHost) -> None:
         # Before they start: what starts later is known to systemd from its first event on.
-        assert act(host, one(U1), one(U2, namespaces=["2"]))[0] == ("boot_order", UNIT)
+        assert act(host, one(U1), one(U2, disks=[disk("2")]))[0] == ("boot_order", UNIT)
         names = ["sys-bus-mdev-devices-" + uuid.replace("-", r"\x2d") + ".device" for uuid in (U1, U2)]
         wants = [line.partition("=")[2] for line in two.read(UNIT).splitlines() if line.startswith("Wants=")]
         assert wants == names
         assert two.path(self.LINK).is_symlink()
         assert 'TAG+="systemd"' in two.read(ORDER_RULE)
-        assert act(host, one(U2, namespaces=["2"]), one(U1)) == []
+        assert act(host, one(U2, disks=[disk("2")]), one(U1)) == []
 
     def test_follows_the_list(self, host: Host, two: FakeHost) -> None:
-        act(host, one(U1), one(U2, namespaces=["2"]))
-        assert ("boot_order", UNIT) in act(host, one(U2, namespaces=["2"]))
+        act(host, one(U1), one(U2, disks=[disk("2")]))
+        assert ("boot_order", UNIT) in act(host, one(U2, disks=[disk("2")]))
         assert U1.replace("-", r"\x2d") not in two.read(UNIT)
 
     def test_waits_for_nothing_that_will_never_come(self, host: Host, two: FakeHost) -> None:

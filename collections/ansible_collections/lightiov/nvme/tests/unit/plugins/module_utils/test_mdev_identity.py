@@ -3,13 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from fake_host import FakeHost
-from mdev_calls import U1, U2, A, B, act, definition, make, one
+from mdev_calls import U1, U2, A, B, act, definition, disk, extents, make, one
 
 NGUID = "eui.0123456789abcdef0025385b01400c1d"
 EUI = "eui.0025385b01400c1e"
@@ -24,22 +22,25 @@ def two(fake: FakeHost) -> FakeHost:
 
 
 def test_a_definition_says_whose_it_is(host: Host, two: FakeHost) -> None:
-    act(host, one(namespaces=["1", "3"]))
+    act(host, one(disks=[disk("1"), disk("3", "d1")]))
     assert [list(pair) for pair in two.definition(A, U1)["attrs"]] == [
         ["serial"],
         ["label"],
         ["tenant"],
         ["queue_pairs"],
-        ["namespaces"],
+        ["extent"],
+        ["extent"],
     ]
-    assert definition(two, U1) == {
+    assert extents(two, U1) == [f"nsid=1,eui={NGUID[4:]},name=data", "nsid=3,name=d1"]
+    attributes = definition(two, U1)
+    del attributes["extent"]
+    assert attributes == {
         "serial": "S1",
-        "label": "lightiov.nvme:vm1/data",
+        "label": "lightiov.nvme:vm1",
         "tenant": "blue",
         "queue_pairs": "2",
-        "namespaces": f"1={NGUID},3",
     }
-    assert act(host, one(namespaces=["1", "3"])) == []
+    assert act(host, one(disks=[disk("1"), disk("3", "d1")])) == []
 
 
 def test_a_label_has_only_what_the_driver_takes(host: Host, two: FakeHost) -> None:
@@ -51,17 +52,17 @@ def test_a_label_has_only_what_the_driver_takes(host: Host, two: FakeHost) -> No
 class TestNamespaces:
     @pytest.mark.parametrize(("named", "nsid"), [(NGUID, 1), (EUI.upper().replace("EUI", "eui"), 2)])
     def test_by_identity(self, host: Host, two: FakeHost, named: str, nsid: int) -> None:
-        made = make(host, one(namespaces=[named]))
-        assert made.returned["mdevs"][0]["namespaces"] == [nsid]
-        act(host, one(namespaces=[named]))
-        assert act(host, one(namespaces=[str(nsid)])) == []
+        made = make(host, one(disks=[disk(named)]))
+        assert [one["nsid"] for one in made.returned["mdevs"][0]["disks"]] == [nsid]
+        act(host, one(disks=[disk(named)]))
+        assert act(host, one(disks=[disk(str(nsid))])) == []
 
     def test_by_identity_before_the_controller_is_bound(self, host: Host, fake: FakeHost) -> None:
         fake.add_controller(A, "S1", driver="nvme", ids={1: NGUID, 2: EUI})
         for named, nsid in ((NGUID, 1), (EUI, 2)):
-            made = make(host, one(namespaces=[named]), predict=True)
-            assert made.returned["mdevs"][0]["namespaces"] == [nsid]
-            assert made.returned["mdevs"][0]["identities"] == [named]
+            made = make(host, one(disks=[disk(named)]), predict=True)
+            [planned] = made.returned["mdevs"][0]["disks"]
+            assert (planned["nsid"], planned["identity"]) == (nsid, named)
 
     @pytest.mark.parametrize(
         ("named", "message"),
@@ -74,16 +75,16 @@ class TestNamespaces:
     )
     def test_that_are_not_there(self, host: Host, two: FakeHost, named: str, message: str) -> None:
         with pytest.raises(LightiovError, match=message):
-            make(host, one(namespaces=[named]))
+            make(host, one(disks=[disk(named)]))
 
     def test_with_one_identity_for_two(self, host: Host, two: FakeHost) -> None:
         two.change_hardware(A, ids={"1": EUI, "2": EUI})
         with pytest.raises(LightiovError, match=r"namespaces 1, 2 of controller S1 .* all have that identity"):
-            make(host, one(namespaces=[EUI]))
+            make(host, one(disks=[disk(EUI)]))
 
     def test_one_in_two_ways_is_one(self, host: Host, two: FakeHost) -> None:
-        with pytest.raises(LightiovError, match=r"Namespace 1 of controller S1.*again"):
-            make(host, one(), one(U2, namespaces=[NGUID]))
+        with pytest.raises(LightiovError, match=r"wants namespace 1 of controller S1.*has all"):
+            make(host, one(), one(U2, disks=[disk(NGUID)]))
 
     @pytest.mark.parametrize("now", [{"1": OTHER}, {}])
     def test_another_one_with_the_number_is_refused(self, host: Host, two: FakeHost, now: dict[str, str]) -> None:
@@ -100,24 +101,23 @@ class TestNamespaces:
         act(host, one())
         two.change_hardware(A, silent=True)
         two.bind(A, "nvme")
-        (planned,) = make(host, one(), predict=True).returned["mdevs"]
-        assert (planned["namespaces"], planned["identities"]) == ([1], [NGUID])
-        (planned,) = make(host, one(namespaces=[NGUID]), predict=True).returned["mdevs"]
-        assert (planned["namespaces"], planned["identities"]) == ([1], [NGUID])
+        for named in ("1", NGUID):
+            (planned,) = make(host, one(disks=[disk(named)]), predict=True).returned["mdevs"]
+            assert [(one["nsid"], one["identity"]) for one in planned["disks"]] == [(1, NGUID)]
 
     def test_another_one_that_the_list_names_is_taken(self, host: Host, two: FakeHost) -> None:
         act(host, one())
         two.change_hardware(A, ids={"1": OTHER})
         two.boot()
-        act(host, one(namespaces=[OTHER]))
-        assert definition(two, U1)["namespaces"] == f"1={OTHER}"
+        act(host, one(disks=[disk(OTHER)]))
+        assert extents(two, U1) == [f"nsid=1,eui={OTHER[4:]},name=data"]
 
     def test_one_that_got_another_number_is_followed(self, host: Host, two: FakeHost) -> None:
-        act(host, one(namespaces=[EUI]))
+        act(host, one(disks=[disk(EUI)]))
         two.change_hardware(A, ids={"4": EUI})
         two.boot()
-        assert act(host, one(namespaces=[EUI])) == [("undefine", U1), ("define", U1), ("start", U1)]
-        assert definition(two, U1)["namespaces"] == f"4={EUI}"
+        assert act(host, one(disks=[disk(EUI)])) == [("define", U1), ("start", U1)]
+        assert extents(two, U1) == [f"nsid=4,eui={EUI[4:]},name=data"]
 
 
 class TestDriveThatMoved:
@@ -163,79 +163,4 @@ class TestDriveThatMoved:
         del hardware[B]
         two.path(f"/sys/bus/pci/devices/{B}").unlink()
         with pytest.raises(LightiovError, match="names the parent 'S2', which is no controller of this host"):
-            make(host, *self.wanted)
-
-
-class TestHostOfTheVersionBefore:
-    """Its definitions have neither serial number nor label, and its host module knows none."""
-
-    wanted = (one(U1), one(U2, namespaces=["2"]))
-
-    @staticmethod
-    def old(nsid: int) -> dict[str, Any]:
-        attributes = [{"tenant": "blue"}, {"queue_pairs": "2"}, {"namespaces": str(nsid)}]
-        return {"mdev_type": "lightiov-passthrough", "start": "auto", "attrs": attributes}
-
-    @pytest.fixture
-    def before(self, fake: FakeHost) -> FakeHost:
-        fake.add_controller(A, "S1", driver="lightiov", ids={1: NGUID}, old=True)
-        for nsid, uuid in ((1, U1), (2, U2)):
-            fake.write_json(f"/etc/mdevctl.d/{A}/{uuid}", self.old(nsid))
-        fake.boot()
-        assert fake.mdevs(A) == [U1, U2]
-        return fake
-
-    @pytest.mark.parametrize("state", ["closed", "ready"])
-    def test_definitions_are_taken_over_and_mdevs_run_on(self, host: Host, before: FakeHost, state: str) -> None:
-        before.write(f"{before.device(A)}/{U1}/state", f"{state}\n")
-        made = make(host, *self.wanted)
-        assert made.warnings == []
-        assert act(host, *self.wanted) == [("undefine", U1), ("undefine", U2), ("define", U1), ("define", U2)]
-        assert definition(before, U1)["serial"] == "S1"
-        assert make(host, *self.wanted).steps == []
-
-    def test_once_the_module_is_new_they_start_with_all_that_is_known(self, host: Host, before: FakeHost) -> None:
-        act(host, *self.wanted)
-        before.change_hardware(A, old=False)
-        before.boot()
-        assert before.mdevs(A) == [U1, U2]
-        assert act(host, *self.wanted) == [("stop", U1), ("undefine", U1), ("define", U1), ("start", U1)]
-        assert definition(before, U1)["namespaces"] == f"1={NGUID}"
-        assert make(host, *self.wanted).steps == []
-
-    def test_one_that_a_vm_has_open_waits_until_it_is_closed(self, host: Host, before: FakeHost) -> None:
-        act(host, *self.wanted)
-        before.change_hardware(A, old=False)
-        before.boot()
-        before.write(f"{before.device(A)}/{U1}/state", "ready\n")
-        assert act(host, *self.wanted) == [("undefine", U1), ("define", U1)]
-        assert make(host, *self.wanted).steps == []
-        before.write(f"{before.device(A)}/{U1}/state", "closed\n")
-        assert act(host, *self.wanted) == [("stop", U1), ("start", U1)]
-
-    def test_a_definition_for_a_place_where_nothing_is_is_taken_over(self, host: Host, before: FakeHost) -> None:
-        elsewhere = f"/etc/mdevctl.d/0000:07:00.0/{U1}"
-        before.path(f"/etc/mdevctl.d/{A}/{U1}").rename(before.write(elsewhere, ""))
-        (warning,) = make(host, *self.wanted).warnings
-        assert f"mdev {U1} is defined for 0000:07:00.0, where no known controller is now" in warning
-        act(host, *self.wanted)
-        assert (definition(before, U1)["serial"], before.path(elsewhere).exists()) == ("S1", False)
-
-    def test_nothing_is_stopped_that_the_old_module_would_not_start(self, host: Host, before: FakeHost) -> None:
-        snapshot = before.snapshot()
-        with pytest.raises(LightiovError, match=r"host module that is loaded is an older one.*reload"):
-            make(host, one(U1, queue_pairs=3), self.wanted[1])
-        assert before.snapshot() == snapshot
-        assert make(host, one(U1, queue_pairs=3), self.wanted[1], predict=True).steps != []
-
-    def test_a_namespace_named_by_identity_waits_for_the_new_module(self, host: Host, before: FakeHost) -> None:
-        made = make(host, one(U1, namespaces=[NGUID]), self.wanted[1], predict=True)
-        assert any("an older one" in one.sentence for one in made.unmet)
-
-    def test_a_wrong_disk_that_runs_is_not_pulled_out_from_under_a_vm(self, host: Host, before: FakeHost) -> None:
-        before.add_controller(B, "S2", driver="lightiov", old=True)
-        before.exchange(A, B)
-        before.boot()
-        before.write(f"{before.device(A)}/{U1}/state", "ready\n")
-        with pytest.raises(LightiovError, match=f"mdev {U1} has to be stopped, but a VM has it open"):
             make(host, *self.wanted)

@@ -10,13 +10,13 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._blank import LABEL
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from fake_host import FakeHost
-from mdev_calls import FOREIGN, U1, U2, A, act, make, one
+from mdev_calls import FOREIGN, U1, U2, A, act, disk, make, one
 
 
 @pytest.fixture
 def used(fake: FakeHost, host: Host) -> FakeHost:
     fake.add_controller(A, "S1", driver="lightiov")
-    act(host, one(U1), one(U2, namespaces=["2"], label="vm2/data"))
+    act(host, one(U1), one(U2, disks=[disk("2")], label="vm2"))
     return fake
 
 
@@ -24,7 +24,7 @@ class TestRemoval:
     def test_is_refused_by_name(self, host: Host, used: FakeHost) -> None:
         before = used.snapshot()
         for options in ({}, {"force": True}, {"predict": True}, {"phase": "shrink"}, {"phase": "grow"}):
-            with pytest.raises(LightiovError, match=rf"removed, 2 of them: {U1} \(vm1/data\), {U2} \(vm2/data\)"):
+            with pytest.raises(LightiovError, match=rf"removed, 2 of them: {U1} \(vm1\), {U2} \(vm2\)"):
                 make(host, remove=False, **options)
         assert used.snapshot() == before
 
@@ -40,9 +40,9 @@ class TestRemoval:
         assert len(make(host, removals_max=1, absent=frozenset({U1})).steps) == 4
         assert len(make(host, removals_max=0, absent=frozenset({U1, U2})).steps) == 4
 
-    @pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"namespaces": ["3"]}])
+    @pytest.mark.parametrize("change", [{"queue_pairs": 3}, {"disks": [disk("3")]}])
     def test_is_not_what_a_change_is(self, host: Host, used: FakeHost, change: dict[str, Any]) -> None:
-        act(host, one(U1, **change), one(U2, namespaces=["2"], label="vm2/data"), remove=False)
+        act(host, one(U1, **change), one(U2, disks=[disk("2")], label="vm2"), remove=False)
 
     def test_of_one_that_is_only_defined_counts_as_well(self, host: Host, used: FakeHost) -> None:
         used.remove_mdev(U1)
@@ -79,7 +79,7 @@ class TestMadeBySomethingElse:
         if not active:
             stranger.remove_mdev(FOREIGN)
         with pytest.raises(LightiovError, match=f"wants namespace 3 of controller S1 .* but mdev {FOREIGN} has it"):
-            make(host, one(U1, namespaces=["3"]), force=True)
+            make(host, one(U1, disks=[disk("3")]), force=True)
 
     def test_is_named_when_it_serves_another_tenant(self, host: Host, stranger: FakeHost) -> None:
         with pytest.raises(LightiovError, match=f"because it serves tenant blue with mdev {FOREIGN}"):
@@ -87,19 +87,19 @@ class TestMadeBySomethingElse:
 
     def test_is_counted_with_its_queue_pairs(self, host: Host, stranger: FakeHost) -> None:
         with pytest.raises(LightiovError, match=r"64 queue pairs, of which .* hold 1, but its mdevs want 64"):
-            make(host, one(U1, queue_pairs=62), one(U2, namespaces=["2"]))
+            make(host, one(U1, queue_pairs=62), one(U2, disks=[disk("2")]))
 
     def test_goes_when_it_is_named(self, host: Host, stranger: FakeHost) -> None:
         act(host, remove=True, absent=frozenset({FOREIGN}))
         assert stranger.mdevs(A) == []
 
     def test_is_taken_over_when_it_bears_a_wanted_uuid(self, host: Host, stranger: FakeHost) -> None:
-        act(host, one(FOREIGN, namespaces=["3"]))
-        assert stranger.read(f"{stranger.device(A)}/{FOREIGN}/label") == "lightiov.nvme:vm1/data"
+        act(host, one(FOREIGN, disks=[disk("3")]))
+        assert stranger.read(f"{stranger.device(A)}/{FOREIGN}/label") == "lightiov.nvme:vm1"
 
 
 def test_one_that_a_killed_run_left_goes_without_consent(host: Host, used: FakeHost) -> None:
     used.add_mdev(A, FOREIGN, serial="S1", label=LABEL, tenant="red", queue_pairs="1", namespaces="3")
-    wanted = (one(U1), one(U2, namespaces=["2"], label="vm2/data"))
+    wanted = (one(U1), one(U2, disks=[disk("2")], label="vm2"))
     assert act(host, *wanted, remove=False) == [("stop", FOREIGN)]
     assert "red" not in used.read("/etc/lightiov/tenants.json")

@@ -67,23 +67,27 @@ def test_row_of_each_disk() -> None:
     """Also of a VM whose name and controller YAML takes for numbers."""
     disk = {"name": "data", "controller": 77, "namespace": 1}
     vms = [
-        {"name": 101, "tenant": "blue", "disks": [disk]},
+        {"name": 101, "tenant": "blue", "disks": [{**disk, "size": "1 GiB"}]},
         {"name": "off", "tenant": "blue", "state": "stopped", "disks": [{**disk, "namespace": 2}]},
         {"name": "eui", "tenant": "blue", "disks": [{**disk, "namespace": "eui.0011223344556677"}]},
         {"name": "gone", "tenant": "blue", "state": "absent", "disks": [disk]},
     ]
     mdev = {
-        "uuid": mdev_uuid("77", "101", "data"),
+        "uuid": mdev_uuid("77", "101"),
+        "active": True,
+        "disks": [],
         "queues": [{"hw_qid": 5}, {"hw_qid": 6}],
         "window": {"base": "0x1", "size": "0x2"},
     }
-    by_identity = {"uuid": mdev_uuid("77", "eui", "data"), "namespaces": [3]}
+    # The version before had one for each disk.
+    former = {"uuid": mdev_uuid("77", "eui", "data"), "active": True, "disks": [{"name": "", "nsid": 3}]}
+    coming = {"uuid": mdev_uuid("77", "eui"), "active": False, "disks": [{"name": "data", "nsid": 3}]}
     hostvars = {
-        "hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": [mdev, by_identity]}},
+        "hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": [mdev, former, coming]}},
         "101": {"__lightiov_found": {"data": {"finding": "16 MiB read"}}},
     }
     assert disk_rows(hostvars, hostvars)[1:] == [
-        ["hv1", "101", "77", "5 6", "1", "0x1 + 0x2", "16 MiB read"],
+        ["hv1", "101", "77", "5 6", "1: 1 GiB", "0x1 + 0x2", "16 MiB read"],
         ["hv1", "off", "77", "", "2", "-", "off"],
         ["hv1", "eui", "77", "", "3 (eui.0011223344556677)", "-", "-"],
     ]

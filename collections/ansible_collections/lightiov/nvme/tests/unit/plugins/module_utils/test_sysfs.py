@@ -37,7 +37,10 @@ def test_controller_of_lightiov(host: Host, fake: FakeHost) -> None:
     (one,) = controllers(host)
     assert (one.serial, one.driver, one.override, one.admin) == ("S1", "lightiov", "lightiov", "/dev/lightiov0")
     assert (one.queue_pairs, one.queue_pairs_free, one.vectors, one.tenant) == (64, 62, 64, "blue")
-    assert one.namespaces == [Namespace(1, 4096, 262144, id=""), Namespace(2, 4096, 262144, owner=UUID, id=NGUID)]
+    assert one.namespaces == [
+        Namespace(1, 4096, 262144, id="", granularity=16384),
+        Namespace(2, 4096, 262144, owner=UUID, id=NGUID, granularity=16384),
+    ]
     assert one.mdevs == [UUID]
 
 
@@ -53,4 +56,7 @@ def test_namespace_lines() -> None:
     assert parse_namespaces(f"1 512 8 -\n7 4096 16 {UUID}\n") == [
         Namespace(1, 512, 8),
         Namespace(7, 4096, 16, owner=UUID),
+    ]
+    assert parse_namespaces("1 512 8 2mdevs - 4096\n") == [
+        Namespace(1, 512, 8, owner="2mdevs", id="", granularity=4096)
     ]

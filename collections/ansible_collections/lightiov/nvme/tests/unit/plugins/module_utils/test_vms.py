@@ -14,7 +14,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_u
 
 NO_TEXT = "which YAML does not take for text: write it between quotation marks"
 CHARACTERS = "use ASCII letters, digits and punctuation, no blanks, no slashes"
-OWN_NAMESPACE = "give each disk a namespace of its own"
+OWN_NAMESPACE = "give each disk a namespace of its own, or a size, or make both read_only"
 EUI64 = "eui.0011223344556677"
 NGUID = "eui.00112233445566778899aabbccddeeff"
 
@@ -40,13 +40,23 @@ def test_list_is_completed_by_defaults() -> None:
             "name": "vm2",
             "tenant": "blue",
             "state": "stopped",
-            "disks": [{"name": "data", "controller": "S1", "namespace": "1", "queue_pairs": 1}],
+            "disks": [
+                {
+                    "name": "data",
+                    "controller": "S1",
+                    "namespace": "1",
+                    "size": None,
+                    "read_only": False,
+                    "queue_pairs": 1,
+                }
+            ],
         },
     ]
 
 
 def test_completed_list_stays_as_it_is() -> None:
-    once = _vms.vms([vm(disk(queue_pairs=2), disk(name=7, namespace=NGUID.upper()), guest_install="none")])
+    disks = [disk(queue_pairs=2, size="5 GiB"), disk(name=7, namespace=NGUID.upper(), read_only=True)]
+    once = _vms.vms([vm(*disks, guest_install="none")])
     assert _vms.vms(once) == once
 
 
@@ -59,8 +69,11 @@ def test_disks_tell_what_follows_from_them() -> None:
             "name": "data",
             "controller": "S1",
             "namespace": "1",
+            "size": None,
+            "read_only": False,
             "queue_pairs": 1,
-            "uuid": mdev_uuid("S1", "vm1", "data"),
+            "uuid": mdev_uuid("S1", "vm1"),
+            "former": mdev_uuid("S1", "vm1", "data"),
             "path": "/dev/disk/by-id/lightiov-S1-ns1",
         },
         {
@@ -70,8 +83,11 @@ def test_disks_tell_what_follows_from_them() -> None:
             "name": "data",
             "controller": "S1",
             "namespace": EUI64,
+            "size": None,
+            "read_only": False,
             "queue_pairs": 4,
-            "uuid": mdev_uuid("S1", "vm2", "data"),
+            "uuid": mdev_uuid("S1", "vm2"),
+            "former": mdev_uuid("S1", "vm2", "data"),
             "path": f"/dev/disk/by-id/lightiov-{EUI64}",
         },
     ]
@@ -81,14 +97,45 @@ def test_mdevs_are_those_of_vms_that_stay() -> None:
     listed = [vm(disk(), state="absent"), vm(disk(namespace=NGUID, queue_pairs=4), name="vm2", state="stopped")]
     assert _vms.vm_mdevs(listed) == [
         {
-            "uuid": mdev_uuid("S1", "vm2", "data"),
+            "uuid": mdev_uuid("S1", "vm2"),
             "parent": "S1",
             "tenant": "blue",
             "queue_pairs": 4,
-            "namespaces": [NGUID],
-            "label": "vm2/data",
+            "label": "vm2",
+            "disks": [{"name": "data", "namespace": NGUID, "read_only": False}],
         }
     ]
+
+
+def test_disks_of_a_vm_on_a_controller_are_one_mdev() -> None:
+    disks = [
+        disk(queue_pairs=4),
+        disk(name="log", controller="S2", namespace=2),
+        disk(name="scratch", namespace=3, size="320 MiB", queue_pairs=4),
+        disk(name="golden", namespace=4, read_only=True),
+    ]
+    first, second = _vms.vm_mdevs([vm(*disks)])
+    assert (first["uuid"], first["queue_pairs"]) == (mdev_uuid("S1", "vm1"), 4)
+    assert first["disks"] == [
+        {"name": "data", "namespace": "1", "read_only": False},
+        {"name": "scratch", "namespace": "3", "size": "320 MiB", "read_only": False},
+        {"name": "golden", "namespace": "4", "read_only": True},
+    ]
+    assert (second["uuid"], second["queue_pairs"]) == (mdev_uuid("S2", "vm1"), 1)
+    assert [one["queue_pairs"] for one in _vms.vm_disks([vm(*disks)])] == [4, 1, 4, 4]
+
+
+def test_a_part_of_a_namespace_is_found_by_its_id() -> None:
+    listed = [vm(disk(name="a+b", size="1 GiB"))]
+    assert _vms.vm_disks(listed)[0]["path"] is None
+    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "disks": [{"name": "a_b", "id": "11111111"}]}]
+    assert _vms.vm_disks(listed, mdevs)[0]["path"] == "/dev/disk/by-id/lightiov-uuid.11111111"
+
+
+def test_a_namespace_has_parts_of_many_or_readers_of_all() -> None:
+    parts = [vm(disk(size="1 GiB"), disk(name="log", size="2 GiB")), vm(disk(size="1 TiB"), name="vm2")]
+    readers = [vm(disk(read_only=True)), vm(disk(read_only=True), name="vm2")]
+    assert len(_vms.parse(parts)) == len(_vms.parse(readers)) == 2
 
 
 def test_domains_have_what_their_vms_say() -> None:
@@ -120,7 +167,7 @@ def test_domains_have_what_their_vms_say() -> None:
         "keep": True,
     }
     assert (running["state"], running["address"]) == ("running", "192.168.122.13")
-    assert running["mdevs"] == [mdev_uuid("S1", "vm3", "data"), mdev_uuid("S2", "vm3", "log")]
+    assert running["mdevs"] == [mdev_uuid("S1", "vm3"), mdev_uuid("S2", "vm3")]
     assert _vms.vm_domains(listed, "/images")[2]["root"]["image"] == ""
 
 
@@ -145,12 +192,12 @@ def test_names_and_serials_of_digits_are_their_text() -> None:
     ]
     (mdev,) = _vms.vm_mdevs(listed)
     assert mdev == {
-        "uuid": mdev_uuid("12345", "101", "1"),
+        "uuid": mdev_uuid("12345", "101"),
         "parent": "12345",
         "tenant": "7",
         "queue_pairs": 2,
-        "namespaces": ["7"],
-        "label": "101/1",
+        "label": "101",
+        "disks": [{"name": "1", "namespace": "7", "read_only": False}],
     }
     assert _vms.vm_domains(listed, "/images")[0]["name"] == "101"
 
@@ -171,7 +218,7 @@ def test_paths_are_escaped_as_udev_does(serial: str, link: str) -> None:
 
 def test_namespace_of_an_absent_vm_may_go_to_another() -> None:
     listed = [vm(disk(), state="absent"), vm(disk(), name="vm2")]
-    assert [mdev["label"] for mdev in _vms.vm_mdevs(listed)] == ["vm2/data"]
+    assert [mdev["label"] for mdev in _vms.vm_mdevs(listed)] == ["vm2"]
 
 
 def test_same_number_on_another_controller_is_another_namespace() -> None:
@@ -233,8 +280,33 @@ def test_what_is_no_list_is_refused(listed: object) -> None:
         ),
         (vm(disk(), disk(namespace=2)), "VM vm1 has several disks with the name data: give each a name of its own"),
         (
+            vm(disk(gib=5)),
+            "Disk data of VM vm1 has the unknown key 'gib': choose from controller, name, namespace, queue_pairs, "
+            "read_only, size",
+        ),
+        (
             vm(disk(size=5)),
-            "Disk data of VM vm1 has the unknown key 'size': choose from controller, name, namespace, queue_pairs",
+            "Disk data of VM vm1 cannot have the size 5: write a whole number and MiB, GiB or TiB, such as 200 GiB, or "
+            "leave size out for the whole namespace",
+        ),
+        (
+            vm(disk(size="200 GB")),
+            "Disk data of VM vm1 cannot have the size '200 GB', because drives and systems do not agree on decimal "
+            "units: say it in MiB, GiB or TiB, such as 200 GiB",
+        ),
+        (
+            vm(disk(read_only="yes")),
+            "Disk data of VM vm1 cannot have 'yes' as its read_only: choose true or false",
+        ),
+        (
+            vm(disk(queue_pairs=2), disk(name="log", namespace=2, queue_pairs=3)),
+            "VM vm1 cannot have 2 queue pairs of controller S1 for disk data and 3 for disk log, because its disks "
+            "there share them: say the same number at each, or at one of them",
+        ),
+        (
+            vm(disk(size="1 GiB"), disk(name="log")),
+            "Disk log of VM vm1 cannot have namespace 1 of controller S1, because disk data of VM vm1 has it: "
+            f"{OWN_NAMESPACE}",
         ),
         (
             vm(disk(controller=None)),
