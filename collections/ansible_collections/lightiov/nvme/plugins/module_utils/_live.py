@@ -41,7 +41,7 @@ def release(host: Host, uuid: str, extent: Extent, *, force: bool, timeout: int)
     if wait_until(lambda: not _has(host, uuid, extent.id), timeout):
         return
     if force:
-        _write(host, uuid, "remove", extent.id, f"{name} is not taken away")
+        _write(host, uuid, "remove_extent", extent.id, f"{name} is not taken away")
         if wait_until(lambda: not _has(host, uuid, extent.id), timeout):
             return
     _write(host, uuid, "release", f"cancel={extent.id}", f"{name} is still asked for")
