@@ -103,7 +103,7 @@ def extent_of(vm1: VM) -> Iterator[Callable[[int], Extent]]:
     vm1.remote.run(f"umount -q {MOUNTED}", check=False)
     for extent in made:
         if extent.flags is not None:
-            extent.write("remove", extent.id)
+            extent.write("remove_extent", extent.id)
         extent.wait_for_the_end()
 
 
@@ -211,7 +211,7 @@ def test_taken_away(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
         reader = Program(vm1.remote, f"sh -c 'while {read}; do :; done'")
         wait_until(lambda: "copied" in reader.output() or not reader.running(), "the disk to be read once")
         assert reader.running(), reader.output()
-        extent.write("remove", extent.id)
+        extent.write("remove_extent", extent.id)
         extent.wait_for_the_end()
         reader.wait()
         next_one.give()
