@@ -133,6 +133,10 @@ checks: $(READY) ## what needs no lab: unit, lint, sanity, native
 test: $(READY) ## what continuous integration runs, with the time that each part took
 	tests/timed.py lab,checks molecule fleet down host-module
 
+.PHONY: test-slow
+test-slow: $(READY) ## what takes minutes a test, and hours in all: before a thing is called done
+	tests/timed.py deploy fleet-slow down host-module-slow
+
 .PHONY: test-lab
 test-lab: $(READY) ## the whole system in the lab, VMs included
 	tests/timed.py molecule fleet down
