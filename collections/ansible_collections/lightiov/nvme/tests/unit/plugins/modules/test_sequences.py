@@ -29,7 +29,7 @@ from fake_host import FakeHost, Refused
 from in_process import InProcess, PlayedHost
 
 ADDRESSES = {"S1": "0000:01:00.0", "S2": "0000:02:00.0"}
-TOOLS = ("driverctl", "mdevctl", "modprobe", "systemctl", "udevadm")
+TOOLS = ("driverctl", "liov", "mdevctl", "modprobe", "systemctl", "udevadm")
 # What must not depend on how the host came to where it is. Logs and histories may.
 COMPARED = ("sys/", "etc/driverctl.d/", "etc/mdevctl.d/", "etc/systemd/", "etc/udev/", RECORD.lstrip("/"))
 
