@@ -78,21 +78,37 @@ class Planner:
 
     def add(self, vm: str) -> Placement | None:
         """Place one VM, if there is room for it as it is."""
-        shape = self.intent.shapes[vm]
-        for host in self._candidates(vm, shape):
-            placement = fit.place(self.ledger, host, vm, shape)
+        for host in self._candidates(vm, self.intent.shapes[vm]):
+            placement = self.place(vm, host)
             if placement:
-                self._where[vm] = host
                 return placement
         return None
+
+    def place(self, vm: str, host: HostState) -> Placement | None:
+        placement = fit.place(self.ledger, host, vm, self.intent.shapes[vm])
+        if placement:
+            self._where[vm] = host
+        return placement
+
+    def where(self, vm: str) -> HostState | None:
+        return self._where.get(vm)
 
     def release(self, vm: str) -> Placement:
         host = self._where.pop(vm)
         placement = self.ledger.remove(vm, host)
+        self.refresh(host)
+        return placement
+
+    def restore(self, placement: Placement) -> None:
+        """What `release` gave."""
+        self.ledger.restore(placement)
+        self._where[placement.vm] = self.ledger.by_name[placement.host]
+
+    def refresh(self, host: HostState) -> None:
+        """The host may have more than when it was last looked at."""
         self._cursors.clear()
         for index in self._indexes.values():
             index.refresh(host)
-        return placement
 
     def _candidates(self, vm: str, shape: Shape) -> Iterable[HostState]:
         names = {shape.host} if shape.host else shape.hosts
