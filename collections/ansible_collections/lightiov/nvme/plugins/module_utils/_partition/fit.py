@@ -240,7 +240,7 @@ def keep(ledger: Ledger, placement: Placement) -> list[str]:
 
     Nothing that is there is refused: a host with less than it had keeps what it has, and gets nothing more.
     """
-    wrong = []
+    wrong: list[str] = []
     slices = []
     host = ledger.by_name[placement.host]
     vm = placement.vm
@@ -275,7 +275,8 @@ def keep(ledger: Ledger, placement: Placement) -> list[str]:
             first = None
         slices.append(replace(one, first=first, namespace=namespace.name if namespace else one.namespace))
     ledger.enter(replace(placement, slices=tuple(slices)))
-    return wrong
+    # What is not known of a host does not contradict what is written.
+    return wrong if host.spec.reachable else []
 
 
 def _overlap(vm: str, one: Slice) -> str:

@@ -119,10 +119,10 @@ def _victims(planner: Planner, vm: str, host: HostState) -> list[str] | None:
         else:
             return None
     for victim in chosen[:-1][::-1]:
-        fewer = [one for one in chosen if one != victim]
+        fewer = [other for other in chosen if other != victim]
         with _Trial(planner) as trial:
-            for one in fewer:
-                trial.release(one)
+            for other in fewer:
+                trial.release(other)
             if fit.try_place(planner.ledger, host, vm, planner.intent.shapes[vm]):
                 chosen = fewer
     return chosen if len(chosen) <= MOST_MOVES else None
