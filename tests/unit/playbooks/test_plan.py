@@ -19,6 +19,7 @@ def plan(directory: Path, vms: list[dict[str, Any]], *options: str) -> subproces
     variables = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
+        "lightiov_resources": {"memory_mib": 4096, "vcpus": 8},
         "lightiov_vms": vms,
     }
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}

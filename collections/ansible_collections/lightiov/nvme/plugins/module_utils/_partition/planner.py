@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import frexp
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import explain, fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.change import change
@@ -65,7 +66,7 @@ class Planner:
 
     def run(self) -> Plan:
         missing = [name for name in self.intent.shapes if name not in self._where and name not in self.lost]
-        order = self._order(missing)
+        order = self.order(missing)
         waiting = [name for name in order if not self.add(name)]
         share(self.ledger, self.intent.shapes, [name for name in order if name in self._where])
         self._explain(waiting)
@@ -126,26 +127,34 @@ class Planner:
                 self._cursors[key] = host.index
                 yield host
 
-    def _order(self, names: Iterable[str]) -> list[str]:
-        """Pinned ones first, then large before small: small ones find room between large ones, not the reverse."""
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Pinned ones first, then tenant by tenant, so that controllers are full before the next tenant needs one.
+
+        Of a tenant, every stretch is a fair sample of all: who places what is large first fills hosts with what needs
+        much of one thing, and strands the rest of them.
+        """
         totals = self._totals()
-        keys: dict[int, tuple[object, ...]] = {}
-        by_shape: dict[int, list[str]] = {}
-        for name in names:
+        keys: dict[int, tuple[Hashable, ...]] = {}
+        classes: dict[tuple[Hashable, ...], list[str]] = {}
+        demand: dict[str, float] = {}
+        for name in sorted(names, key=natural):
             shape = self.intent.shapes[name]
-            key = id(shape)
-            if key not in by_shape:
-                by_shape[key] = []
-                pins = sum(bool(disk.controller) for disk in shape.disks)
-                wide = not (pins or shape.host or shape.group or shape.hosts)
+            key = keys.get(id(shape))
+            if key is None:
                 wants = (shape.memory, shape.vcpus, shape.least, shape.bytes)
-                largest = max(want / total for want, total in zip(wants, totals))
-                keys[key] = (wide, not shape.apart, shape.numa != "required", -largest, shape.tenant, repr(shape.disks))
-            by_shape[key].append(name)
-        ordered = []
-        for key in sorted(by_shape, key=lambda key: (keys[key], natural(min(by_shape[key])))):
-            ordered += sorted(by_shape[key], key=natural)
-        return ordered
+                shares = [want / total for want, total in zip(wants, totals)]
+                largest = max(shares)
+                pinned = shape.host or shape.group or shape.hosts or any(disk.controller for disk in shape.disks)
+                urgency = (not pinned, not shape.apart, shape.numa != "required")
+                key = keys[id(shape)] = (*urgency, shape.tenant, shares.index(largest), frexp(largest)[1])
+            demand[shape.tenant] = demand.get(shape.tenant, 0) + shape.memory / totals[0] + shape.bytes / totals[3]
+            classes.setdefault(key, []).append(name)
+        places = [
+            (*key[:3], -demand[str(key[3])], key[3], (rank + 0.5) / len(members), rank, key[4:], name)
+            for key, members in classes.items()
+            for rank, name in enumerate(members)
+        ]
+        return [place[-1] for place in sorted(places)]  # type: ignore[misc]
 
     def _totals(self) -> tuple[int, int, int, int]:
         hosts = self.ledger.hosts
