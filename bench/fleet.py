@@ -36,7 +36,7 @@ ENOUGH = 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="a million VMs on 10,000 hosts, too")
-    parser.add_argument("--quality-hosts", type=int, default=60)
+    parser.add_argument("--quality-hosts", type=int, default=100)
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
     many_disks()

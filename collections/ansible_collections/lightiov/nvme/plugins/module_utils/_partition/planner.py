@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import frexp
+from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import explain, fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.change import change
@@ -20,6 +20,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.share import share
 
 STRATEGIES = ("pack", "spread")
+GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass
@@ -134,27 +135,30 @@ class Planner:
         much of one thing, and strands the rest of them.
         """
         totals = self._totals()
-        keys: dict[int, tuple[Hashable, ...]] = {}
-        classes: dict[tuple[Hashable, ...], list[str]] = {}
-        demand: dict[str, float] = {}
-        for name in sorted(names, key=natural):
+        keys: dict[int, tuple[Any, ...]] = {}
+        classes: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+        demand: dict[str, int] = {}
+        for name in names:
             shape = self.intent.shapes[name]
-            key = keys.get(id(shape))
-            if key is None:
+            if id(shape) not in keys:
                 wants = (shape.memory, shape.vcpus, shape.least, shape.bytes)
                 shares = [want / total for want, total in zip(wants, totals)]
-                largest = max(shares)
                 pinned = shape.host or shape.group or shape.hosts or any(disk.controller for disk in shape.disks)
                 urgency = (not pinned, not shape.apart, shape.numa != "required")
-                key = keys[id(shape)] = (*urgency, shape.tenant, shares.index(largest), frexp(largest)[1])
-            demand[shape.tenant] = demand.get(shape.tenant, 0) + shape.memory / totals[0] + shape.bytes / totals[3]
-            classes.setdefault(key, []).append(name)
-        places = [
-            (*key[:3], -demand[str(key[3])], key[3], (rank + 0.5) / len(members), rank, key[4:], name)
-            for key, members in classes.items()
-            for rank, name in enumerate(members)
-        ]
-        return [place[-1] for place in sorted(places)]  # type: ignore[misc]
+                most = max(shares)
+                keys[id(shape)] = ((*urgency, shape.tenant), (shares.index(most), most, *wants))
+            of, alike = keys[id(shape)]
+            classes.setdefault(of, []).append((alike, natural(name), name))
+            weight = shape.memory * totals[3] + shape.bytes * totals[0]
+            demand[shape.tenant] = demand.get(shape.tenant, 0) + weight
+        ordered: list[str] = []
+        for of in sorted(classes, key=lambda of: (of[:3], -demand[of[3]], of[3])):
+            # Alike ones stand together here; multiples of the golden ratio take from everywhere alike.
+            members = sorted(classes[of])
+            ordered += [
+                member[-1] for _at, member in sorted((at * GOLDEN % 1, member) for at, member in enumerate(members))
+            ]
+        return ordered
 
     def _totals(self) -> tuple[int, int, int, int]:
         hosts = self.ledger.hosts
