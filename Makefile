@@ -124,6 +124,15 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 host-module-slow: $(READY) ## the host module's rules that take minutes: controllers that do not answer
 	$(BIN)/pytest -q --durations=5 -m "slow and not debug" tests/lab
 
+# Its figures are those of one core, and of one machine: compare only runs of one.
+BENCH := $(CACHE)/venv-bench-$(shell sha256sum bench/requirements.txt | cut -c1-16)
+
+.PHONY: bench-fleet
+bench-fleet: $(READY) ## how quickly and how tightly fleets are planned; curves in build/ (LARGE=1: a million VMs, too)
+	@test -e $(BENCH)/.ready || { echo "Setting up $(BENCH)" && python3 -m venv $(BENCH) && \
+		$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt && touch $(BENCH)/.ready; }
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.fleet $(if $(LARGE),--large)
+
 .PHONY: checks
 checks: $(READY) ## what needs no lab: unit, lint, sanity, native
 	tests/timed.py unit lint sanity native

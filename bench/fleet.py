@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How quickly the planner plans, and how tightly; run by `make bench-fleet`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import math
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Disk, Intent, Shape
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_from
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
+from matplotlib import pyplot
+
+from bench import bound, rivals, workload
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+SIZES = (125, 250, 500, 1000)
+LARGE = 10_000
+ADDED = 1000
+FILL = 0.95
+# Each is replaced by one of the like in `Planner.add`, so a host that has no room for it is passed over.
+ENOUGH = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="a million VMs on 10,000 hosts, too")
+    parser.add_argument("--quality-hosts", type=int, default=100)
+    options = parser.parse_args()
+    BUILD.mkdir(exist_ok=True)
+    many_disks()
+    curve = [(count, *speed(count, workload.VMS_PER_HOST)) for count in SIZES]
+    if options.large:
+        curve.append((LARGE, *speed(LARGE, 100)))
+    draw(curve)
+    quality(options.quality_hosts)
+    filled(options.quality_hosts)
+
+
+def speed(count: int, each: int) -> tuple[int, float, float]:
+    """VMs, seconds of the plan, milliseconds of one more VM at the 99th percentile."""
+    hosts, intent = workload.hosts(count), workload.vms(count * each)
+    more = {f"new{name}": shape for name, shape in workload.vms(ADDED, seed=2).shapes.items()}
+    tenants = sorted({shape.tenant for shape in intent.shapes.values()})
+    more = {
+        name: Shape(tenants[at % len(tenants)], *list(vars(shape).values())[1:])
+        for at, (name, shape) in enumerate(more.items())
+    }
+    planner = Planner(hosts, Intent({**intent.shapes, **more}, {}))
+    # What is planned first is what is asked for first.
+    gc.collect()
+    started = time.process_time()
+    planner.intent = intent
+    plan = planner.run()
+    seconds = time.process_time() - started
+    planner.intent = Intent({**intent.shapes, **more}, {})
+    times = []
+    for name in more:
+        started = time.process_time()
+        planner.add(name)
+        times.append((time.process_time() - started) * 1000)
+    p99 = statistics.quantiles(times, n=100)[98]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
+    vms = len(intent.shapes)
+    print(
+        f"{count:6,} hosts {vms:9,} VMs: {seconds:6.1f} s, {seconds / vms / math.log2(vms) * 1e6:5.1f} us per n log n; "
+        f"one more VM {statistics.median(times):.2f} ms, p99 {p99:.2f} ms, {len(plan.unplaced)} unplaced, "
+        f"peak {peak:.1f} GiB"
+    )
+    return vms, seconds, p99
+
+
+def many_disks() -> None:
+    controllers = tuple(Controller(f"S{slot}", 64, (Namespace("1", 1 << 40, 1),)) for slot in range(16))
+    disks = tuple(Disk(f"d{number}", 1 << 30) for number in range(12))
+    shape = Shape("blue", "passthrough", 1024, 1, disks, 2, 2, disks_apart=True)
+    planner = Planner([Host("hv", 1 << 20, 100, controllers)], Intent({"vm": shape}, {}))
+    started = time.process_time()
+    placed = planner.add("vm")
+    print(f"12 disks apart on 16 alike controllers: {(time.process_time() - started) * 1000:.2f} ms, {bool(placed)=}")
+
+
+def quality(count: int) -> None:
+    """Hosts that a mixed fleet needs."""
+    intent = workload.vms(count * workload.VMS_PER_HOST * 9 // 10)
+    plenty = workload.hosts(count * 2)
+    fewest = bound.fewest_hosts(plenty[0], intent)
+    planner = Planner(plenty, intent)
+    planner.run()
+    needed = {
+        "LightIOV": rivals.used(planner.ledger),
+        "first-fit": rivals.used(rivals.first_fit(plenty, intent)),
+        "best-fit": rivals.used(rivals.best_fit(plenty, intent)),
+    }
+    print(f"{len(intent.shapes):,} VMs need at least {fewest:.2f} hosts (linear program):")
+    for name, hosts in needed.items():
+        over = (hosts / math.ceil(fewest) - 1) * 100
+        print(f"  {name:10} {hosts} hosts, {over:.1f} % above {math.ceil(fewest)}")
+    names = list(needed)
+    figure, axes = pyplot.subplots()
+    axes.bar(names, [needed[name] for name in names])
+    axes.axhline(fewest, color="black", linestyle="--", label="linear program")
+    axes.set(ylabel="hosts", title=f"hosts that {len(intent.shapes):,} VMs need")
+    axes.legend()
+    figure.savefig(BUILD / "fleet-quality.png", dpi=120)
+
+
+def filled(count: int) -> None:
+    """What is left of a fleet at 95 %, and whether anything can still use it."""
+    hosts = workload.hosts(count)
+    intent = workload.vms(count * workload.VMS_PER_HOST * 2)
+    planner = Planner(hosts, intent)
+    memory = sum(host.memory for host in hosts)
+    for name in planner.order(intent.shapes):
+        planner.add(name)
+        if sum(host.memory for host in planner.ledger.hosts[-1:]) and _used(planner, memory) >= FILL:
+            break
+    smallest = min(workload.KINDS, key=lambda kind: kind.disk)
+    states = [(host, state) for host in planner.ledger.hosts for state in host.controllers]
+    idle = [(host, state) for host, state in states if not _usable(host, smallest)]
+    for what, total, left in (
+        ("queue pairs", sum(s.spec.queue_pairs for _h, s in states), sum(s.queue_pairs for _h, s in idle)),
+        (
+            "bytes",
+            sum(n.extents.size for _h, s in states for n in s.namespaces),
+            sum(n.extents.free for _h, s in idle for n in s.namespaces),
+        ),
+    ):
+        print(f"At {_used(planner, memory):.1%} fill, {left / total:.2%} of {what} are stranded")
+    tenant = next(iter(intent.shapes.values())).tenant
+    for kind in workload.KINDS:
+        print(
+            f"  of {kind.name:8} {_more(planner, workload.shape(kind, tenant, kind.disk)):4} more fit (up to {ENOUGH})"
+        )
+    emptied = [host.spec.name for host in planner.ledger.hosts if moves_from(planner, host.spec.name) is not None]
+    print(f"  hosts that could be emptied: {', '.join(emptied) or 'none'}")
+
+
+def _used(planner: Planner, memory: int) -> float:
+    return 1 - sum(host.memory for host in planner.ledger.hosts) / memory
+
+
+def _usable(host: HostState, kind: workload.Kind) -> bool:
+    return host.memory >= kind.memory << 10 and host.vcpus >= kind.vcpus
+
+
+def _more(planner: Planner, shape: Shape) -> int:
+    names = [f"more{number}" for number in range(ENOUGH)]
+    was = planner.intent
+    planner.intent = Intent({**was.shapes, **dict.fromkeys(names, shape)}, {})
+    added = []
+    for name in names:
+        if not planner.add(name):
+            break
+        added.append(name)
+    for name in added:
+        planner.release(name)
+    planner.intent = was
+    return len(added)
+
+
+def draw(curve: list[tuple[int, int, float, float]]) -> None:
+    vms = [one[1] for one in curve]
+    seconds = [one[2] for one in curve]
+    scale = seconds[0] / vms[0] / math.log2(vms[0])
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
+    left.loglog(vms, seconds, marker="o", label="plan from nothing")
+    left.loglog(vms, [scale * n * math.log2(n) for n in vms], linestyle="--", label="n log n")
+    left.set(xlabel="VMs", ylabel="seconds")
+    left.legend()
+    right.semilogx(vms, [one[3] for one in curve], marker="o")
+    right.set(xlabel="VMs", ylabel="milliseconds", title="one more VM, 99th percentile", ylim=(0, None))
+    figure.tight_layout()
+    figure.savefig(BUILD / "fleet-speed.png", dpi=120)
+    print(f"Curves: {BUILD.name}/fleet-speed.png, {BUILD.name}/fleet-quality.png")
+
+
+if __name__ == "__main__":
+    main()

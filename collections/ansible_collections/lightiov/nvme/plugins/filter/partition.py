@@ -1,0 +1,93 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter lightiov.nvme.partition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fleet
+
+DOCUMENTATION = r"""
+name: partition
+short_description: Decide which host, controller and namespace each VM of the fleet gets
+version_added: 0.3.0
+author:
+  - LightIOV contributors (@lightiov)
+description:
+  - Takes what the operator wants, what the hosts have and what is placed, and gives placements.
+  - The same input gives the same placements, whatever its order. What is placed stays. Planned again, nothing changes.
+  - Changes nothing by itself. The playbook C(lightiov.nvme.plan) writes what it returns.
+positional: strategy, reserve
+options:
+  _input:
+    description:
+      - The hosts by name. Each has its list of VMs as C(vms), what M(lightiov.nvme.host_info) returned as C(found) or
+        nothing when the host did not answer, its C(lightiov_resources) as C(settings), the names of its groups as
+        C(groups), and the content of its file of placements as C(placements).
+    type: dict
+    required: true
+  strategy:
+    description: V(pack) fills one host before the next; V(spread) takes the host with the least load.
+    type: str
+    choices: [pack, spread]
+    default: pack
+  reserve:
+    description: How many hosts stay empty.
+    type: int
+    default: 0
+  moves_for:
+    description: VMs that do not fit, for which moves of others are sought.
+    type: list
+    elements: str
+    default: []
+  moves_from:
+    description: Hosts that are to be emptied by moves.
+    type: list
+    elements: str
+    default: []
+seealso:
+  - module: lightiov.nvme.host_info
+  - module: lightiov.nvme.placements
+"""
+
+EXAMPLES = r"""
+- name: Show why VMs do not fit
+  ansible.builtin.debug:
+    msg: "{{ (fleet | lightiov.nvme.partition(strategy='spread')).unplaced | map(attribute='sentence') }}"
+
+- name: Show the VMs of each host
+  ansible.builtin.debug:
+    msg: "{{ (fleet | lightiov.nvme.partition).placements | community.general.json_query('*[].name') }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(placements), the VMs of each host as its C(lightiov_vms). C(files), the same as text.
+    - C(unplaced), with C(vm), C(sentence), C(funnel), C(conflict) and C(remedy) for each VM that does not fit.
+    - C(refused), C(cautions) and C(leaving), sentences. C(moves), as asked for.
+  type: dict
+"""
+
+
+def partition(
+    hosts: Mapping[str, Mapping[str, Any]],
+    strategy: str = "pack",
+    reserve: int = 0,
+    moves_for: Sequence[str] = (),
+    moves_from: Sequence[str] = (),
+) -> dict[str, Any]:
+    try:
+        return fleet.partition(hosts, fleet.Policy(strategy, reserve, moves_for, moves_from))
+    except LightiovError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., dict[str, Any]]]:
+        return {"partition": partition}

@@ -1,0 +1,223 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet as playbooks know it, planned: lists of VMs, what hosts told, their variables, their files of placements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, size
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import STRATEGIES, Planner
+
+SETTINGS = ("memory_mib", "vcpus", "cordon")
+OF_CONTROLLERS = ("tenant", "kind", "cordon", "queue_pairs", "windows")
+
+
+@dataclass(frozen=True)
+class Policy:
+    strategy: str = "pack"
+    reserve: int = 0
+    moves_for: Sequence[str] = ()
+    moves_from: Sequence[str] = ()
+    # Of VMs that say nothing else.
+    memory_mib: int = intent.DEFAULT_MEMORY_MIB
+    vcpus: int = intent.DEFAULT_VCPUS
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise LightiovError(
+                f"The fleet cannot be planned with {self.strategy!r} as strategy: choose from {', '.join(STRATEGIES)}"
+            )
+
+
+def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[str, Any]:
+    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `settings`, `groups` and `placements`."""
+    entries, seen_by = intent.collect({name: one.get("vms") or [] for name, one in hosts.items()})
+    wanted = intent.parse(entries, seen_by, policy.memory_mib, policy.vcpus)
+    described = resources.parse({name: _resources(name, one) for name, one in hosts.items()})
+    present, differing = _present(hosts)
+    planner = Planner(described, wanted, present, policy.strategy, policy.reserve)
+    plan = planner.run()
+    spec = {one.name: one for one in described}
+    unplaced = [
+        {
+            "vm": name,
+            "sentence": str(told),
+            "funnel": [{"wish": wish or "hosts", "hosts": left} for wish, left in told.funnel],
+            "conflict": list(told.conflict),
+            "remedy": told.remedy.sentence,
+        }
+        for name, told in plan.unplaced.items()
+    ]
+    leaving = _absent(hosts, entries, wanted.absent, seen_by)
+    placements = {
+        name: leaving.get(name, []) + [_entry(one, wanted, spec[name]) for one in of.values()]
+        for name, of in plan.placements.items()
+    }
+    return {
+        "placements": placements,
+        "files": {name: files.text(name, _generation(hosts[name], vms), vms) for name, vms in placements.items()},
+        "unplaced": unplaced,
+        "refused": [*differing, *plan.refused],
+        "cautions": plan.warnings,
+        "leaving": plan.leaving,
+        "moves": _moves(planner, policy),
+    }
+
+
+def _absent(
+    hosts: Mapping[str, Mapping[str, Any]],
+    entries: Iterable[Any],
+    absent: Iterable[str],
+    seen_by: Mapping[str, frozenset[str] | None],
+) -> dict[str, list[dict[str, Any]]]:
+    """VMs that are to go, on the host that has them, with their disks: it has to be told that they go."""
+    own = {str(one["name"]): one for one in entries}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for vm in sorted(absent, key=natural):
+        holders = [
+            name for name in sorted(hosts, key=natural) if vm in _written(hosts[name]) or vm in _told(hosts[name])
+        ]
+        listed = seen_by.get(vm)
+        for name in holders or (listed if listed and len(listed) == 1 else ()):
+            entry = _written(hosts[name]).get(vm)
+            if entry is None:
+                entry = _recovered(_told(hosts[name])[vm]) if vm in _told(hosts[name]) else own[vm]
+            found.setdefault(name, []).append({**entry, "state": "absent"})
+    return found
+
+
+def _written(host: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(one["name"]): one for one in (host.get("placements") or {}).get("lightiov_vms") or []}
+
+
+def _told(host: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(one["vm"]): one for one in (host.get("found") or {}).get("placed") or []}
+
+
+def _entry(placement: Placement, wanted: intent.Intent, host: resources.Host) -> dict[str, Any]:
+    entry = placement.to_vm(wanted.options[placement.vm])
+    if placement.node is not None:
+        entry["numa_cpus"] = host.nodes[placement.node].cpus
+    return entry
+
+
+def _generation(host: Mapping[str, Any], vms: Sequence[object]) -> int:
+    """A file that says the same stays as it is, though its host went on: it has been applied."""
+    was = host.get("placements") or {}
+    if was.get("lightiov_vms") == vms and "lightiov_generation" in was:
+        return int(was["lightiov_generation"])
+    return int((host.get("found") or {}).get("generation") or was.get("lightiov_generation") or 0)
+
+
+def _resources(name: str, host: Mapping[str, Any]) -> dict[str, Any]:
+    """What the host told, with what its variables say otherwise."""
+    found = host.get("found")
+    settings = host.get("settings") or {}
+    of_controllers = settings.get("controllers") or {}
+    for key in settings:
+        if key not in (*SETTINGS, "controllers"):
+            raise LightiovError(
+                f"The lightiov_resources of host {name} have the unknown key {key!r}: choose from "
+                f"{', '.join((*SETTINGS, 'controllers'))}"
+            )
+    described = {**(found or {}), **{key: settings[key] for key in SETTINGS if key in settings}}
+    controllers = []
+    for controller in described.get("controllers") or []:
+        said = of_controllers.get(controller.get("serial")) or {}
+        cordons = said.get("namespaces") or {}
+        merged = {**controller, **{key: said[key] for key in OF_CONTROLLERS if key in said and key != "tenant"}}
+        # The driver's `tenant` is who has it now, which placements tell better.
+        merged["reserved_tenant"] = said.get("tenant") or ""
+        merged["namespaces"] = [
+            {**one, "cordon": cordons.get(one.get("id") or one["nsid"], cordons.get(one["nsid"], "none"))}
+            for one in controller.get("namespaces") or []
+        ]
+        controllers.append(merged)
+    return {**described, "controllers": controllers, "groups": host.get("groups") or [], "reachable": bool(found)}
+
+
+def _present(hosts: Mapping[str, Mapping[str, Any]]) -> tuple[list[Placement], list[str]]:
+    """Files, and hosts where there is none; where the two differ, a sentence."""
+    present = []
+    differing: list[str] = []
+    for name in sorted(hosts, key=natural):
+        host = hosts[name]
+        written, told = _written(host), _told(host)
+        places = {
+            (vm, disk["name"]): disk["first"]
+            for vm, one in told.items()
+            for disk in one["disks"]
+            if disk.get("first") is not None
+        }
+        for vm, entry in written.items():
+            if entry.get("state") == "absent":
+                continue
+            present.append(Placement.from_vm(name, entry, places))
+            differing += _difference(name, vm, entry, told[vm]) if vm in told else []
+        present += [Placement.from_vm(name, _recovered(one), places) for vm, one in told.items() if vm not in written]
+    return present, differing
+
+
+def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry of a VM whose file is lost, from what its host keeps of it."""
+    return {
+        "name": told["vm"],
+        "tenant": told["tenant"],
+        "disks": [
+            {
+                "name": disk["name"],
+                "controller": disk["controller"],
+                "namespace": disk["namespace"],
+                "queue_pairs": disk["queue_pairs"],
+                **({"size": size.show(disk["bytes"])} if disk.get("bytes") else {}),
+            }
+            for disk in told["disks"]
+        ],
+    }
+
+
+def _difference(host: str, vm: str, entry: Mapping[str, Any], told: Mapping[str, Any]) -> Iterable[str]:
+    has = {disk["name"]: disk for disk in told["disks"]}
+    for disk in entry.get("disks") or []:
+        here = has.get(str(disk["name"]))
+        if here and (str(here["controller"]), str(here["namespace"])) != (
+            str(disk["controller"]),
+            str(disk["namespace"]),
+        ):
+            yield (
+                f"Disk {disk['name']} of VM {vm} is in namespace {disk['namespace']} of controller "
+                f"{disk['controller']} by the placements of host {host}, and in namespace {here['namespace']} of "
+                f"controller {here['controller']} by the host itself: correct the file, or remove the VM from it to "
+                "have it found again"
+            )
+
+
+def _moves(planner: Planner, policy: Policy) -> list[dict[str, Any]]:
+    asked = []
+    for vm in policy.moves_for:
+        if vm not in planner.intent.shapes:
+            raise LightiovError(f"No moves are found for VM {vm}, which lightiov_vms does not list: correct the name")
+        asked.append((f"for VM {vm} to fit", moves_for(planner, vm)))
+    for host in policy.moves_from:
+        if host not in planner.ledger.by_name:
+            raise LightiovError(f"Host {host} cannot be emptied, for it is not in lightiov_hosts: correct the name")
+        asked.append((f"for host {host} to be empty", moves_from(planner, host)))
+    return [
+        {
+            "purpose": purpose,
+            "possible": moves is not None,
+            "moves": [
+                {"vm": one.vm, "from": one.source, "to": one.target.host, "bytes": one.bytes, "sentence": str(one)}
+                for one in moves or []
+            ],
+        }
+        for purpose, moves in asked
+    ]

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: List what a host has for VMs
+version_added: 0.3.0
+description:
+  - Returns what a plan needs to know of a host, which is its memory, its CPUs, the controllers that are LightIOV's, and
+    which VMs have what of them.
+author:
+  - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.attributes.info
+options: {}
+seealso:
+  - module: lightiov.nvme.controller_info
+  - plugin: lightiov.nvme.partition
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Look at what the host has
+  lightiov.nvme.host_info:
+  register: found
+"""
+
+RETURN = r"""
+generation:
+  description: How often the placements of the host have changed.
+  returned: success
+  type: int
+  sample: 7
+memory_mib:
+  description: Memory of the host in MiB.
+  returned: success
+  type: int
+  sample: 515851
+vcpus:
+  description: CPUs that are online.
+  returned: success
+  type: int
+  sample: 128
+nodes:
+  description: Memory and CPUs of each NUMA node by its number, empty when there is but one.
+  returned: success
+  type: dict
+  sample: {"0": {"memory_mib": 257925, "vcpus": 64, "cpus": "0-63"}}
+controllers:
+  description: Controllers that are LightIOV's.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    serial:
+      description: Serial number.
+      type: str
+      sample: S5XANA0R700001
+    model:
+      description: Model.
+      type: str
+      sample: QEMU NVMe Ctrl
+    tenant:
+      description: Tenant that has the controller now, empty when nobody has.
+      type: str
+      sample: blue
+    queue_pairs:
+      description: I/O queue pairs, those in use included.
+      type: int
+      sample: 128
+    vectors:
+      description: Interrupt vectors for I/O.
+      type: int
+      sample: 128
+    numa_node:
+      description: NUMA node.
+      type: int
+      sample: 0
+    namespaces:
+      description: Namespaces with their number, their identity and their size in bytes.
+      type: list
+      elements: dict
+      sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776}]
+placed:
+  description: VMs with the disks that they have, each with its place in bytes.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"vm": "db1", "tenant": "shop", "disks": [{"name": "data", "namespace": "1", "first": 0, "bytes": 1048576}]}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import describe
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    try:
+        module.exit_json(**describe(Host()))
+    except (LightiovError, OSError) as error:
+        module.fail_json(msg=sentence(error))
+
+
+if __name__ == "__main__":
+    main()

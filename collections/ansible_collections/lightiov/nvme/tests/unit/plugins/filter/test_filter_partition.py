@@ -1,0 +1,132 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.lightiov.nvme.plugins.filter.partition import FilterModule
+from fleets import GIB, host, vm
+
+partition = FilterModule().filters()["partition"]
+
+
+def told(name: str, **options: Any) -> dict[str, Any]:
+    return {**host(name, controllers=1), "generation": 3, "placed": [], **options}
+
+
+def fleet(*vms: dict[str, Any], **found: Any) -> dict[str, Any]:
+    return {name: {"vms": list(vms), "found": one} for name, one in (found or {"hv1": told("hv1")}).items()}
+
+
+def applied(hosts: dict[str, Any], planned: dict[str, Any]) -> dict[str, Any]:
+    """The fleet with the files that were written."""
+    return {name: {**one, "placements": yaml.safe_load(planned["files"][name])} for name, one in hosts.items()}
+
+
+def test_file_is_the_lightiov_vms_of_its_host() -> None:
+    planned = partition(fleet(vm("vm2", address="192.0.2.2"), vm("vm1")))
+    content = yaml.safe_load(planned["files"]["hv1"])
+    assert content == {"lightiov_generation": 3, "lightiov_vms": planned["placements"]["hv1"]}
+    first, second = content["lightiov_vms"]
+    place = {"name": "data", "controller": "HV1-0", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
+    assert first == {"name": "vm1", "tenant": "blue", "memory_mib": 1024, "vcpus": 1, "disks": [place]}
+    assert (second["name"], second["address"]) == ("vm2", "192.0.2.2")
+
+
+def test_one_more_vm_is_a_difference_of_its_lines_alone() -> None:
+    before = partition(fleet(vm("vm1"), vm("vm3")))["files"]["hv1"].splitlines()
+    hosts = applied(fleet(vm("vm1"), vm("vm3")), partition(fleet(vm("vm1"), vm("vm3"))))
+    for one in hosts.values():
+        one["vms"] = [vm("vm1"), vm("vm2"), vm("vm3")]
+    after = partition(hosts)["files"]["hv1"].splitlines()
+    added = after[:]
+    at = 0
+    for line in before:
+        at = added.index(line, at)
+        del added[at]
+    assert len(after) == len(before) + len(added)
+    assert added[0].strip() in ("- name: vm2", "tenant: blue")
+
+
+def test_file_of_before_stays_though_the_host_went_on() -> None:
+    hosts = fleet(vm("vm1"))
+    first = partition(hosts)
+    hosts["hv1"]["found"]["generation"] = 4
+    assert partition(applied(hosts, first))["files"] == first["files"]
+
+
+def test_lost_file_is_found_again_from_the_host() -> None:
+    disk = {
+        "name": "data",
+        "controller": "HV1-0",
+        "namespace": "1",
+        "queue_pairs": 2,
+        "first": 5 * GIB,
+        "bytes": 10 * GIB,
+    }
+    found = told("hv1", placed=[{"vm": "vm1", "tenant": "blue", "disks": [disk]}])
+    hosts = fleet(vm("vm1"), hv0=told("hv0"), hv1=found)
+    planned = partition(hosts)
+    assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
+    assert not planned["placements"]["hv0"]
+
+
+def test_file_and_host_that_differ_are_both_named() -> None:
+    hosts = fleet(vm("vm1"))
+    hosts = applied(hosts, partition(hosts))
+    disk = {"name": "data", "controller": "HV1-0", "namespace": "2", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
+    hosts["hv1"]["found"]["placed"] = [{"vm": "vm1", "tenant": "blue", "disks": [disk]}]
+    assert partition(hosts)["refused"] == [
+        "Disk data of VM vm1 is in namespace 1 of controller HV1-0 by the placements of host hv1, and in namespace 2 "
+        "of controller HV1-0 by the host itself: correct the file, or remove the VM from it to have it found again"
+    ]
+
+
+def test_unreachable_host_keeps_its_file() -> None:
+    hosts = fleet(vm("vm1"))
+    hosts = applied(hosts, partition(hosts))
+    before = partition(hosts)["files"]["hv1"]
+    hosts["hv1"]["found"] = None
+    planned = partition(hosts)
+    assert planned["files"]["hv1"] == before
+    assert not planned["refused"]
+    assert planned["cautions"][0].startswith("Host hv1 does not answer, so its 1 VMs keep what they have")
+
+
+def test_absent_vm_is_told_to_its_host() -> None:
+    hosts = fleet(vm("vm1"))
+    hosts = applied(hosts, partition(hosts))
+    hosts["hv1"]["vms"] = [vm("vm1", state="absent")]
+    entry = partition(hosts)["placements"]["hv1"][0]
+    assert (entry["name"], entry["state"], len(entry["disks"])) == ("vm1", "absent", 1)
+
+
+def test_settings_reserve_and_cordon() -> None:
+    hosts = fleet(vm("vm1"))
+    hosts["hv1"]["settings"] = {"controllers": {"HV1-0": {"tenant": "green"}}}
+    assert partition(hosts)["unplaced"][0]["conflict"] == ["tenant"]
+    hosts["hv1"]["settings"] = {"controllers": {"HV1-0": {"namespaces": {1: "new"}}}}
+    assert partition(hosts)["unplaced"][0]["vm"] == "vm1"
+    hosts["hv1"]["settings"] = {"cores": 2}
+    with pytest.raises(AnsibleFilterError, match=r"^The lightiov_resources of host hv1 have the unknown key 'cores': "):
+        partition(hosts)
+
+
+def test_moves_are_listed_when_asked_for() -> None:
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=told("hv2"))
+    assert not partition(hosts)["moves"]
+    asked = partition(hosts, moves_from=["hv1"])["moves"][0]
+    assert [one["sentence"] for one in asked["moves"]] == ["Move VM vm1 with 10 GiB from host hv1 to host hv2"]
+    with pytest.raises(
+        AnsibleFilterError, match=r"^No moves are found for VM nobody, which lightiov_vms does not list"
+    ):
+        partition(hosts, moves_for=["nobody"])
+
+
+def test_error_is_one_of_templates() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^VM vm1 has no tenant: "):
+        partition({"hv1": {"vms": [{"name": "vm1"}]}})

@@ -1,0 +1,61 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import RECORD, accept, generation
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from fake_host import FakeHost
+
+
+def test_each_change_is_the_next_generation(host: Host) -> None:
+    assert generation(host).number == 0
+    assert accept(host, "hv1", 0, "a")[1].number == 1
+    assert accept(host, "hv1", 1, "b")[1].number == 2
+    assert generation(host).number == 2
+
+
+def test_same_placements_again_change_nothing(host: Host) -> None:
+    accept(host, "hv1", 0, "a")
+    before, after = accept(host, "hv1", 0, "a")
+    assert before == after
+
+
+def test_stale_plan_is_refused(host: Host) -> None:
+    accept(host, "hv1", 0, "a")
+    with pytest.raises(
+        LightiovError, match=r"^The placements of host hv1 were planned from its generation 0, and it is at 1"
+    ):
+        accept(host, "hv1", 0, "b")
+
+
+def test_check_mode_changes_nothing(host: Host) -> None:
+    assert accept(host, "hv1", 0, "a", act=False)[1].number == 1
+    assert generation(host).number == 0
+
+
+def test_broken_record_is_a_sentence(host: Host, fake: FakeHost) -> None:
+    fake.write(RECORD, "7")
+    with pytest.raises(
+        LightiovError, match=f"^{RECORD} is not a record of a generation: remove the file, and plan again"
+    ):
+        generation(host)
+
+
+def test_of_two_operators_one_is_told(host: Host) -> None:
+    def apply(race: int, digest: str) -> bool:
+        try:
+            accept(host, "hv1", race, f"{race}{digest}")
+        except LightiovError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as operators:
+        for race in range(100):
+            won = list(operators.map(apply, (race, race), ("a", "b")))
+            assert sorted(won) == [False, True]
+            assert generation(host).number == race + 1
