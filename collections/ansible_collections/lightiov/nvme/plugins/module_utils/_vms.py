@@ -32,6 +32,8 @@ VM_KEYS = frozenset(
         "mac",
         "memory_mib",
         "vcpus",
+        "numa_node",
+        "numa_cpus",
         "image",
         "root_keep",
         "root_gib",

@@ -15,9 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_QUE
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import size
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural, replicas
 
-PLANNED_KEYS = frozenset(
-    {"queue_pairs", "kind", "host", "group", "apart", "disks_apart", "numa", "numa_node", "weight", "memory"}
-)
+PLANNED_KEYS = frozenset({"queue_pairs", "kind", "host", "group", "apart", "disks_apart", "numa", "weight", "memory"})
 DISK_KEYS = _vms.DISK_KEYS | {"size", "read_only"}
 KINDS = ("passthrough", "mediated")
 NUMA = ("none", "preferred", "required")
@@ -185,7 +183,11 @@ def _vm(
     names = replicas(name, where)
     if len(names) > 1 and (entry.get("address") is not None or entry.get("mac") is not None):
         raise LightiovError(f"{where} are several replicas, which cannot share one address or mac: leave it out")
-    passed = {key: value for key, value in entry.items() if key in _vms.VM_KEYS and key not in ("name", "disks")}
+    passed = {
+        key: value
+        for key, value in entry.items()
+        if key in _vms.VM_KEYS and key not in ("name", "disks", "numa_node", "numa_cpus")
+    }
     return names, shape, passed
 
 

@@ -130,3 +130,13 @@ def test_moves_are_listed_when_asked_for() -> None:
 def test_error_is_one_of_templates() -> None:
     with pytest.raises(AnsibleFilterError, match=r"^VM vm1 has no tenant: "):
         partition({"hv1": {"vms": [{"name": "vm1"}]}})
+
+
+def test_vm_is_bound_to_the_node_of_its_controller() -> None:
+    nodes = {node: {"memory_mib": 32768, "vcpus": 32, "cpus": f"{node * 32}-{node * 32 + 31}"} for node in (0, 1)}
+    found = told("hv1", nodes=nodes)
+    found["controllers"][0]["numa_node"] = 1
+    entry = partition(fleet(vm("vm1", numa="required"), hv1=found))["placements"]["hv1"][0]
+    assert (entry["numa_node"], entry["numa_cpus"]) == (1, "32-63")
+    hosts = fleet(vm("vm1", numa="required"), hv1=found)
+    assert partition(applied(hosts, partition(hosts)))["placements"]["hv1"] == [entry]

@@ -253,7 +253,7 @@ def test_what_is_no_list_is_refused(listed: object) -> None:
         (
             vm(disk=[]),
             "VM vm1 has the unknown key 'disk': choose from address, disks, guest_install, image, mac, memory_mib, "
-            "name, root_gib, root_keep, state, tenant, vcpus",
+            "name, numa_cpus, numa_node, root_gib, root_keep, state, tenant, vcpus",
         ),
         (vm(tenant=None), "VM vm1 has no tenant: set it to a name that it shares with the VMs that trust it"),
         (
