@@ -11,8 +11,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import generation
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV_DEVICES
-from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, Namespace, controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
 
 NODES = "/sys/devices/system/node"
 NODE = re.compile(r"node(\d+)")
@@ -48,44 +47,31 @@ def _controller(controller: Controller) -> dict[str, Any]:
 
 
 def _placed(host: Host, present: dict[str, Controller]) -> list[dict[str, Any]]:
-    """VMs by the labels of their mdevs, with the extents that the host module tells."""
+    """VMs by the labels of their mdevs, with what these have."""
     found: dict[str, dict[str, Any]] = {}
     for mdev in mdev_states(host):
-        vm, _slash, disk = mdev.label.partition("/")
-        controller = present.get(mdev.parent)
-        if not vm or controller is None:
-            continue
-        one = found.setdefault(vm, {"vm": vm, "tenant": mdev.tenant, "disks": []})
-        table = read(host.path(f"{MDEV_DEVICES}/{mdev.uuid}/extents"))
-        one["disks"] += _whole(mdev, controller, disk) if table is None else parse_extents(table, mdev, controller)
+        # The version before made an mdev of each disk, and named it so.
+        vm, _slash, former = mdev.label.partition("/")
+        if vm and mdev.parent in present:
+            one = found.setdefault(vm, {"vm": vm, "tenant": mdev.tenant, "disks": []})
+            one["disks"] += _disks(mdev, present[mdev.parent], former)
     return [found[vm] for vm in sorted(found)]
 
 
-def _whole(mdev: MdevState, controller: Controller, name: str) -> list[dict[str, Any]]:
-    """A host module of before extents: an mdev is one disk."""
-    return [_disk(name, mdev, one) for one in controller.namespaces if one.nsid in mdev.namespaces]
-
-
-def parse_extents(table: str, mdev: MdevState, controller: Controller) -> list[dict[str, Any]]:
-    """The driver's attribute: "slot id nsid identity first count flags name" a line, "-" for what there is not."""
+def _disks(mdev: MdevState, controller: Controller, former: str) -> list[dict[str, Any]]:
     known = {one.nsid: one for one in controller.namespaces}
-    disks = []
-    for line in table.splitlines():
-        _slot, _id, nsid, _identity, first, count, _flags, name = line.split()
-        if int(nsid) in known:
-            disks.append(_disk(name, mdev, known[int(nsid)], first, count))
-    return disks
-
-
-def _disk(name: str, mdev: MdevState, namespace: Namespace, first: str = "-", count: str = "-") -> dict[str, Any]:
-    return {
-        "name": name,
-        "controller": mdev.parent,
-        "namespace": namespace.id or str(namespace.nsid),
-        "queue_pairs": mdev.queue_pairs,
-        "first": 0 if first == "-" else int(first) * namespace.lba_size,
-        "bytes": 0 if count == "-" else int(count) * namespace.lba_size,
-    }
+    return [
+        {
+            "name": disk["name"] or former,
+            "controller": mdev.parent,
+            "namespace": known[disk["nsid"]].id or str(disk["nsid"]),
+            "queue_pairs": mdev.queue_pairs,
+            "first": (disk["first"] or 0) * known[disk["nsid"]].lba_size,
+            "bytes": (disk["count"] or 0) * known[disk["nsid"]].lba_size,
+        }
+        for disk in mdev.disks
+        if disk["nsid"] in known
+    ]
 
 
 def _nodes(host: Host) -> dict[str, dict[str, Any]]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit, size
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Disk, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Slice
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 
 def change(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:
@@ -32,7 +33,7 @@ def change(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:
     if new and not fit.extend(ledger, host, vm, shape, new):
         names = " and ".join(disk.name for disk in new)
         refused.append(
-            f"VM {vm} cannot have disk {names} of {size.show(sum(disk.size for disk in new))} on host "
+            f"VM {vm} cannot have disk {names} of {show_size(sum(disk.size for disk in new))} on host "
             f"{host.spec.name}, whose controllers do not have the room for it: ask for smaller ones, or for moves"
         )
     return refused
@@ -92,17 +93,17 @@ def _grow(ledger: Ledger, host: HostState, vm: str, one: Slice, disk: Disk) -> l
     where = f"Disk {one.name} of VM {vm}"
     if not disk.size or not one.size or disk.size < one.size:
         return [
-            f"{where} cannot become {size.show(disk.size) if disk.size else 'a whole namespace'} from "
-            f"{size.show(one.size) if one.size else 'one'}, because data could be lost: keep its size, or make a "
+            f"{where} cannot become {show_size(disk.size) if disk.size else 'a whole namespace'} from "
+            f"{show_size(one.size) if one.size else 'one'}, because data could be lost: keep its size, or make a "
             "disk of another name"
         ]
     extents = namespace.extents
     if not extents.grow(one.first, one.size, disk.size):
         most = extents.rounded(one.size) + extents.room(one.first + extents.rounded(one.size))
         return [
-            f"{where} cannot grow from {size.show(one.size)} to {size.show(disk.size)} where it is, in namespace "
+            f"{where} cannot grow from {show_size(one.size)} to {show_size(disk.size)} where it is, in namespace "
             f"{namespace.name} of controller {one.controller}, because what follows it is not free: ask for no more "
-            f"than {size.show(most)}, or make a second disk"
+            f"than {show_size(most)}, or make a second disk"
         ]
     current = host.placed[vm]
     grown = tuple(replace(each, size=disk.size) if each.name == one.name else each for each in current.slices)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, size
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import STRATEGIES, Planner
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 SETTINGS = ("memory_mib", "vcpus", "cordon")
 OF_CONTROLLERS = ("tenant", "kind", "cordon", "queue_pairs", "windows")
@@ -177,7 +178,7 @@ def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:
                 "controller": disk["controller"],
                 "namespace": disk["namespace"],
                 "queue_pairs": disk["queue_pairs"],
-                **({"size": size.show(disk["bytes"])} if disk.get("bytes") else {}),
+                **({"size": show_size(disk["bytes"])} if disk.get("bytes") else {}),
             }
             for disk in told["disks"]
         ],

@@ -12,8 +12,8 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_QUEUE_PAIRS, check_tenant, namespace_name
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import size
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural, replicas
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 
 PLANNED_KEYS = frozenset({"queue_pairs", "kind", "host", "group", "apart", "disks_apart", "numa", "weight", "memory"})
 DISK_KEYS = _vms.DISK_KEYS | {"size", "read_only"}
@@ -165,7 +165,7 @@ def _vm(
             _text(entry.get("tenant"), where, "tenant", "set it to a name that VMs share which trust it"), where
         ),
         kind=_choice(_or(entry.get("kind"), KINDS[0]), "kind", KINDS, where),
-        memory=size.parse(entry["memory"], f"The memory of {where}") >> 20
+        memory=parse_size(entry["memory"], f"The memory of {where}") >> 20
         if entry.get("memory") is not None
         else _whole(_or(entry.get("memory_mib"), memory_mib), "memory_mib", where, 1 << 30),
         vcpus=_whole(_or(entry.get("vcpus"), vcpus), "vcpus", where, 4096),
@@ -225,7 +225,7 @@ def _disk(options: object, number: int, vm: str) -> Disk:
         raise LightiovError(f"{where} has no size: set it as in 200 GiB, or pin a whole namespace")
     return Disk(
         name=name,
-        size=size.parse(options["size"], where) if options.get("size") is not None else 0,
+        size=parse_size(options["size"], where) if options.get("size") is not None else 0,
         controller=controller,
         namespace=namespace_name(namespace) or "" if namespace else "",
         read_only=_bool(options.get("read_only"), "read_only", where),

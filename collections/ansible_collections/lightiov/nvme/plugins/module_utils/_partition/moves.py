@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit, size
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # Hosts that are tried, and VMs of each that may go.
 HOSTS_TRIED = 16
@@ -29,7 +30,7 @@ class Move:
     bytes: int
 
     def __str__(self) -> str:
-        return f"Move VM {self.vm} with {size.show(self.bytes)} from host {self.source} to host {self.target.host}"
+        return f"Move VM {self.vm} with {show_size(self.bytes)} from host {self.source} to host {self.target.host}"
 
 
 class _Trial:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import size
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size, show_size
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Placement:
                 "name": one.name,
                 "controller": one.controller,
                 "namespace": one.namespace,
-                **({"size": size.show(one.size)} if one.size else {}),
+                **({"size": show_size(one.size)} if one.size else {}),
                 **({"read_only": True} if one.read_only else {}),
                 "queue_pairs": pairs[one.controller],
             }
@@ -90,7 +90,7 @@ class Placement:
                     name=str(disk["name"]),
                     controller=serial,
                     namespace=str(disk["namespace"]).lower(),
-                    size=size.parse(disk["size"], f"Disk {disk['name']} of VM {name}") if disk.get("size") else 0,
+                    size=parse_size(disk["size"], f"Disk {disk['name']} of VM {name}") if disk.get("size") else 0,
                     first=(places or {}).get((name, str(disk["name"]))),
                     read_only=bool(disk.get("read_only")),
                 )

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit, size
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MAX_EXTENTS, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import ControllerState, HostState, Ledger
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # What a remedy costs people, roughly. What is not here, no change of the VM remedies.
 COST = {
@@ -129,14 +130,14 @@ def _smaller_disk(_host: HostState, state: ControllerState | None, shape: Shape)
     if disks is None:
         return None
     said = [
-        f"ask for {size.show(new.size)} for disk {new.name}"
+        f"ask for {show_size(new.size)} for disk {new.name}"
         for old, new in zip(shape.disks, disks)
         if old.size != new.size
     ]
     listed = [
         {
             "name": disk.name,
-            "size": size.show(disk.size),
+            "size": show_size(disk.size),
             **({"controller": disk.controller} if disk.controller else {}),
             **({"namespace": disk.namespace} if disk.namespace else {}),
             **({"read_only": True} if disk.read_only else {}),
@@ -197,10 +198,10 @@ def _another_host(shape: Shape) -> Remedy:
         "queue_pairs": shape.least,
         "bytes": room,
     }
-    what = f"{size.show(shape.memory << 20)} of memory, {shape.vcpus} vCPUs"
+    what = f"{show_size(shape.memory << 20)} of memory, {shape.vcpus} vCPUs"
     if count:
         plural = "s" if count > 1 else ""
-        what += f", {count} free controller{plural} with {shape.least} queue pairs and {size.show(room)}"
+        what += f", {count} free controller{plural} with {shape.least} queue pairs and {show_size(room)}"
     said = [f"add a host with {what}"]
     keys: dict[str, Any] = {}
     if shape.group:
