@@ -9,6 +9,7 @@ import math
 import resource
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Disk, Intent, Shape
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import ControllerState, HostState
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
@@ -29,7 +30,7 @@ SIZES = (125, 250, 500, 1000)
 LARGE = 10_000
 ADDED = 1000
 FILL = 0.95
-# Each is replaced by one of the like in `Planner.add`, so a host that has no room for it is passed over.
+# More of a shape are not counted.
 ENOUGH = 200
 
 
@@ -118,26 +119,24 @@ def quality(count: int) -> None:
 
 def filled(count: int) -> None:
     """What is left of a fleet at 95 %, and whether anything can still use it."""
-    hosts = workload.hosts(count)
+    # With memory and CPUs to spare, so that what is left of controllers is the planner's doing.
+    hosts = [replace(host, memory=host.memory * 2, vcpus=host.vcpus * 2) for host in workload.hosts(count)]
     intent = workload.vms(count * workload.VMS_PER_HOST * 2)
     planner = Planner(hosts, intent)
-    memory = sum(host.memory for host in hosts)
-    for name in planner.order(intent.shapes):
-        planner.add(name)
-        if sum(host.memory for host in planner.ledger.hosts[-1:]) and _used(planner, memory) >= FILL:
-            break
-    smallest = min(workload.KINDS, key=lambda kind: kind.disk)
     states = [(host, state) for host in planner.ledger.hosts for state in host.controllers]
-    idle = [(host, state) for host, state in states if not _usable(host, smallest)]
-    for what, total, left in (
-        ("queue pairs", sum(s.spec.queue_pairs for _h, s in states), sum(s.queue_pairs for _h, s in idle)),
-        (
-            "bytes",
-            sum(n.extents.size for _h, s in states for n in s.namespaces),
-            sum(n.extents.free for _h, s in idle for n in s.namespaces),
-        ),
-    ):
-        print(f"At {_used(planner, memory):.1%} fill, {left / total:.2%} of {what} are stranded")
+    has = sum(one.extents.size for _host, state in states for one in state.namespaces)
+    pairs = sum(state.spec.queue_pairs for _host, state in states)
+    left = has * (1 - FILL)
+    free = has
+    for name in planner.order(intent.shapes):
+        if planner.add(name):
+            free -= intent.shapes[name].bytes
+        if free <= left:
+            break
+    idle = [state for host, state in states if not _usable(host, state)]
+    stranded = sum(one.extents.free for state in idle for one in state.namespaces)
+    print(f"At {1 - free / has:.1%} fill, {stranded / has:.2%} of bytes are stranded, ", end="")
+    print(f"and {sum(state.queue_pairs for state in idle) / pairs:.2%} of queue pairs")
     tenant = next(iter(intent.shapes.values())).tenant
     for kind in workload.KINDS:
         print(
@@ -147,12 +146,15 @@ def filled(count: int) -> None:
     print(f"  hosts that could be emptied: {', '.join(emptied) or 'none'}")
 
 
-def _used(planner: Planner, memory: int) -> float:
-    return 1 - sum(host.memory for host in planner.ledger.hosts) / memory
-
-
-def _usable(host: HostState, kind: workload.Kind) -> bool:
-    return host.memory >= kind.memory << 10 and host.vcpus >= kind.vcpus
+def _usable(host: HostState, state: ControllerState) -> bool:
+    """Whether a VM of the smallest kind, of the right tenant, could still have something of the controller."""
+    least = min(workload.KINDS, key=lambda kind: kind.disk)
+    return (
+        host.memory >= least.memory << 10
+        and host.vcpus >= least.vcpus
+        and state.spare >= least.queue_pairs
+        and any(one.extents.largest >= least.disk << 30 for one in state.namespaces)
+    )
 
 
 def _more(planner: Planner, shape: Shape) -> int:

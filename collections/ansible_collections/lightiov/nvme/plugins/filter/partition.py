@@ -15,7 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fl
 DOCUMENTATION = r"""
 name: partition
 short_description: Decide which host, controller and namespace each VM of the fleet gets
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - LightIOV contributors (@lightiov)
 description:

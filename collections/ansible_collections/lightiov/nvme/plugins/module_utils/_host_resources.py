@@ -20,8 +20,10 @@ NODE = re.compile(r"node(\d+)")
 def describe(host: Host) -> dict[str, Any]:
     present = [one for one in controllers(host) if one.held and one.serial]
     nodes = _nodes(host)
+    now = generation(host)
     return {
-        "generation": generation(host).number,
+        "generation": now.number,
+        "digest": now.digest,
         "memory_mib": _memory_mib(host.read("/proc/meminfo") or "", "MemTotal"),
         "vcpus": len(cpus(host.read("/sys/devices/system/cpu/online") or "")),
         # One node is as good as none.

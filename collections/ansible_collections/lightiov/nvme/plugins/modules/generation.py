@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: generation
 short_description: Accept a host's placements unless they are stale
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Every host counts how often its placements have changed. A plan says which number it was made from.
   - When others have been applied since, the plan is refused, so that two operators never allot anything twice.

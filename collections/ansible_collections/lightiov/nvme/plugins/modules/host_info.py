@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_info
 short_description: List what a host has for VMs
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Returns what a plan needs to know of a host, which is its memory, its CPUs, the controllers that are LightIOV's, and
     which VMs have what of them.
@@ -34,6 +34,11 @@ generation:
   returned: success
   type: int
   sample: 7
+digest:
+  description: Digest of the placements that were applied last, empty before the first.
+  returned: success
+  type: str
+  sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 memory_mib:
   description: Memory of the host in MiB.
   returned: success

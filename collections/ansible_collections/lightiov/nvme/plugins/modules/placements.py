@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: placements
 short_description: Plan the fleet and write where its VMs are
-version_added: 0.3.0
+version_added: 0.2.0
 description:
   - Plans as P(lightiov.nvme.partition#filter) does, and writes one file a host, on the machine that runs Ansible.
   - A file is written only when it says something new. Its C(lightiov_generation) is that of the host which the plan was

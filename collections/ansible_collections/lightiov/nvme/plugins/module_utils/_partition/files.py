@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,11 @@ lightiov_generation: {generation}
 # Texts that YAML takes for nothing else.
 PLAIN = re.compile(r"(?!(?:true|false|yes|no|on|off|null|y|n|nan|inf)$)[A-Za-z_/][A-Za-z0-9_./-]*", re.IGNORECASE)
 SIZE = re.compile(r"[0-9]+ [MGT]iB")
+
+
+def digest(vms: Sequence[Mapping[str, Any]]) -> str:
+    """As role partition makes it for lightiov.nvme.generation."""
+    return hashlib.sha256(json.dumps(vms, sort_keys=True).encode()).hexdigest()
 
 
 def text(host: str, generation: int, vms: Sequence[Mapping[str, Any]]) -> str:

@@ -110,12 +110,14 @@ def _entry(placement: Placement, wanted: intent.Intent, host: resources.Host) ->
     return entry
 
 
-def _generation(host: Mapping[str, Any], vms: Sequence[object]) -> int:
-    """A file that says the same stays as it is, though its host went on: it has been applied."""
+def _generation(host: Mapping[str, Any], vms: Sequence[Mapping[str, Any]]) -> int:
+    """That of the host; of a file that says the same, and is the one that was applied last, still its own."""
     was = host.get("placements") or {}
-    if was.get("lightiov_vms") == vms and "lightiov_generation" in was:
+    found = host.get("found") or {}
+    same = was.get("lightiov_vms") == vms and "lightiov_generation" in was
+    if same and (not found or found.get("digest") == files.digest(vms)):
         return int(was["lightiov_generation"])
-    return int((host.get("found") or {}).get("generation") or was.get("lightiov_generation") or 0)
+    return int(found.get("generation") or 0)
 
 
 def _resources(name: str, host: Mapping[str, Any]) -> dict[str, Any]:

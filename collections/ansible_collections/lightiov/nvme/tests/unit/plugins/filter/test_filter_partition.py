@@ -3,15 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.lightiov.nvme.plugins.filter.partition import FilterModule
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.lightiov.nvme.plugins.filter import partition as plugin
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.files import digest
 from fleets import GIB, host, vm
 
-partition = FilterModule().filters()["partition"]
+partition = plugin.FilterModule().filters()["partition"]
 
 
 def told(name: str, **options: Any) -> dict[str, Any]:
@@ -52,11 +56,26 @@ def test_one_more_vm_is_a_difference_of_its_lines_alone() -> None:
     assert added[0].strip() in ("- name: vm2", "tenant: blue")
 
 
-def test_file_of_before_stays_though_the_host_went_on() -> None:
+def test_file_that_was_applied_stays_as_it_is() -> None:
     hosts = fleet(vm("vm1"))
     first = partition(hosts)
-    hosts["hv1"]["found"]["generation"] = 4
+    hosts["hv1"]["found"].update(generation=4, digest=digest(first["placements"]["hv1"]))
     assert partition(applied(hosts, first))["files"] == first["files"]
+
+
+def test_file_that_was_not_applied_gets_the_generation_of_its_host() -> None:
+    """One that was written by hand, or before its host was installed anew: it would be stale for ever."""
+    hosts = fleet(vm("vm1"))
+    hosts = applied(hosts, partition(hosts))
+    hosts["hv1"]["found"].update(generation=9, digest="of another")
+    assert "lightiov_generation: 9\n" in partition(hosts)["files"]["hv1"]
+
+
+def test_digest_is_that_of_the_role() -> None:
+    tasks = yaml.safe_load((Path(plugin.__file__).parents[2] / "roles/partition/tasks/accept.yml").read_text())
+    vms = partition(fleet(vm("vm1"), vm("vm2", image="/größe")))["placements"]["hv1"]
+    template = tasks[0]["lightiov.nvme.generation"]["digest"]
+    assert Templar(DataLoader(), {"lightiov_vms": vms}).template(trust_as_template(template)) == digest(vms)
 
 
 def test_lost_file_is_found_again_from_the_host() -> None:
