@@ -9,8 +9,12 @@
  *   main.c     PCI driver: find, check, start, remove, suspend
  *   mailbox.c  registers and commands
  *   memory.c   make this VM's RAM reachable for the controller
- *   queue.c    rings, interrupts, submission, completion entries
- *   request.c  block requests to NVMe commands and back, timeouts
+ *   queue.c    rings and doorbells
+ *   interrupts.c  vectors
+ *   tagset.c   the requests there may be, and those that time out
+ *   request.c  block requests to NVMe commands, submission
+ *   data.c     their data
+ *   complete.c completion entries, back to requests
  *   recover.c  stop, start, and what to do when the host reports an event
  *   extents.c  the host's table of extents, and which a disk is of
  *   disk.c     one block device for each extent: comes, follows, goes
@@ -43,6 +47,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/dmapool.h>
+#include <linux/irqreturn.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -344,30 +349,29 @@ void liov_memory_free(struct liov_dev *ldev);
 int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 		       void *data);
 
+/* interrupts.c */
+int liov_interrupts_take(struct liov_dev *ldev, unsigned int least);
+void liov_interrupts_drop(struct liov_dev *ldev);
+
+/* tagset.c */
+int liov_tag_set_init(struct liov_dev *ldev);
+void liov_tag_set_exit(struct liov_dev *ldev);
+
+/* complete.c; what only requests need is in request.h */
+irqreturn_t liov_queue_irq(int irq, void *data);
+unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
+bool liov_requests_busy(struct liov_dev *ldev);
+void liov_requests_cancel(struct liov_dev *ldev);
+
 /* queue.c */
 int liov_queues_init(struct liov_dev *ldev);
 void liov_queues_exit(struct liov_dev *ldev);
-int liov_interrupts_take(struct liov_dev *ldev, unsigned int least);
-void liov_interrupts_drop(struct liov_dev *ldev);
 int liov_queues_locate(struct liov_dev *ldev);
 int liov_rings_alloc(struct liov_dev *ldev);
 void liov_rings_free(struct liov_dev *ldev);
 int liov_queues_create(struct liov_dev *ldev);
 void liov_queues_go_live(struct liov_dev *ldev);
 void liov_queues_go_quiet(struct liov_dev *ldev);
-void liov_queue_submit(struct liov_queue *q, const struct nvme_command *cmd,
-		       bool ring);
-void liov_queue_commit(struct liov_queue *q);
-unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
-void liov_queue_poll(struct liov_queue *q);
-
-/* request.c */
-int liov_tag_set_init(struct liov_dev *ldev);
-void liov_tag_set_exit(struct liov_dev *ldev);
-void liov_request_done(struct liov_queue *q, u16 command_id, u16 status,
-		       struct io_comp_batch *iob);
-bool liov_requests_busy(struct liov_dev *ldev);
-void liov_requests_cancel(struct liov_dev *ldev);
 
 /* recover.c */
 extern struct workqueue_struct *liov_wq;
