@@ -71,3 +71,36 @@ void liov_interrupts_drop(struct liov_dev *ldev)
 {
 	liov_interrupts_free(ldev, ldev->nr_queues);
 }
+
+static irqreturn_t liov_event_irq(int irq, void *data)
+{
+	struct liov_dev *ldev = data;
+
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
+	return IRQ_HANDLED;
+}
+
+int liov_event_irq_take(struct liov_dev *ldev)
+{
+	return pci_request_irq(ldev->pdev, LIOV_VECTOR_EVENT, liov_event_irq,
+			       NULL, ldev, "liov%d", ldev->instance);
+}
+
+void liov_event_irq_drop(struct liov_dev *ldev)
+{
+	pci_free_irq(ldev->pdev, LIOV_VECTOR_EVENT, ldev);
+}
+
+/* As many as before, since requests are bound to them. */
+int liov_interrupts_retake(struct liov_dev *ldev)
+{
+	int err;
+
+	err = liov_interrupts_take(ldev, ldev->nr_queues);
+	if (err)
+		return err;
+	err = liov_event_irq_take(ldev);
+	if (err)
+		liov_interrupts_drop(ldev);
+	return err;
+}

@@ -117,6 +117,10 @@ static int liov_start(struct liov_dev *ldev)
 	err = liov_check_same(ldev);
 	if (err)
 		return err;
+	/* A disk whose extent is gone fails, and the others go on. */
+	err = liov_extents_look(ldev);
+	if (err)
+		return err;
 	err = liov_queues_locate(ldev);
 	if (err)
 		return err;
