@@ -180,7 +180,7 @@ struct liov_queue {
  * @nsid: namespace ID in commands
  * @lba_shift: log2 of the LBA size
  * @slice: a part: its identity is @extent_id, not the namespace's
- * @read_only: writes are not allowed
+ * @read_only: writes are not allowed, nor done
  * @asked: the host asks for it back: the disk goes once nobody has it open
  * @gone: its requests fail for good; others of the device are not concerned
  * @lost: gone, and not in the host's table any more: the disk goes now

@@ -136,6 +136,13 @@ blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
 	if (unlikely(READ_ONCE(ldev->state) != LIOV_LIVE ||
 		     READ_ONCE(ns->gone)))
 		return BLK_STS_IOERR;
+	/*
+	 * Of a read-only block device the block layer only warns, and to the
+	 * controller a shared extent is as good as any: who has it open for
+	 * writing from before would write into what others read.
+	 */
+	if (unlikely(READ_ONCE(ns->read_only) && op_is_write(req_op(req))))
+		return BLK_STS_MEDIUM;
 
 	/* Set once for all tries of a request. */
 	if (!(req->rq_flags & RQF_DONTPREP)) {
