@@ -71,7 +71,7 @@ static void liov_retry(struct request *req)
 
 	delay_ms = q->ldev->retry_delay_ms[FIELD_GET(LIOV_STATUS_CRD,
 						     iod->status)];
-	if (READ_ONCE(q->ldev->removing))
+	if (READ_ONCE(q->ldev->unsettled))
 		delay_ms = 0;
 
 	iod->retries++;

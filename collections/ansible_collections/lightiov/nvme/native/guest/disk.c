@@ -247,7 +247,7 @@ static void liov_slot_follow(struct liov_dev *ldev, unsigned int slot)
 	mutex_lock(&ldev->lock);
 	info = ldev->table[slot];
 	flags = le32_to_cpu(info.flags);
-	if (info.nsid && !liov_is_quiet(ldev) && !ldev->removing &&
+	if (info.nsid && !liov_is_quiet(ldev) && !ldev->unsettled &&
 	    !liov_extent_has_disk(ldev, slot)) {
 		if (flags & LIOV_NS_ASKED)
 			liov_extent_release(ldev, slot);
@@ -284,7 +284,7 @@ void liov_disks_update(struct liov_dev *ldev)
 
 	mutex_lock(&ldev->disks_lock);
 	list_for_each_entry_safe(ns, next, &ldev->disks, node)
-		if (!READ_ONCE(ldev->removing))
+		if (!READ_ONCE(ldev->unsettled))
 			liov_disk_follow(ns);
 	for (i = 0; i < LIOV_MAX_NAMESPACES; i++)
 		liov_slot_follow(ldev, i);

@@ -248,7 +248,8 @@ struct liov_ns {
  * @recover_work: looks at what the host reports, and restarts
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
- * @removing: nothing waits any more
+ * @unsettled: being probed or removed: nothing waits for what may pass, no disk
+ *	comes
  * @asleep: suspended: block queues are frozen, and there are no interrupts.
  *	Only power management and removal look at it, one after the other.
  * @window_base: DMA address of this VM's physical address 0
@@ -300,7 +301,7 @@ struct liov_dev {
 	struct delayed_work recover_work;
 	unsigned long give_up;
 	unsigned int retry_ms;
-	bool removing;
+	bool unsettled;
 	bool asleep;
 
 	u64 window_base;

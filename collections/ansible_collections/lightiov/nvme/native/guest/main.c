@@ -59,14 +59,20 @@ static void liov_unmap_bars(struct liov_dev *ldev)
 
 /* --- life ----------------------------------------------------------------- */
 
-/* Undo liov_bring_up(); there are no disks, and no interrupts for events. */
+/*
+ * Undo liov_bring_up(); there are no disks, none comes, and there are no
+ * interrupts for events.
+ */
 static void liov_take_down(struct liov_dev *ldev)
 {
-	cancel_delayed_work_sync(&ldev->recover_work);
 	mutex_lock(&ldev->lock);
 	if (ldev->state != LIOV_DEAD)
 		liov_stop(ldev, true);
 	mutex_unlock(&ldev->lock);
+
+	/* No work becomes due of a stopped device, but the second by the first. */
+	cancel_delayed_work_sync(&ldev->recover_work);
+	cancel_work_sync(&ldev->disks_work);
 
 	liov_rings_free(ldev);
 	liov_tag_set_exit(ldev);
@@ -140,6 +146,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 
 	ldev->pdev = pdev;
+	ldev->unsettled = true;
 	ldev->memory_nb.notifier_call = liov_memory_notify;
 	mutex_init(&ldev->lock);
 	mutex_init(&ldev->disks_lock);
@@ -187,6 +194,9 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
 		 ldev->window_base, ldev->window_size);
 
+	mutex_lock(&ldev->lock);
+	WRITE_ONCE(ldev->unsettled, false);
+	mutex_unlock(&ldev->lock);
 	liov_disks_update(ldev);
 
 	/* Events from before their interrupt was there. */
@@ -212,7 +222,7 @@ static void liov_remove(struct pci_dev *pdev)
 	struct liov_dev *ldev = pci_get_drvdata(pdev);
 
 	mutex_lock(&ldev->lock);
-	WRITE_ONCE(ldev->removing, true);
+	WRITE_ONCE(ldev->unsettled, true);
 	mutex_unlock(&ldev->lock);
 	/* If the device is gone already, this finds out. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
@@ -233,8 +243,6 @@ static void liov_remove(struct pci_dev *pdev)
 
 	if (!ldev->asleep)
 		liov_event_irq_drop(ldev);
-	cancel_delayed_work_sync(&ldev->recover_work);
-	cancel_work_sync(&ldev->disks_work);
 	liov_take_down(ldev);
 	unregister_memory_notifier(&ldev->memory_nb);
 	liov_memory_free(ldev);

@@ -160,7 +160,7 @@ static enum liov_state liov_state_after(struct liov_dev *ldev, int err)
 {
 	if (err == -ENODEV)
 		return LIOV_DEAD;
-	if (liov_may_pass(err) && !ldev->removing &&
+	if (liov_may_pass(err) && !ldev->unsettled &&
 	    time_before(jiffies, ldev->give_up))
 		return LIOV_WAITING;
 	return LIOV_FAILED;
