@@ -250,8 +250,9 @@ struct liov_ns {
  * @retry_ms: until the next try
  * @unsettled: being probed or removed: nothing waits for what may pass, no disk
  *	comes
- * @asleep: suspended: block queues are frozen, and there are no interrupts.
- *	Only power management and removal look at it, one after the other.
+ * @asleep: suspended: the disks' block queues are frozen
+ * @interrupts: vectors and handlers are taken; as at @asleep, only probing,
+ *	power management and removal look at it, one after the other
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
  * @window_need: bytes that hot-plugged memory needs, beyond what is online
@@ -303,6 +304,7 @@ struct liov_dev {
 	unsigned int retry_ms;
 	bool unsettled;
 	bool asleep;
+	bool interrupts;
 
 	u64 window_base;
 	u64 window_size;

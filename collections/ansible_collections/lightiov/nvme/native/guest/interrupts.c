@@ -64,12 +64,16 @@ int liov_interrupts_take(struct liov_dev *ldev, unsigned int least)
 			return err;
 		}
 	}
+	ldev->interrupts = true;
 	return 0;
 }
 
+/* There are none after sleep from which the device did not come back. */
 void liov_interrupts_drop(struct liov_dev *ldev)
 {
-	liov_interrupts_free(ldev, ldev->nr_queues);
+	if (ldev->interrupts)
+		liov_interrupts_free(ldev, ldev->nr_queues);
+	ldev->interrupts = false;
 }
 
 static irqreturn_t liov_event_irq(int irq, void *data)
@@ -88,7 +92,8 @@ int liov_event_irq_take(struct liov_dev *ldev)
 
 void liov_event_irq_drop(struct liov_dev *ldev)
 {
-	pci_free_irq(ldev->pdev, LIOV_VECTOR_EVENT, ldev);
+	if (ldev->interrupts)
+		pci_free_irq(ldev->pdev, LIOV_VECTOR_EVENT, ldev);
 }
 
 /* As many as before, since requests are bound to them. */

@@ -76,8 +76,7 @@ static void liov_take_down(struct liov_dev *ldev)
 
 	liov_rings_free(ldev);
 	liov_tag_set_exit(ldev);
-	if (!ldev->asleep)
-		liov_interrupts_drop(ldev);
+	liov_interrupts_drop(ldev);
 	liov_queues_exit(ldev);
 }
 
@@ -241,8 +240,7 @@ static void liov_remove(struct pci_dev *pdev)
 		liov_disks_unfreeze(ldev);
 	liov_disks_remove(ldev);
 
-	if (!ldev->asleep)
-		liov_event_irq_drop(ldev);
+	liov_event_irq_drop(ldev);
 	liov_take_down(ldev);
 	unregister_memory_notifier(&ldev->memory_nb);
 	liov_memory_free(ldev);

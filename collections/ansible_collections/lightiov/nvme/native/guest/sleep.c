@@ -65,11 +65,10 @@ static int liov_resume(struct device *dev)
 		mutex_lock(&ldev->lock);
 		liov_kill(ldev);
 		mutex_unlock(&ldev->lock);
-	} else {
-		ldev->asleep = false;
 	}
 	liov_unpause(ldev);
 	liov_disks_unfreeze(ldev);
+	ldev->asleep = false;
 	return err;
 }
 
