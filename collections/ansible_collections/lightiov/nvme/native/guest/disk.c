@@ -70,7 +70,10 @@ static int liov_disk_alloc(struct liov_ns *ns,
 	struct queue_limits lim = {};
 	struct gendisk *disk;
 
+	/* The DMA API looks at the table of RAM, which a restart replaces. */
+	mutex_lock(&ldev->lock);
 	liov_disk_limits(ns, info, &lim);
+	mutex_unlock(&ldev->lock);
 	disk = liov_alloc_disk(&ldev->tag_set, &lim,
 			       ldev->features & LIOV_FEATURE_VOLATILE_CACHE,
 			       ns);
