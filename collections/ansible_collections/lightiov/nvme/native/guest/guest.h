@@ -248,6 +248,7 @@ struct liov_ns {
  * @recover_work: looks at what the host reports, and restarts
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
+ * @told_release: users have been told that the host asks for the device back
  * @unsettled: being probed or removed: nothing waits for what may pass, no disk
  *	comes
  * @asleep: suspended: the disks' block queues are frozen
@@ -302,6 +303,7 @@ struct liov_dev {
 	struct delayed_work recover_work;
 	unsigned long give_up;
 	unsigned int retry_ms;
+	bool told_release;
 	bool unsettled;
 	bool asleep;
 	bool interrupts;
