@@ -8,6 +8,8 @@
 
 static int liov_memory_online(struct liov_dev *ldev, u64 start, u64 end)
 {
+	int err;
+
 	if (end > ldev->window_size ||
 	    !liov_extend_regions(ldev, start, end)) {
 		/* A larger window, or a larger table: start over. */
@@ -20,7 +22,9 @@ static int liov_memory_online(struct liov_dev *ldev, u64 start, u64 end)
 		if (!liov_extend_regions(ldev, start, end))
 			return -ENOSPC;
 	}
-	return liov_add_range(ldev, start, end);
+	err = liov_add_range(ldev, start, end);
+	/* The host has just taken all back: the start that is due adds it. */
+	return err == -EAGAIN ? 0 : err;
 }
 
 /*
