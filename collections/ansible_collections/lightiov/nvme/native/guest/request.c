@@ -21,13 +21,42 @@ static void liov_setup_rw(struct liov_ns *ns, struct request *req, u8 opcode,
 		cmd->rw.control = cpu_to_le16(NVME_RW_FUA);
 }
 
+static void liov_set_range(struct liov_ns *ns, struct nvme_dsm_range *range,
+			   sector_t sector, unsigned int bytes)
+{
+	range->slba = cpu_to_le64(liov_lba(ns, sector));
+	range->nlb = cpu_to_le32(bytes >> ns->lba_shift);
+}
+
+/*
+ * One range for each bio; but where a command has one only, the block layer
+ * merges bios that meet, and counts them as one.
+ */
+static unsigned int liov_set_ranges(struct liov_ns *ns, struct request *req,
+				    struct nvme_dsm_range *ranges)
+{
+	unsigned int n = 0;
+	struct bio *bio;
+
+	if (queue_max_discard_segments(req->q) == 1) {
+		liov_set_range(ns, ranges, blk_rq_pos(req), blk_rq_bytes(req));
+		return 1;
+	}
+
+	__rq_for_each_bio(bio, req) {
+		if (n == LIOV_DSM_RANGES)
+			break;
+		liov_set_range(ns, &ranges[n++], bio->bi_iter.bi_sector,
+			       bio->bi_iter.bi_size);
+	}
+	return n;
+}
+
 static blk_status_t liov_setup_discard(struct liov_ns *ns, struct request *req,
 				       struct nvme_command *cmd)
 {
 	unsigned int nr = blk_rq_nr_discard_segments(req);
 	struct nvme_dsm_range *ranges;
-	struct bio *bio;
-	unsigned int n = 0;
 
 	/* Whole, since some controllers read all of it whatever nr says. */
 	ranges = kcalloc(LIOV_DSM_RANGES, sizeof(*ranges),
@@ -35,16 +64,7 @@ static blk_status_t liov_setup_discard(struct liov_ns *ns, struct request *req,
 	if (!ranges)
 		return BLK_STS_RESOURCE;
 
-	__rq_for_each_bio(bio, req) {
-		if (n == LIOV_DSM_RANGES)
-			break;
-		ranges[n].slba =
-			cpu_to_le64(liov_lba(ns, bio->bi_iter.bi_sector));
-		ranges[n].nlb =
-			cpu_to_le32(bio->bi_iter.bi_size >> ns->lba_shift);
-		n++;
-	}
-	if (WARN_ON_ONCE(n != nr)) {
+	if (WARN_ON_ONCE(liov_set_ranges(ns, req, ranges) != nr)) {
 		kfree(ranges);
 		return BLK_STS_IOERR;
 	}
