@@ -70,7 +70,10 @@ static int liov_disk_alloc(struct liov_ns *ns,
 	struct queue_limits lim = {};
 	struct gendisk *disk;
 
+	/* The DMA API looks at the table of RAM, which a restart replaces. */
+	mutex_lock(&ldev->lock);
 	liov_disk_limits(ns, info, &lim);
+	mutex_unlock(&ldev->lock);
 	disk = liov_alloc_disk(&ldev->tag_set, &lim,
 			       ldev->features & LIOV_FEATURE_VOLATILE_CACHE,
 			       ns);
@@ -247,7 +250,7 @@ static void liov_slot_follow(struct liov_dev *ldev, unsigned int slot)
 	mutex_lock(&ldev->lock);
 	info = ldev->table[slot];
 	flags = le32_to_cpu(info.flags);
-	if (info.nsid && !liov_is_quiet(ldev) && !ldev->removing &&
+	if (info.nsid && !liov_is_quiet(ldev) && !ldev->unsettled &&
 	    !liov_extent_has_disk(ldev, slot)) {
 		if (flags & LIOV_NS_ASKED)
 			liov_extent_release(ldev, slot);
@@ -284,7 +287,7 @@ void liov_disks_update(struct liov_dev *ldev)
 
 	mutex_lock(&ldev->disks_lock);
 	list_for_each_entry_safe(ns, next, &ldev->disks, node)
-		if (!READ_ONCE(ldev->removing))
+		if (!READ_ONCE(ldev->unsettled))
 			liov_disk_follow(ns);
 	for (i = 0; i < LIOV_MAX_NAMESPACES; i++)
 		liov_slot_follow(ldev, i);

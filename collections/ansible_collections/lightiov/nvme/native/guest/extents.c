@@ -148,7 +148,7 @@ void liov_extent_follow(struct liov_ns *ns)
 	if (flags & LIOV_NS_GONE)
 		liov_extent_fail(ns, "deleted or detached");
 	WRITE_ONCE(ns->asked, flags & LIOV_NS_ASKED);
-	ns->read_only = flags & LIOV_NS_READ_ONLY;
+	WRITE_ONCE(ns->read_only, flags & LIOV_NS_READ_ONLY);
 	if (liov_fits(ns, lba_count))
 		ns->lba_count = lba_count;
 	memcpy(ns->extent_id, info->extent_id, sizeof(ns->extent_id));

@@ -4,18 +4,25 @@
  *
  * The submission and completion rings are the NVMe controller's own, in this
  * VM's memory, and so are the doorbells; the mailbox (trapped registers) only
- * sets them up.  Files, in the order in which a device comes to life:
+ * sets them up.  Files, each of which calls those below it only:
  *
- *   main.c     PCI driver: find, check, start, remove, suspend
- *   mailbox.c  registers and commands
- *   memory.c   make this VM's RAM reachable for the controller
- *   queue.c    rings, interrupts, submission, completion entries
- *   request.c  block requests to NVMe commands and back, timeouts
- *   recover.c  stop, start, and what to do when the host reports an event
- *   extents.c  the host's table of extents, and which a disk is of
- *   disk.c     one block device for each extent: comes, follows, goes
- *   limits.c   limits of its requests
- *   identity.c what it says it is
+ *   main.c       PCI driver: find, check, start, remove
+ *   sleep.c      suspend, resume, resets from outside
+ *   hotplug.c    RAM that comes and goes
+ *   recover.c    stop, start, and what to do when the host reports an event
+ *   disk.c       one block device for each extent: comes, follows, goes
+ *   identity.c   what it says it is
+ *   limits.c     limits of its requests
+ *   extents.c    the host's table of extents, and which a disk is of
+ *   interrupts.c vectors and their handlers
+ *   tagset.c     the requests that there may be, and those that time out
+ *   request.c    block requests to NVMe commands
+ *   complete.c   completion entries, and requests that end
+ *   data.c       the memory of a request
+ *   memory.c     make this VM's RAM reachable for the controller
+ *   queue.c      rings and doorbells
+ *   properties.c what the device says of itself
+ *   mailbox.c    registers and commands
  *
  * Locks, outermost first.  Each is held while those below it are taken.
  *
@@ -43,6 +50,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/dmapool.h>
+#include <linux/irqreturn.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -172,7 +180,7 @@ struct liov_queue {
  * @nsid: namespace ID in commands
  * @lba_shift: log2 of the LBA size
  * @slice: a part: its identity is @extent_id, not the namespace's
- * @read_only: writes are not allowed
+ * @read_only: writes are not allowed, nor done
  * @asked: the host asks for it back: the disk goes once nobody has it open
  * @gone: its requests fail for good; others of the device are not concerned
  * @lost: gone, and not in the host's table any more: the disk goes now
@@ -240,9 +248,12 @@ struct liov_ns {
  * @recover_work: looks at what the host reports, and restarts
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
- * @removing: nothing waits any more
- * @asleep: suspended: block queues are frozen, and there are no interrupts.
- *	Only power management and removal look at it, one after the other.
+ * @told_release: users have been told that the host asks for the device back
+ * @unsettled: being probed or removed: nothing waits for what may pass, no disk
+ *	comes
+ * @asleep: suspended: the disks' block queues are frozen
+ * @interrupts: vectors and handlers are taken; as at @asleep, only probing,
+ *	power management and removal look at it, one after the other
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
  * @window_need: bytes that hot-plugged memory needs, beyond what is online
@@ -292,8 +303,10 @@ struct liov_dev {
 	struct delayed_work recover_work;
 	unsigned long give_up;
 	unsigned int retry_ms;
-	bool removing;
+	bool told_release;
+	bool unsettled;
 	bool asleep;
+	bool interrupts;
 
 	u64 window_base;
 	u64 window_size;
@@ -326,48 +339,19 @@ static inline bool liov_is_quiet(const struct liov_dev *ldev)
 	return ldev->state == LIOV_STOPPED || ldev->state == LIOV_WAITING;
 }
 
-/* main.c */
-int liov_check_same(struct liov_dev *ldev);
+/*
+ * Top to bottom: each file calls those below it only.  From below, others are
+ * reached by work that is due: @recover_work, @disks_work.
+ */
 
-/* mailbox.c */
-u32 liov_read32(struct liov_dev *ldev, unsigned int offset);
-u64 liov_read64(struct liov_dev *ldev, unsigned int offset);
-void liov_read_block(struct liov_dev *ldev, unsigned int offset, void *buf,
-		     size_t len);
-int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,
-		 u64 arg1, u64 arg2, u64 arg3);
+/* sleep.c */
+extern const struct dev_pm_ops liov_pm_ops;
+void liov_reset_prepare(struct pci_dev *pdev);
+void liov_reset_done(struct pci_dev *pdev);
 
-/* memory.c */
-int liov_memory_check(struct liov_dev *ldev);
-int liov_memory_add(struct liov_dev *ldev);
-void liov_memory_free(struct liov_dev *ldev);
+/* hotplug.c */
 int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 		       void *data);
-
-/* queue.c */
-int liov_queues_init(struct liov_dev *ldev);
-void liov_queues_exit(struct liov_dev *ldev);
-int liov_interrupts_take(struct liov_dev *ldev, unsigned int least);
-void liov_interrupts_drop(struct liov_dev *ldev);
-int liov_queues_locate(struct liov_dev *ldev);
-int liov_rings_alloc(struct liov_dev *ldev);
-void liov_rings_free(struct liov_dev *ldev);
-int liov_queues_create(struct liov_dev *ldev);
-void liov_queues_go_live(struct liov_dev *ldev);
-void liov_queues_go_quiet(struct liov_dev *ldev);
-void liov_queue_submit(struct liov_queue *q, const struct nvme_command *cmd,
-		       bool ring);
-void liov_queue_commit(struct liov_queue *q);
-unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
-void liov_queue_poll(struct liov_queue *q);
-
-/* request.c */
-int liov_tag_set_init(struct liov_dev *ldev);
-void liov_tag_set_exit(struct liov_dev *ldev);
-void liov_request_done(struct liov_queue *q, u16 command_id, u16 status,
-		       struct io_comp_batch *iob);
-bool liov_requests_busy(struct liov_dev *ldev);
-void liov_requests_cancel(struct liov_dev *ldev);
 
 /* recover.c */
 extern struct workqueue_struct *liov_wq;
@@ -377,16 +361,7 @@ void liov_kill(struct liov_dev *ldev);
 void liov_report(struct liov_dev *ldev, int err);
 void liov_recover_work(struct work_struct *work);
 
-/* extents.c */
-int liov_extent_parse(struct liov_dev *ldev, unsigned int slot,
-		      const struct liov_namespace_info *info,
-		      struct liov_ns *ns);
-bool liov_extent_has_disk(struct liov_dev *ldev, unsigned int slot);
-void liov_extent_follow(struct liov_ns *ns);
-int liov_extents_look(struct liov_dev *ldev);
-void liov_extent_release(struct liov_dev *ldev, unsigned int slot);
-
-/* disk.c */
+/* disk.c; the kernel calls the first two, by compat.h */
 extern struct workqueue_struct *liov_disks_wq;
 int liov_disk_open(struct gendisk *disk);
 void liov_disk_release(struct gendisk *disk);
@@ -399,14 +374,72 @@ int liov_disks_freeze(struct liov_dev *ldev);
 void liov_disks_unfreeze(struct liov_dev *ldev);
 void liov_disks_retry_now(struct liov_dev *ldev);
 
+/* identity.c */
+extern const struct attribute_group *liov_disk_groups[];
+int liov_disk_unique_id(struct gendisk *disk, u8 id[16],
+			enum blk_unique_id type);
+
 /* limits.c */
 void liov_disk_limits(const struct liov_ns *ns,
 		      const struct liov_namespace_info *info,
 		      struct queue_limits *lim);
 
-/* identity.c */
-extern const struct attribute_group *liov_disk_groups[];
-int liov_disk_unique_id(struct gendisk *disk, u8 id[16],
-			enum blk_unique_id type);
+/* extents.c */
+int liov_extent_parse(struct liov_dev *ldev, unsigned int slot,
+		      const struct liov_namespace_info *info,
+		      struct liov_ns *ns);
+bool liov_extent_has_disk(struct liov_dev *ldev, unsigned int slot);
+void liov_extent_follow(struct liov_ns *ns);
+int liov_extents_look(struct liov_dev *ldev);
+void liov_extent_release(struct liov_dev *ldev, unsigned int slot);
+
+/* interrupts.c */
+int liov_interrupts_take(struct liov_dev *ldev, unsigned int least);
+void liov_interrupts_drop(struct liov_dev *ldev);
+int liov_event_irq_take(struct liov_dev *ldev);
+void liov_event_irq_drop(struct liov_dev *ldev);
+int liov_interrupts_retake(struct liov_dev *ldev);
+
+/* tagset.c */
+int liov_tag_set_init(struct liov_dev *ldev);
+void liov_tag_set_exit(struct liov_dev *ldev);
+
+/* request.c, data.c and complete.c; what only these call is in request.h */
+irqreturn_t liov_queue_irq(int irq, void *data);
+unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
+bool liov_requests_busy(struct liov_dev *ldev);
+void liov_requests_cancel(struct liov_dev *ldev);
+
+/* memory.c */
+int liov_memory_check(struct liov_dev *ldev);
+int liov_memory_add(struct liov_dev *ldev);
+void liov_memory_free(struct liov_dev *ldev);
+int liov_refuse_virtio_mem(struct liov_dev *ldev, u64 start, u64 end);
+bool liov_extend_regions(struct liov_dev *ldev, u64 start, u64 end);
+int liov_add_range(struct liov_dev *ldev, u64 start, u64 end);
+void liov_remove_range(struct liov_dev *ldev, u64 start, u64 end);
+
+/* queue.c */
+int liov_queues_init(struct liov_dev *ldev);
+void liov_queues_exit(struct liov_dev *ldev);
+int liov_queues_locate(struct liov_dev *ldev);
+int liov_rings_alloc(struct liov_dev *ldev);
+void liov_rings_free(struct liov_dev *ldev);
+int liov_queues_create(struct liov_dev *ldev);
+void liov_queues_go_live(struct liov_dev *ldev);
+void liov_queues_go_quiet(struct liov_dev *ldev);
+
+/* properties.c */
+int liov_check_version(struct liov_dev *ldev);
+int liov_read_properties(struct liov_dev *ldev);
+int liov_check_same(struct liov_dev *ldev);
+
+/* mailbox.c */
+u32 liov_read32(struct liov_dev *ldev, unsigned int offset);
+u64 liov_read64(struct liov_dev *ldev, unsigned int offset);
+void liov_read_block(struct liov_dev *ldev, unsigned int offset, void *buf,
+		     size_t len);
+int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,
+		 u64 arg1, u64 arg2, u64 arg3);
 
 #endif /* LIOV_GUEST_H */

@@ -114,7 +114,7 @@ static void liov_limit_discard(const struct liov_ns *ns,
 }
 
 /**
- * liov_disk_limits() - the limits of a block device's requests
+ * liov_disk_limits() - the limits of a block device's requests, under the lock
  * @ns: what it is to be the block device of
  * @info: what the host says of it
  * @lim: filled in, as Linux's nvme driver does for the same namespace

@@ -3,156 +3,14 @@
  * PCI driver for the LightIOV passthrough device: hardware NVMe queue pairs of
  * a controller that several virtual machines share.
  */
-#include <linux/ctype.h>
 #include <linux/dma-mapping.h>
 #include <linux/idr.h>
-#include <linux/interrupt.h>
 #include <linux/memory.h>
 #include <linux/module.h>
 
 #include "guest.h"
 
 static DEFINE_IDA(liov_instances);
-
-static irqreturn_t liov_event_irq(int irq, void *data)
-{
-	struct liov_dev *ldev = data;
-
-	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
-	return IRQ_HANDLED;
-}
-
-/* --- what the device says of itself --------------------------------------- */
-
-/* A register of space-padded ASCII to a string that is safe to print. */
-static void liov_read_string(struct liov_dev *ldev, unsigned int offset,
-			     char *buf, size_t len)
-{
-	size_t i;
-
-	liov_read_block(ldev, offset, buf, len);
-	for (i = 0; i < len; i++)
-		if (!isascii(buf[i]) || !isprint(buf[i]))
-			buf[i] = ' ';
-	buf[len] = '\0';
-	strim(buf);
-}
-
-static int liov_check_version(struct liov_dev *ldev)
-{
-	struct device *dev = &ldev->pdev->dev;
-	u32 magic = liov_read32(ldev, LIOV_REG_MAGIC);
-	u32 version = liov_read32(ldev, LIOV_REG_VERSION);
-
-	if (magic != LIOV_MAGIC) {
-		dev_err(dev, "has LightIOV's PCI ID but not its magic number (%#x): not a LightIOV device, left alone\n",
-			magic);
-		return -ENODEV;
-	}
-	if (version >> 16 != LIOV_ABI_MAJOR) {
-		dev_err(dev, "speaks LightIOV ABI %u.%u and this driver %u.%u: install lightiov-guest of the host's version\n",
-			version >> 16, version & 0xffff, LIOV_ABI_MAJOR,
-			LIOV_ABI_MINOR);
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-/* A deallocation is limited by its ranges, each of them, and all together. */
-static void liov_read_dealloc(struct liov_dev *ldev)
-{
-	u64 range = liov_read32(ldev, LIOV_REG_DEALLOC_RANGE);
-	u64 all = liov_read64(ldev, LIOV_REG_DEALLOC_LBAS);
-
-	ldev->dealloc_ranges = liov_read32(ldev, LIOV_REG_DEALLOC_RANGES);
-	/* The block layer knows one limit, for a range and for all. */
-	ldev->dealloc_lbas = min_not_zero(range, all);
-}
-
-static void liov_read_retry_delays(struct liov_dev *ldev)
-{
-	unsigned int crd;
-
-	for (crd = 1; crd < ARRAY_SIZE(ldev->retry_delay_ms); crd++)
-		ldev->retry_delay_ms[crd] =
-			min(liov_read32(ldev, LIOV_REG_RETRY_DELAY(crd)),
-			    LIOV_PATIENCE_SECONDS * 1000);
-}
-
-static int liov_read_properties(struct liov_dev *ldev)
-{
-	struct device *dev = &ldev->pdev->dev;
-	u32 page_size = liov_read32(ldev, LIOV_REG_PAGE_SIZE);
-	u32 max_transfer = liov_read32(ldev, LIOV_REG_MAX_TRANSFER);
-	u32 entries = liov_read32(ldev, LIOV_REG_QUEUE_ENTRIES);
-
-	if (page_size != LIOV_PRP_SIZE || max_transfer < PAGE_SIZE ||
-	    entries < 2) {
-		dev_err(dev, "offers pages of %u bytes, transfers of %u bytes and rings of %u entries, where %u, %lu and 2 are needed: use another controller\n",
-			page_size, max_transfer, entries, LIOV_PRP_SIZE,
-			PAGE_SIZE);
-		return -EOPNOTSUPP;
-	}
-
-	ldev->entries = min(entries, LIOV_RING_ENTRIES);
-	ldev->max_transfer = min_t(u32, max_transfer, LIOV_MAX_TRANSFER) &
-			     PAGE_MASK;
-	/* One for each CPU, as far as they go. */
-	ldev->nr_queues = min3(liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
-			       num_possible_cpus(),
-			       (u32)LIOV_MAX_QUEUE_PAIRS);
-	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
-	liov_read_dealloc(ldev);
-	liov_read_retry_delays(ldev);
-	ldev->write_zeroes = liov_read32(ldev, LIOV_REG_WRITE_ZEROES);
-	ldev->timeout_ms = clamp(liov_read32(ldev, LIOV_REG_TIMEOUT_MS),
-				 1000u, 600000u);
-	liov_read_string(ldev, LIOV_REG_SERIAL, ldev->serial, 20);
-	liov_read_string(ldev, LIOV_REG_MODEL, ldev->model, 40);
-	liov_read_string(ldev, LIOV_REG_FIRMWARE, ldev->firmware, 8);
-	return 0;
-}
-
-/**
- * liov_check_same() - check that the device is the one that was probed
- * @ldev: device that is about to be started
- *
- * A VM that comes back from hibernation finds what its host has now.
- *
- * A disk whose extent is not there any more fails, and the others go on.
- *
- * Return: 0 or a negative error; -ESTALE: its disks are not those of this VM.
- */
-int liov_check_same(struct liov_dev *ldev)
-{
-	u32 features = liov_read32(ldev, LIOV_REG_FEATURES);
-	struct device *dev = &ldev->pdev->dev;
-	char serial[sizeof(ldev->serial)];
-	int err;
-
-	err = liov_check_version(ldev);
-	if (err)
-		return err;
-
-	liov_read_string(ldev, LIOV_REG_SERIAL, serial, sizeof(serial) - 1);
-	if (strcmp(serial, ldev->serial)) {
-		dev_err(dev, "is of controller %s now, and its disks are of %s: give the VM back what it had, or restart it\n",
-			serial, ldev->serial);
-		return -ESTALE;
-	}
-
-	/* Writes would be lost in a cache that nobody knew to flush. */
-	if (liov_read32(ldev, LIOV_REG_QUEUE_PAIRS) < ldev->nr_queues ||
-	    liov_read32(ldev, LIOV_REG_QUEUE_ENTRIES) < ldev->entries ||
-	    liov_read32(ldev, LIOV_REG_MAX_TRANSFER) < ldev->max_transfer ||
-	    liov_read32(ldev, LIOV_REG_PAGE_SIZE) != LIOV_PRP_SIZE ||
-	    ldev->features & ~features & ~LIOV_FEATURE_VOLATILE_CACHE ||
-	    features & ~ldev->features & LIOV_FEATURE_VOLATILE_CACHE) {
-		dev_err(dev, "has fewer queue pairs, shorter rings or transfers, or other features than the VM started with: give the VM back what it had, or restart it\n");
-		return -ESTALE;
-	}
-	return liov_extents_look(ldev);
-}
 
 /* --- resources ------------------------------------------------------------ */
 
@@ -201,30 +59,24 @@ static void liov_unmap_bars(struct liov_dev *ldev)
 
 /* --- life ----------------------------------------------------------------- */
 
-static int liov_event_irq_take(struct liov_dev *ldev)
-{
-	return pci_request_irq(ldev->pdev, LIOV_VECTOR_EVENT, liov_event_irq,
-			       NULL, ldev, "liov%d", ldev->instance);
-}
-
-static void liov_event_irq_drop(struct liov_dev *ldev)
-{
-	pci_free_irq(ldev->pdev, LIOV_VECTOR_EVENT, ldev);
-}
-
-/* Undo liov_bring_up(); there are no disks, and no interrupts for events. */
+/*
+ * Undo liov_bring_up(); there are no disks, none comes, and there are no
+ * interrupts for events.
+ */
 static void liov_take_down(struct liov_dev *ldev)
 {
-	cancel_delayed_work_sync(&ldev->recover_work);
 	mutex_lock(&ldev->lock);
 	if (ldev->state != LIOV_DEAD)
 		liov_stop(ldev, true);
 	mutex_unlock(&ldev->lock);
 
+	/* No work becomes due of a stopped device, but the second by the first. */
+	cancel_delayed_work_sync(&ldev->recover_work);
+	cancel_work_sync(&ldev->disks_work);
+
 	liov_rings_free(ldev);
 	liov_tag_set_exit(ldev);
-	if (!ldev->asleep)
-		liov_interrupts_drop(ldev);
+	liov_interrupts_drop(ldev);
 	liov_queues_exit(ldev);
 }
 
@@ -293,6 +145,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return -ENOMEM;
 
 	ldev->pdev = pdev;
+	ldev->unsettled = true;
 	ldev->memory_nb.notifier_call = liov_memory_notify;
 	mutex_init(&ldev->lock);
 	mutex_init(&ldev->disks_lock);
@@ -340,6 +193,9 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
 		 ldev->window_base, ldev->window_size);
 
+	mutex_lock(&ldev->lock);
+	WRITE_ONCE(ldev->unsettled, false);
+	mutex_unlock(&ldev->lock);
 	liov_disks_update(ldev);
 
 	/* Events from before their interrupt was there. */
@@ -365,7 +221,7 @@ static void liov_remove(struct pci_dev *pdev)
 	struct liov_dev *ldev = pci_get_drvdata(pdev);
 
 	mutex_lock(&ldev->lock);
-	WRITE_ONCE(ldev->removing, true);
+	WRITE_ONCE(ldev->unsettled, true);
 	mutex_unlock(&ldev->lock);
 	/* If the device is gone already, this finds out. */
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
@@ -384,10 +240,7 @@ static void liov_remove(struct pci_dev *pdev)
 		liov_disks_unfreeze(ldev);
 	liov_disks_remove(ldev);
 
-	if (!ldev->asleep)
-		liov_event_irq_drop(ldev);
-	cancel_delayed_work_sync(&ldev->recover_work);
-	cancel_work_sync(&ldev->disks_work);
+	liov_event_irq_drop(ldev);
 	liov_take_down(ldev);
 	unregister_memory_notifier(&ldev->memory_nb);
 	liov_memory_free(ldev);
@@ -403,98 +256,6 @@ static void liov_shutdown(struct pci_dev *pdev)
 	mutex_lock(&ldev->lock);
 	liov_kill(ldev);
 	mutex_unlock(&ldev->lock);
-}
-
-/* Suspend, and a reset from outside: requests wait until the device is back. */
-static void liov_pause(struct liov_dev *ldev)
-{
-	mutex_lock(&ldev->lock);
-	if (ldev->state != LIOV_DEAD)
-		liov_stop(ldev, true);
-	mutex_unlock(&ldev->lock);
-}
-
-static void liov_unpause(struct liov_dev *ldev)
-{
-	int err;
-
-	mutex_lock(&ldev->lock);
-	err = liov_restart(ldev, false);
-	if (err)
-		liov_report(ldev, err);
-	mutex_unlock(&ldev->lock);
-
-	/* Extents may have changed meanwhile. */
-	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
-}
-
-/*
- * The other CPUs go offline for sleep, and each waits for all requests of its
- * hardware context: there must be none, not even one that waits.  What comes
- * later waits outside, frozen.
- */
-static int liov_suspend(struct device *dev)
-{
-	struct liov_dev *ldev = dev_get_drvdata(dev);
-	int err;
-
-	/* No disk comes or goes: @liov_disks_wq is frozen, and probing is over. */
-	err = liov_disks_freeze(ldev);
-	if (err) {
-		dev_err(dev, "cannot sleep, since its I/O did not end within %u ms: have the VM sleep when the device works again, or unplug it\n",
-			LIOV_FREEZE_TIMEOUTS * ldev->timeout_ms);
-		return err;
-	}
-	liov_event_irq_drop(ldev);
-	liov_pause(ldev);
-	cancel_delayed_work_sync(&ldev->recover_work);
-	liov_interrupts_drop(ldev);
-	ldev->asleep = true;
-	return 0;
-}
-
-/* As many as before, since requests are bound to them. */
-static int liov_interrupts_retake(struct liov_dev *ldev)
-{
-	int err;
-
-	err = liov_interrupts_take(ldev, ldev->nr_queues);
-	if (err)
-		return err;
-	err = liov_event_irq_take(ldev);
-	if (err)
-		liov_interrupts_drop(ldev);
-	return err;
-}
-
-static int liov_resume(struct device *dev)
-{
-	struct liov_dev *ldev = dev_get_drvdata(dev);
-	int err;
-
-	err = liov_interrupts_retake(ldev);
-	if (err) {
-		mutex_lock(&ldev->lock);
-		liov_kill(ldev);
-		mutex_unlock(&ldev->lock);
-	} else {
-		ldev->asleep = false;
-	}
-	liov_unpause(ldev);
-	liov_disks_unfreeze(ldev);
-	return err;
-}
-
-static DEFINE_SIMPLE_DEV_PM_OPS(liov_pm_ops, liov_suspend, liov_resume);
-
-static void liov_reset_prepare(struct pci_dev *pdev)
-{
-	liov_pause(pci_get_drvdata(pdev));
-}
-
-static void liov_reset_done(struct pci_dev *pdev)
-{
-	liov_unpause(pci_get_drvdata(pdev));
 }
 
 static const struct pci_error_handlers liov_err_handler = {

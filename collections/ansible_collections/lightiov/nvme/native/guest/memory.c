@@ -85,7 +85,7 @@ static bool liov_comes_and_goes(u64 start, u64 end)
 				   start, end - 1, NULL, liov_range_found) == 1;
 }
 
-static int liov_refuse_virtio_mem(struct liov_dev *ldev, u64 start, u64 end)
+int liov_refuse_virtio_mem(struct liov_dev *ldev, u64 start, u64 end)
 {
 	if (!liov_comes_and_goes(start, end))
 		return 0;
@@ -123,7 +123,7 @@ static u64 liov_chunk_end(u64 start, u64 end)
 	return min(end, round_down(start, LIOV_MAX_ADD) + LIOV_MAX_ADD);
 }
 
-static void liov_remove_range(struct liov_dev *ldev, u64 start, u64 end)
+void liov_remove_range(struct liov_dev *ldev, u64 start, u64 end)
 {
 	u64 next;
 
@@ -148,7 +148,7 @@ static int liov_add_chunk(struct liov_dev *ldev, u64 start, u64 end)
 	return err;
 }
 
-static int liov_add_range(struct liov_dev *ldev, u64 start, u64 end)
+int liov_add_range(struct liov_dev *ldev, u64 start, u64 end)
 {
 	u64 pos, next;
 	int err;
@@ -295,7 +295,7 @@ void liov_memory_free(struct liov_dev *ldev)
  * meanwhile, so regions only ever grow: what goes offline stays in the table,
  * unused, and needs no second entry when it comes back.
  */
-static bool liov_extend_regions(struct liov_dev *ldev, u64 start, u64 end)
+bool liov_extend_regions(struct liov_dev *ldev, u64 start, u64 end)
 {
 	struct bus_dma_region *region;
 	unsigned int i;
@@ -316,55 +316,4 @@ static bool liov_extend_regions(struct liov_dev *ldev, u64 start, u64 end)
 	liov_region_set(&ldev->regions[ldev->nr_regions++], start,
 			ldev->window_base + start, end - start);
 	return true;
-}
-
-static int liov_memory_online(struct liov_dev *ldev, u64 start, u64 end)
-{
-	if (end > ldev->window_size ||
-	    !liov_extend_regions(ldev, start, end)) {
-		/* A larger window, or a larger table: start over. */
-		ldev->window_need = end;
-		if (liov_restart(ldev, true)) {
-			ldev->window_need = 0;
-			liov_restart(ldev, false);
-			return -ENOSPC;
-		}
-		if (!liov_extend_regions(ldev, start, end))
-			return -ENOSPC;
-	}
-	return liov_add_range(ldev, start, end);
-}
-
-/*
- * Memory is announced before its first page is used, and taken back after the
- * last one went out of use; memory the controller cannot reach stays offline.
- */
-int liov_memory_notify(struct notifier_block *nb, unsigned long action,
-		       void *data)
-{
-	struct liov_dev *ldev = container_of(nb, struct liov_dev, memory_nb);
-	const struct memory_notify *mem = data;
-	u64 start = PFN_PHYS(mem->start_pfn);
-	u64 end = start + PFN_PHYS(mem->nr_pages);
-	int err = 0;
-
-	mutex_lock(&ldev->lock);
-	if (action == MEM_GOING_ONLINE && ldev->state != LIOV_DEAD)
-		err = liov_refuse_virtio_mem(ldev, start, end);
-	/* Otherwise the next start finds out what is online. */
-	if (!err && ldev->state == LIOV_LIVE) {
-		switch (action) {
-		case MEM_GOING_ONLINE:
-		/* Again, in case that a restart came between the two. */
-		case MEM_ONLINE:
-			err = liov_memory_online(ldev, start, end);
-			break;
-		case MEM_CANCEL_ONLINE:
-		case MEM_OFFLINE:
-			liov_remove_range(ldev, start, end);
-			break;
-		}
-	}
-	mutex_unlock(&ldev->lock);
-	return notifier_from_errno(err);
 }

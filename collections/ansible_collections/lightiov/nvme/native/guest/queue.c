@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue pairs: rings in this VM's memory, doorbells and interrupts of the
- * controller itself.  No code of the host runs between liov_queue_submit() and
- * the interrupt handler.
+ * Queue pairs: rings in this VM's memory, doorbells of the controller itself.
+ * Set up here; request.c fills the submission rings, complete.c reads the
+ * completion rings.
  */
-#include <linux/interrupt.h>
-
 #include "guest.h"
 
 static size_t liov_sq_bytes(struct liov_dev *ldev)
@@ -17,113 +15,6 @@ static size_t liov_cq_bytes(struct liov_dev *ldev)
 {
 	return array_size(ldev->entries, sizeof(struct nvme_completion));
 }
-
-/* --- I/O path ------------------------------------------------------------ */
-
-static void liov_ring_sq(struct liov_queue *q)
-{
-	/* writel() orders the ring's memory before the doorbell. */
-	writel(q->sq_tail, q->sq_doorbell);
-	q->sq_rung = q->sq_tail;
-}
-
-/**
- * liov_queue_submit() - put a command into the submission ring
- * @q: queue pair
- * @cmd: command; its ID is a tag, of which there are fewer than ring entries,
- *	so there always is a free one
- * @ring: tell the controller now rather than with a later command
- */
-void liov_queue_submit(struct liov_queue *q, const struct nvme_command *cmd,
-		       bool ring)
-{
-	spin_lock(&q->sq_lock);
-	memcpy(&q->sq[q->sq_tail], cmd, sizeof(*cmd));
-	if (++q->sq_tail == q->ldev->entries)
-		q->sq_tail = 0;
-	if (ring)
-		liov_ring_sq(q);
-	spin_unlock(&q->sq_lock);
-}
-
-/* Tell the controller about commands submitted without ringing. */
-void liov_queue_commit(struct liov_queue *q)
-{
-	spin_lock(&q->sq_lock);
-	if (q->sq_rung != q->sq_tail)
-		liov_ring_sq(q);
-	spin_unlock(&q->sq_lock);
-}
-
-static bool liov_cqe_pending(struct liov_queue *q)
-{
-	u16 status = le16_to_cpu(READ_ONCE(q->cq[q->cq_head].status));
-
-	return (status & 1) == q->cq_phase;
-}
-
-/**
- * liov_queue_reap() - complete the requests of all new completion entries
- * @q: queue pair; the caller is its only reader of completions
- * @iob: batch for requests that succeeded, or NULL
- *
- * The controller is not told; the caller does that if the queue still exists.
- *
- * Return: number of entries consumed.
- */
-unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob)
-{
-	unsigned int found = 0;
-
-	/* The ring bounds what a controller can have written. */
-	while (found < q->ldev->entries && liov_cqe_pending(q)) {
-		const struct nvme_completion *cqe = &q->cq[q->cq_head];
-
-		/* Read the rest only after the phase tag. */
-		dma_rmb();
-		liov_request_done(q, READ_ONCE(cqe->command_id),
-				  le16_to_cpu(READ_ONCE(cqe->status)) >> 1,
-				  iob);
-		if (++q->cq_head == q->ldev->entries) {
-			q->cq_head = 0;
-			q->cq_phase ^= 1;
-		}
-		found++;
-	}
-	return found;
-}
-
-static irqreturn_t liov_queue_irq(int irq, void *data)
-{
-	struct liov_queue *q = data;
-	DEFINE_IO_COMP_BATCH(iob);
-
-	/* Pairs with liov_queues_go_live(). */
-	if (!smp_load_acquire(&q->live))
-		return IRQ_HANDLED;
-	if (liov_queue_reap(q, &iob))
-		writel(q->cq_head, q->cq_doorbell);
-	if (iob.complete)
-		iob.complete(&iob);
-
-	/*
-	 * Handled even if there was nothing: a host short of vectors signals
-	 * all queues that share one, which must not look like a stuck line.
-	 */
-	return IRQ_HANDLED;
-}
-
-/* Look for completions whose interrupt got lost; the device is live. */
-void liov_queue_poll(struct liov_queue *q)
-{
-	/* Held back, not ignored: what interrupts meanwhile is seen after this. */
-	disable_irq(q->irq);
-	if (liov_queue_reap(q, NULL))
-		writel(q->cq_head, q->cq_doorbell);
-	enable_irq(q->irq);
-}
-
-/* --- set up --------------------------------------------------------------- */
 
 /**
  * liov_rings_alloc() - allocate all memory whose addresses depend on the window
@@ -346,71 +237,4 @@ void liov_queues_exit(struct liov_dev *ldev)
 {
 	kfree(ldev->queues);
 	ldev->queues = NULL;
-}
-
-/* --- interrupts ----------------------------------------------------------- */
-
-static int liov_vectors_alloc(struct liov_dev *ldev, unsigned int least)
-{
-	struct irq_affinity affinity = { .pre_vectors = LIOV_VECTOR_QUEUE(0) };
-	struct pci_dev *pdev = ldev->pdev;
-	int got;
-
-	got = pci_alloc_irq_vectors_affinity(pdev, LIOV_VECTOR_QUEUE(least),
-					     LIOV_VECTOR_QUEUE(ldev->nr_queues),
-					     PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
-					     &affinity);
-	if (got < 0) {
-		dev_err(&pdev->dev,
-			"has %u queue pairs and not the interrupt vectors for %u and for events (%pe): give the mdev a queue pair, and the VM MSI-X\n",
-			ldev->nr_queues, least, ERR_PTR(got));
-		return got;
-	}
-	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0);
-	return 0;
-}
-
-static void liov_interrupts_free(struct liov_dev *ldev, unsigned int nr)
-{
-	while (nr--)
-		free_irq(ldev->queues[nr].irq, &ldev->queues[nr]);
-	pci_free_irq_vectors(ldev->pdev);
-}
-
-/**
- * liov_interrupts_take() - get vectors, and the interrupts of the queue pairs
- * @ldev: device with @nr_queues queue pairs, which are fewer afterwards if there
- *	are not vectors for all
- * @least: queue pairs that there have to be vectors for, beside that for events
- *
- * Not while requests wait: it waits for CPUs that go offline, and these for
- * requests.
- *
- * Return: 0 or a negative error.
- */
-int liov_interrupts_take(struct liov_dev *ldev, unsigned int least)
-{
-	unsigned int i;
-	int err;
-
-	err = liov_vectors_alloc(ldev, least);
-	if (err)
-		return err;
-
-	for (i = 0; i < ldev->nr_queues; i++) {
-		struct liov_queue *q = &ldev->queues[i];
-
-		q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(i));
-		err = request_irq(q->irq, liov_queue_irq, 0, q->name, q);
-		if (err) {
-			liov_interrupts_free(ldev, i);
-			return err;
-		}
-	}
-	return 0;
-}
-
-void liov_interrupts_drop(struct liov_dev *ldev)
-{
-	liov_interrupts_free(ldev, ldev->nr_queues);
 }

@@ -117,6 +117,10 @@ static int liov_start(struct liov_dev *ldev)
 	err = liov_check_same(ldev);
 	if (err)
 		return err;
+	/* A disk whose extent is gone fails, and the others go on. */
+	err = liov_extents_look(ldev);
+	if (err)
+		return err;
 	err = liov_queues_locate(ldev);
 	if (err)
 		return err;
@@ -156,7 +160,7 @@ static enum liov_state liov_state_after(struct liov_dev *ldev, int err)
 {
 	if (err == -ENODEV)
 		return LIOV_DEAD;
-	if (liov_may_pass(err) && !ldev->removing &&
+	if (liov_may_pass(err) && !ldev->unsettled &&
 	    time_before(jiffies, ldev->give_up))
 		return LIOV_WAITING;
 	return LIOV_FAILED;
@@ -275,6 +279,17 @@ static bool liov_needs_restart(struct liov_dev *ldev, u32 status)
 	}
 }
 
+/* Once: events of other kinds come meanwhile, and starts are tried again. */
+static void liov_tell_release(struct liov_dev *ldev, u32 status)
+{
+	bool asked = status != U32_MAX && status & LIOV_STATUS_RELEASE;
+
+	if (asked && !ldev->told_release)
+		dev_notice(&ldev->pdev->dev,
+			   "the host asks for the device back: unmount what is on it and unplug it\n");
+	ldev->told_release = asked;
+}
+
 /* Bring the device into the state the host reports. */
 static void liov_recover(struct liov_dev *ldev)
 {
@@ -287,8 +302,7 @@ static void liov_recover(struct liov_dev *ldev)
 	do {
 		generation = liov_read32(ldev, LIOV_REG_GENERATION);
 		status = liov_read32(ldev, LIOV_REG_STATUS);
-		if (status != U32_MAX && status & LIOV_STATUS_RELEASE)
-			dev_notice(dev, "the host asks for the device back: unmount what is on it and unplug it\n");
+		liov_tell_release(ldev, status);
 		if (!liov_needs_restart(ldev, status))
 			break;
 

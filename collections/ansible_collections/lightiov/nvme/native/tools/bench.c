@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk.h"
 #include "histogram.h"
 #include "io.h"
 #include "nvme.h"
 #include "options.h"
+#include "sysfs.h"
 #include "util.h"
 
 /**
@@ -145,7 +147,7 @@ static void print_text(const struct bench *b, const struct histogram *h,
 /* The mdev may be on its way out, and its attributes gone before it. */
 static bool count_interrupts(const struct bench *b, u64 *count)
 {
-	return device_attribute(&b->s.dev, "statistics/interrupts", count);
+	return sysfs_number(b->s.dev.uuid, "statistics/interrupts", count);
 }
 
 static int measure(struct bench *b, const struct options *o)
@@ -194,9 +196,9 @@ static int prepare(struct bench *b, const struct options *o)
 	if (b->s.config.io_bytes != o->block_size)
 		return fail(STATUS_USAGE,
 			    "--block-size %llu: a command of %s transfers whole blocks of %u bytes, up to %u bytes",
-			    o->block_size, b->s.target, b->s.extent.lba_size,
+			    o->block_size, b->s.disk, b->s.extent.lba_size,
 			    b->s.limits.max_transfer);
-	status = session_range(&b->s, o->lba, &count);
+	status = disk_range(&b->s, o->lba, &count);
 	if (status)
 		return status;
 	b->lba = o->lba;

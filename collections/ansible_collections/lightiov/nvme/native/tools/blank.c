@@ -93,10 +93,10 @@ static int check_or_erase(struct session *s, bool destroy)
 	if (destroy)
 		return fail(STATUS_IO,
 			    "mdev %s: %s has data at LBA %llu after zeroes were written to all of it; replace the drive",
-			    s->dev.uuid, s->target, lba);
+			    s->dev.uuid, s->disk, lba);
 	return fail(STATUS_IO,
 		    "mdev %s: %s is not blank, it has data at LBA %llu; add --yes-destroy-data to erase it",
-		    s->dev.uuid, s->target, lba);
+		    s->dev.uuid, s->disk, lba);
 }
 
 int cmd_blank(const struct options *o)

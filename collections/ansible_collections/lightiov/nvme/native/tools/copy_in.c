@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../abi/lightiov_abi.h"
+#include "disk.h"
 #include "input.h"
 #include "io.h"
 #include "nvme.h"
@@ -91,7 +92,7 @@ static int measure(struct copy *c, const struct options *o)
 	u64 count = o->count, room;
 	int status;
 
-	status = session_range(&c->s, o->lba, &count);
+	status = disk_range(&c->s, o->lba, &count);
 	if (status)
 		return status;
 	room = count * c->s.extent.lba_size;
@@ -102,7 +103,7 @@ static int measure(struct copy *c, const struct options *o)
 	if (c->in.sized && !o->count && c->in.bytes > room)
 		return fail(STATUS_USAGE,
 			    "%s: its %llu bytes do not fit into the %llu bytes of %s of mdev %s; choose a larger one",
-			    c->in.name, c->in.bytes, room, c->s.target,
+			    c->in.name, c->in.bytes, room, c->s.disk,
 			    o->uuid);
 	c->lba = o->lba;
 	c->most = c->in.sized && c->in.bytes < room ? c->in.bytes : room;
@@ -118,7 +119,7 @@ static int check_whole(struct copy *c, const struct options *o)
 	if (c->taken < c->most && (c->in.sized || o->count))
 		return fail(STATUS_IO,
 			    "%s: it ended after %llu bytes instead of %llu; those are in %s of mdev %s: copy again",
-			    c->in.name, c->taken, c->most, c->s.target,
+			    c->in.name, c->taken, c->most, c->s.disk,
 			    o->uuid);
 	if (c->in.sized || o->count || c->taken < c->most)
 		return STATUS_OK;
@@ -127,7 +128,7 @@ static int check_whole(struct copy *c, const struct options *o)
 	if (more)
 		return fail(STATUS_IO,
 			    "%s: it goes on after the %llu bytes that %s of mdev %s had room for and that were written; choose a larger one",
-			    c->in.name, c->taken, c->s.target, o->uuid);
+			    c->in.name, c->taken, c->s.disk, o->uuid);
 	return STATUS_OK;
 }
 

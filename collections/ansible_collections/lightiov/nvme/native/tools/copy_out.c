@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* read, copy-out: from a namespace to a file, with one queue pair. */
+#include "disk.h"
 #include "io.h"
 #include "nvme.h"
 #include "options.h"
@@ -70,7 +71,7 @@ static int copy(struct copy *c, const struct options *o)
 
 	c->lba = o->lba;
 	c->count = o->count;
-	status = session_range(&c->s, c->lba, &c->count);
+	status = disk_range(&c->s, c->lba, &c->count);
 	if (status)
 		return status;
 	bytes = c->count * c->s.extent.lba_size;

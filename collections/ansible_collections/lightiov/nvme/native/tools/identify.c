@@ -73,7 +73,7 @@ static void print_disks(const struct device *dev)
 static void print_text(const struct device *dev, const struct limits *l,
 		       const struct identity *id)
 {
-	const char *trouble = session_trouble(id->status);
+	const char *trouble = mdev_trouble(id->status);
 	u32 i;
 
 	printf("mdev          %s\n", dev->uuid);
@@ -111,7 +111,7 @@ static void print_json(const struct device *dev, const struct limits *l,
 	       id->firmware, id->version >> 16, id->version & 0xffff,
 	       id->status);
 	printf("\"ready\": %s, \"generation\": %u, \"features\": %u, ",
-	       session_trouble(id->status) ? "false" : "true", id->generation,
+	       mdev_trouble(id->status) ? "false" : "true", id->generation,
 	       l->features);
 	printf("\"queue_entries\": %u, \"max_transfer\": %u, ",
 	       l->queue_entries, l->max_transfer);
@@ -137,7 +137,7 @@ int cmd_identify(const struct options *o)
 	struct device dev;
 	int status;
 
-	status = session_connect(&dev, o->uuid, &limits);
+	status = mdev_connect(&dev, o->uuid, &limits);
 	if (status)
 		return status;
 	read_text(&dev, LIOV_REG_SERIAL, sizeof(id.serial) - 1, id.serial);

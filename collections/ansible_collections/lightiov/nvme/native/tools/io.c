@@ -7,8 +7,8 @@
 
 #include "io.h"
 #include "mailbox.h"
+#include "mdev.h"
 #include "nvme.h"
-#include "prp.h"
 #include "util.h"
 
 /* How often a thread that waits looks at the device's status by itself. */
@@ -38,71 +38,6 @@ struct worker {
 	pthread_t thread;
 };
 
-u64 io_memory(const struct session *s)
-{
-	u64 page = s->limits.page_size;
-
-	return s->config.depth * (align_up(s->config.io_bytes, page) + page);
-}
-
-void io_prepare(struct session *s)
-{
-	u32 nr = s->config.queues * s->config.depth;
-	u32 i;
-
-	for (i = 0; i < nr; i++) {
-		struct io_request *rq = &s->requests[i];
-
-		rq->data = memory_take(&s->mem, s->config.io_bytes);
-		rq->data_iova = memory_iova(&s->mem, rq->data);
-		rq->list = memory_take(&s->mem, s->limits.page_size);
-		rq->list_iova = memory_iova(&s->mem, rq->list);
-	}
-}
-
-static const char *opcode_name(u8 opcode)
-{
-	switch (opcode) {
-	case NVME_FLUSH:
-		return "Flush";
-	case NVME_WRITE:
-		return "Write";
-	case NVME_READ:
-		return "Read";
-	default:
-		return "Write Zeroes";
-	}
-}
-
-/* NVMe 1.4, section 4.6.1: Status Code Type and Status Code. */
-static const char *status_name(u32 status)
-{
-	static const struct {
-		u16 status;
-		const char *name;
-	} names[] = {
-		{ 0x002, "Invalid Field in Command" },
-		{ 0x004, "Data Transfer Error" },
-		{ 0x006, "Internal Error" },
-		{ 0x00b, "Invalid Namespace or Format" },
-		{ 0x013, "PRP Offset Invalid" },
-		{ 0x020, "Namespace is Write Protected" },
-		{ 0x080, "LBA Out of Range" },
-		{ 0x081, "Capacity Exceeded" },
-		{ 0x082, "Namespace Not Ready" },
-		{ 0x182, "Attempted Write to Read Only Range" },
-		{ 0x280, "Write Fault" },
-		{ 0x281, "Unrecovered Read Error" },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		if (names[i].status == (status & NVME_STATUS_MASK))
-			return names[i].name;
-	}
-	return "see the NVMe specification";
-}
-
 /* Only the first worker to fail says why: the others fail of the same cause. */
 static bool first_to_fail(struct worker *worker)
 {
@@ -116,25 +51,9 @@ static bool cancelled(const struct worker *worker)
 
 static void submit(struct worker *worker, struct io_request *rq)
 {
-	const struct session *s = worker->s;
-	u64 bytes = (u64)rq->blocks * s->extent.lba_size;
-	struct nvme_sqe sqe = {
-		.opcode = rq->opcode,
-		.cid = htole16((u16)(rq - worker->requests)),
-		.nsid = htole32(s->extent.nsid),
-	};
-	struct prp prp;
+	struct nvme_sqe sqe = request_sqe(worker->s, rq,
+					  (u16)(rq - worker->requests));
 
-	if (rq->opcode != NVME_FLUSH) {
-		sqe.slba = htole64(s->extent.start_lba + rq->lba);
-		sqe.length = htole32(rq->blocks - 1);
-	}
-	if (rq->opcode == NVME_READ || rq->opcode == NVME_WRITE) {
-		prp = prp_build(rq->data_iova, bytes, s->limits.page_size,
-				rq->list, rq->list_iova);
-		sqe.prp1 = htole64(prp.prp1);
-		sqe.prp2 = htole64(prp.prp2);
-	}
 	queue_put(worker->queue, &sqe);
 }
 
@@ -151,7 +70,7 @@ static bool refuse_write(struct worker *worker)
 	if (first_to_fail(worker))
 		fail(STATUS_IO,
 		     "mdev %s: %s is read-only; name another, or give the mdev its extent without read_only",
-		     worker->s->dev.uuid, worker->s->target);
+		     worker->s->dev.uuid, worker->s->disk);
 	atomic_store(worker->failed, true);
 	return false;
 }
@@ -174,7 +93,7 @@ static bool within_extent(struct worker *worker, const struct io_request *rq)
 	if (first_to_fail(worker))
 		fail(STATUS_IO,
 		     "mdev %s: %u blocks from LBA %llu on are not all in %s, which has %llu; report this as a defect of liov",
-		     s->dev.uuid, rq->blocks, rq->lba, s->target,
+		     s->dev.uuid, rq->blocks, rq->lba, s->disk,
 		     s->extent.lba_count);
 	atomic_store(worker->failed, true);
 	return false;
@@ -251,10 +170,10 @@ static void complete(struct worker *worker, const struct nvme_cqe *cqe)
 	if (first_to_fail(worker))
 		fail(STATUS_IO,
 		     "mdev %s: %s of %s at LBA %llu (%u blocks) failed: NVMe status type %u code 0x%02x, %s",
-		     worker->s->dev.uuid, opcode_name(rq->opcode),
-		     worker->s->target, rq->lba, rq->blocks,
+		     worker->s->dev.uuid, nvme_opcode_name(rq->opcode),
+		     worker->s->disk, rq->lba, rq->blocks,
 		     NVME_STATUS_TYPE(status), NVME_STATUS_CODE(status),
-		     status_name(status));
+		     nvme_status_name(status));
 }
 
 /* Takes what has completed; false if nothing has. */
@@ -308,8 +227,7 @@ static bool wait_for_interrupt(struct worker *worker)
 		/* Another thread may take the event: hence the slices. */
 		if (fds[1].revents)
 			eventfd_drain(fds[1].fd);
-		trouble = session_trouble(register_read(&s->dev,
-							LIOV_REG_STATUS));
+		trouble = mdev_trouble(register_read(&s->dev, LIOV_REG_STATUS));
 		if (trouble)
 			return report_trouble(worker, trouble);
 	}

@@ -5,34 +5,9 @@
 
 #include <stdatomic.h>
 
+#include "request.h"
 #include "session.h"
 #include "types.h"
-
-/**
- * struct io_request - one command in flight
- * @opcode: enum nvme_opcode
- * @lba: first LBA, counted from the owner's first one
- * @blocks: logical blocks; 0 for a flush
- * @data: session_config.io_bytes of memory that is this request's own
- * @data_iova: where the controller sees @data
- * @list: a page for its PRP list
- * @list_iova: where the controller sees @list
- * @in_flight: the controller has it
- * @submitted: when it went to the controller
- * @next: another one that is not in flight either
- */
-struct io_request {
-	u8 opcode;
-	u64 lba;
-	u32 blocks;
-	void *data;
-	u64 data_iova;
-	__le64 *list;
-	u64 list_iova;
-	bool in_flight;
-	u64 submitted;
-	struct io_request *next;
-};
 
 enum io_next {
 	IO_SUBMIT,	/* the request is filled in */
@@ -56,12 +31,6 @@ struct io_workload {
 	bool quiet;
 	const atomic_bool *cancel;
 };
-
-/* Bytes of session memory that the requests of one queue need. */
-u64 io_memory(const struct session *s);
-
-/* Gives each request its memory. */
-void io_prepare(struct session *s);
 
 /* Runs the workload on the first @queues queues, a thread for each. */
 int io_run(struct session *s, const struct io_workload *w, u32 queues);

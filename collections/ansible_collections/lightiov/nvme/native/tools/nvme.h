@@ -84,4 +84,8 @@ static_assert(sizeof(struct nvme_cqe) == 16, "section 4.6");
 /* Number of Logical Blocks is a 0's based 16-bit field. */
 #define NVME_MAX_BLOCKS		0x10000u
 
+/* For messages. */
+const char *nvme_opcode_name(__u8 opcode);
+const char *nvme_status_name(__u32 status);
+
 #endif

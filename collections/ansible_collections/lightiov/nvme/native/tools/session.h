@@ -3,29 +3,12 @@
 #ifndef LIOV_SESSION_H
 #define LIOV_SESSION_H
 
+#include "mdev.h"
 #include "memory.h"
 #include "queue.h"
 #include "slot.h"
 #include "types.h"
 #include "vfio.h"
-
-/**
- * struct limits - what the controller allows
- * @queue_pairs: of this mdev
- * @queue_entries: most entries of a ring
- * @max_transfer: most bytes of a command
- * @page_size: unit of PRP entries
- * @timeout_ms: a command that takes longer is lost
- * @features: LIOV_FEATURE_*
- */
-struct limits {
-	u32 queue_pairs;
-	u32 queue_entries;
-	u32 max_transfer;
-	u32 page_size;
-	u32 timeout_ms;
-	u32 features;
-};
 
 /* A disk that need not be named, as there is no other; and none at all. */
 #define SLOT_ONLY (~0u)
@@ -57,18 +40,18 @@ struct session_config {
  * @dev: the device
  * @limits: of its controller
  * @extent: of the disk; nothing if there is none
- * @target: what messages call the disk
+ * @disk: what messages call it
  * @mem: rings, PRP lists and data
  * @eventfds: one a vector: events, then the queue pairs
  * @queues: @config.queues of them
- * @requests: @config.depth for each queue, owned by io.c
+ * @requests: @config.depth for each queue, which io.h runs
  */
 struct session {
 	struct session_config config;
 	struct device dev;
 	struct limits limits;
 	struct extent extent;
-	char target[EXTENT_NAME_TEXT];
+	char disk[EXTENT_NAME_TEXT];
 	struct memory mem;
 	int *eventfds;
 	struct queue *queues;
@@ -83,14 +66,5 @@ void session_close(struct session *s);
  * the disk is not there any more.
  */
 int session_restart(struct session *s);
-
-/* The first step of session_open(), all that 'identify' needs. */
-int session_connect(struct device *dev, const char *uuid, struct limits *limits);
-
-/* Why I/O cannot go on, from LIOV_REG_STATUS; NULL if it can. */
-const char *session_trouble(u32 status);
-
-/* Checks a range of the disk; *@count 0 means up to its end. */
-int session_range(const struct session *s, u64 lba, u64 *count);
 
 #endif

@@ -168,7 +168,7 @@ int target_blank(struct session *s, u64 lba, u64 count)
 		return status;
 	return fail(STATUS_USAGE,
 		    "mdev %s: %s is not blank, it has data%s from LBA %llu on; add --yes-destroy-data to overwrite it, or name another",
-		    s->dev.uuid, s->target, marks, l.data);
+		    s->dev.uuid, s->disk, marks, l.data);
 }
 
 int target_find_data(struct session *s, u64 *lba)

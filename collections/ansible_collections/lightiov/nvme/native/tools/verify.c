@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "disk.h"
 #include "io.h"
 #include "nvme.h"
 #include "options.h"
@@ -123,7 +124,7 @@ static int conclude(const struct verify *v, u64 count)
 	pattern_describe(&first->report, text, sizeof(text));
 	return fail(STATUS_IO,
 		    "mdev %s: %s: %llu of %llu blocks are not as seed %llu makes them: the first, LBA %llu, %s",
-		    s->dev.uuid, s->target, bad, count, v->seed, first->lba,
+		    s->dev.uuid, s->disk, bad, count, v->seed, first->lba,
 		    text);
 }
 
@@ -132,7 +133,7 @@ static int run_passes(const struct options *o, struct verify *v)
 	u64 count = o->count;
 	int status;
 
-	status = session_range(v->s, o->lba, &count);
+	status = disk_range(v->s, o->lba, &count);
 	if (status)
 		return status;
 	v->end = o->lba + count;

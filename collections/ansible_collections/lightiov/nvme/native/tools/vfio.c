@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <linux/vfio.h>
 #include <stdint.h>
@@ -13,28 +12,12 @@
 #include <unistd.h>
 
 #include "../abi/lightiov_abi.h"
+#include "sysfs.h"
 #include "util.h"
 #include "vfio.h"
 
-#define MDEV_DEVICES	"/sys/bus/mdev/devices"
 #define MDEV_TYPE	"lightiov-passthrough"
 #define VFIO_CONTAINER	"/dev/vfio/vfio"
-
-/* The last component of the link @name of the mdev. */
-static bool mdev_link(const char *uuid, const char *name, char *target,
-		      size_t size)
-{
-	char path[PATH_MAX], link[PATH_MAX];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/%s", uuid, name);
-	length = readlink(path, link, sizeof(link) - 1);
-	if (length < 0)
-		return false;
-	link[length] = 0;
-	snprintf(target, size, "%s", basename(link));
-	return true;
-}
 
 static int open_container(struct device *dev)
 {
@@ -56,7 +39,7 @@ static int open_group(struct device *dev)
 {
 	char number[NAME_MAX], path[PATH_MAX];
 
-	if (!mdev_link(dev->uuid, "iommu_group", number, sizeof(number)))
+	if (!sysfs_link(dev->uuid, "iommu_group", number, sizeof(number)))
 		return fail(STATUS_USAGE,
 			    "mdev %s: it has no VFIO group; use a kernel with CONFIG_VFIO_GROUP",
 			    dev->uuid);
@@ -125,7 +108,7 @@ static int open_parts(struct device *dev)
 		return fail(STATUS_USAGE,
 			    "'%s' is not a UUID; name an mdev as 'mdevctl list' shows it",
 			    dev->uuid);
-	if (!mdev_link(dev->uuid, "mdev_type", type, sizeof(type)))
+	if (!sysfs_link(dev->uuid, "mdev_type", type, sizeof(type)))
 		return fail(STATUS_USAGE,
 			    "mdev %s: there is none on this host; start it (mdevctl start -u %s)",
 			    dev->uuid, dev->uuid);
@@ -235,40 +218,4 @@ int device_enable_interrupts(struct device *dev, const int *eventfds, u32 nr)
 			      dev->uuid, nr, strerror(errno));
 	free(set);
 	return status;
-}
-
-bool device_attribute(const struct device *dev, const char *name, u64 *value)
-{
-	char path[PATH_MAX];
-	FILE *file;
-	bool found;
-
-	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/%s", dev->uuid, name);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	found = fscanf(file, "%llu", value) == 1;
-	fclose(file);
-	return found;
-}
-
-u32 device_extents_named(const struct device *dev, const char *name, u8 *id)
-{
-	char path[PATH_MAX], line[256], uuid[UUID_TEXT], found[65];
-	u32 count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), MDEV_DEVICES "/%s/extents", dev->uuid);
-	/* A dash stands for no name. */
-	file = strcmp(name, "-") ? fopen(path, "re") : NULL;
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %36s %*s %*s %*s %*s %*s %64s", uuid,
-			   found) == 2 &&
-		    !strcmp(found, name) && uuid_parse(uuid, id))
-			count++;
-	}
-	fclose(file);
-	return count;
 }

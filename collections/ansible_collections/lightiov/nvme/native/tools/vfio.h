@@ -37,13 +37,4 @@ int device_unmap_memory(struct device *dev, u64 gpa, u64 size);
 /* Makes MSI-X vectors 0 to @nr - 1 signal @eventfds. */
 int device_enable_interrupts(struct device *dev, const int *eventfds, u32 nr);
 
-/* Reads a number in sysfs below the mdev, such as "statistics/interrupts". */
-bool device_attribute(const struct device *dev, const char *name, u64 *value);
-
-/*
- * How many extents of the mdev the operator has given this name; @id is that of
- * the last.  A device does not tell names: they are in its attribute 'extents'.
- */
-u32 device_extents_named(const struct device *dev, const char *name, u8 *id);
-
 #endif

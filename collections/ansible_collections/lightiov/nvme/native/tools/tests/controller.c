@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A controller in this process, in the place of vfio.c, mailbox.c and queue.c:
+ * A controller in this process, in the place of vfio.c, sysfs.c, mailbox.c and queue.c:
  * what liov does with data can be tested without a device.
  *
  * LIOV_TEST_DISKS: files, separated by colons, each a namespace
@@ -24,6 +24,7 @@
 
 #include "../mailbox.h"
 #include "../queue.h"
+#include "../sysfs.h"
 #include "../util.h"
 
 #define MAX_DISKS 4
@@ -121,21 +122,21 @@ int device_enable_interrupts(struct device *dev, const int *eventfds, u32 nr)
 	return STATUS_OK;
 }
 
-bool device_attribute(const struct device *dev, const char *name, u64 *value)
+bool sysfs_number(const char *uuid, const char *name, u64 *value)
 {
-	(void)dev;
+	(void)uuid;
 	(void)name;
 	(void)value;
 	return false;
 }
 
-u32 device_extents_named(const struct device *dev, const char *name, u8 *id)
+u32 sysfs_extents_named(const char *uuid, const char *name, u8 *id)
 {
 	const char *names = getenv("LIOV_TEST_NAMES");
 	char *copy = strdup(names ? names : ""), *one;
 	u32 count = 0, i = 0;
 
-	(void)dev;
+	(void)uuid;
 	for (one = strtok(copy, ":"); one; one = strtok(NULL, ":"), i++) {
 		if (strcmp(one, name))
 			continue;

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tags that all disks of a device share: how many requests there may be,
+ * which queue pair each goes to, and what is done about those that get no
+ * answer.
+ */
+#include "compat.h"
+#include "request.h"
+
+static enum blk_eh_timer_return liov_timeout(struct request *req)
+{
+	struct liov_queue *q = req->mq_hctx->driver_data;
+	struct liov_dev *ldev = q->ldev;
+
+	/* Whoever holds the lock may be taking all requests back already. */
+	if (!mutex_trylock(&ldev->lock))
+		return BLK_EH_RESET_TIMER;
+	if (ldev->state == LIOV_LIVE)
+		liov_queue_poll(q);
+	mutex_unlock(&ldev->lock);
+
+	if (blk_mq_rq_state(req) != MQ_RQ_IN_FLIGHT) {
+		dev_warn_ratelimited(&ldev->pdev->dev,
+				     "hardware queue %u: an interrupt was lost, its completion was found by polling\n",
+				     q->hw_qid);
+		return BLK_EH_DONE;
+	}
+
+	/*
+	 * The command may still reach its memory: the request is completed
+	 * only when the work has deleted the queue.
+	 */
+	dev_warn_ratelimited(&ldev->pdev->dev,
+			     "hardware queue %u: a command got no answer in %u ms\n",
+			     q->hw_qid, ldev->timeout_ms);
+	atomic_set(&ldev->timed_out, 1);
+	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
+	return BLK_EH_RESET_TIMER;
+}
+
+static int liov_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
+			  unsigned int index)
+{
+	struct liov_dev *ldev = data;
+
+	hctx->driver_data = &ldev->queues[index];
+	return 0;
+}
+
+static void liov_map_queues(struct blk_mq_tag_set *set)
+{
+	struct liov_dev *ldev = set->driver_data;
+
+	liov_map_hw_queues(&set->map[HCTX_TYPE_DEFAULT], ldev->pdev,
+			   LIOV_VECTOR_QUEUE(0));
+}
+
+static const struct blk_mq_ops liov_mq_ops = {
+	.queue_rq	= liov_queue_rq,
+	.commit_rqs	= liov_commit_rqs,
+	.complete	= liov_complete_rq,
+	.timeout	= liov_timeout,
+	.init_hctx	= liov_init_hctx,
+	.map_queues	= liov_map_queues,
+};
+
+/**
+ * liov_tag_set_init() - make the tags that all disks of a device share
+ * @ldev: device
+ *
+ * When the second queue comes to a tag set, or the last but one goes, blk-mq
+ * freezes the one that stays, and waits for its I/O with the set's lock held.
+ * The anchor is a disk without capacity that is never registered, whose queue
+ * is the one that stays: disks never wait for another's I/O.
+ *
+ * Return: 0 or a negative error.
+ */
+int liov_tag_set_init(struct liov_dev *ldev)
+{
+	const size_t sgl_bytes = LIOV_MAX_SEGMENTS * sizeof(struct scatterlist);
+	struct blk_mq_tag_set *set = &ldev->tag_set;
+	int err;
+
+	ldev->sg_pool = mempool_create_kmalloc_pool(1, sgl_bytes);
+	if (!ldev->sg_pool)
+		return -ENOMEM;
+
+	memset(set, 0, sizeof(*set));
+	set->ops = &liov_mq_ops;
+	set->nr_hw_queues = ldev->nr_queues;
+	set->nr_maps = 1;
+	/* A ring with all entries taken would look empty. */
+	set->queue_depth = ldev->entries - 1;
+	set->numa_node = dev_to_node(&ldev->pdev->dev);
+	set->timeout = msecs_to_jiffies(ldev->timeout_ms);
+	set->cmd_size = sizeof(struct liov_iod);
+	set->flags = LIOV_TAG_SET_FLAGS;
+	set->driver_data = ldev;
+
+	err = blk_mq_alloc_tag_set(set);
+	if (err)
+		goto destroy_pool;
+
+	ldev->anchor = liov_alloc_anchor(set);
+	if (!IS_ERR(ldev->anchor))
+		return 0;
+
+	err = PTR_ERR(ldev->anchor);
+	blk_mq_free_tag_set(set);
+destroy_pool:
+	mempool_destroy(ldev->sg_pool);
+	return err;
+}
+
+void liov_tag_set_exit(struct liov_dev *ldev)
+{
+	put_disk(ldev->anchor);
+	blk_mq_free_tag_set(&ldev->tag_set);
+	mempool_destroy(ldev->sg_pool);
+}
