@@ -130,7 +130,7 @@ def unnoticed(vm: VM) -> Iterator[None]:
 
 def test_comes_grows_and_goes(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
     extent = extent_of(0)
-    pinned = vm1.host.run(f"cat {vm1.mdev}/pinned_bytes").stdout
+    pinned = vm1.statistics["pinned_bytes"]
     with unnoticed(vm1), events(vm1) as told:
         extent.give()
         extent.wait_for_disk()
@@ -148,7 +148,7 @@ def test_comes_grows_and_goes(vm1: VM, extent_of: Callable[[int], Extent]) -> No
         assert "asked" in (extent.flags or "")
         vm1.remote.run(f"umount {MOUNTED}")
         extent.wait_for_the_end()
-    assert vm1.host.run(f"cat {vm1.mdev}/pinned_bytes").stdout == pinned
+    assert vm1.statistics["pinned_bytes"] == pinned
 
 
 def test_names(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
