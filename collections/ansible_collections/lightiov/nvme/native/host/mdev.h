@@ -5,11 +5,11 @@
 #ifndef LIGHTIOV_MDEV_H
 #define LIGHTIOV_MDEV_H
 
-#include <linux/interval_tree.h>
 #include <linux/vfio.h>
 
 #include "controller.h"
 #include "extent.h"
+#include "memory.h"
 
 /* VFIO regions lie apart in the device file as those of vfio-pci do. */
 #define LIOV_REGION_SHIFT	40
@@ -57,50 +57,19 @@ struct liov_queue {
 	char irq_name[32];
 };
 
-/**
- * struct liov_range - memory of the owner which the controller can reach
- * @node: gpa, first and last byte
- * @unwanted: VFIO's user takes it back; no more of it is pinned
- */
-struct liov_range {
-	struct interval_tree_node node;
-	bool unwanted;
-};
-
-/**
- * struct liov_unmapping - memory that VFIO's user is taking back
- *
- * From VFIO's first word of it until the user's call returns.  VFIO asks again
- * as long as it finds something pinned, and older ones end in a BUG() when they
- * have asked too often: so nothing there may be pinned anew.
- */
-struct liov_unmapping {
-	struct list_head node;
-	struct liov_mdev *mdev;
-	u64 first;
-	u64 last;
-};
-
 struct liov_stats {
 	u64 mmio;
 	u64 commands;
 	u64 doorbell_faults;
 	u64 revocations;
 	u64 resets;
-	u64 pinned_bytes;
 	u64 queues_created;
 };
 
 /**
  * struct liov_mdev - one mediated device
- * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
- *	VFIO's IOMMU lock under it.
- * @ranges_lock: innermost.  @ranges change under it and @lock, and may be read
- *	under either; @unmappings and liov_range.unwanted, under it alone.
- *	VFIO holds its device list's lock, which nests inside its IOMMU lock,
- *	when it calls dma_unmap; so @lock is not for that call unless the memory
- *	is in use, which is the exception: a range is in the tree before its
- *	first page is pinned, until its last one is unpinned.
+ * @lock: outermost.  Registers, @memory, queue pairs.  Pinning takes VFIO's
+ *	IOMMU lock under it.
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
@@ -138,12 +107,7 @@ struct liov_mdev {
 	struct page *sink;
 	struct file *mapping;
 
-	unsigned long window;
-	u64 window_size;
-	spinlock_t ranges_lock;		/* see above */
-	struct rb_root_cached ranges;
-	struct list_head unmappings;
-	struct page **pages;
+	struct liov_memory memory;
 
 	struct liov_stats stats;
 };
@@ -190,17 +154,6 @@ void liov_regs_update_window(struct liov_mdev *mdev);
 void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count);
 void liov_regs_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
 		     size_t count);
-
-/* memory.c */
-int liov_memory_open_window(struct liov_mdev *mdev, u64 size);
-void liov_memory_close_window(struct liov_mdev *mdev);
-int liov_memory_add(struct liov_mdev *mdev, u64 gpa, u64 size);
-int liov_memory_remove(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_memory_covers(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size);
-void liov_memory_drop(struct liov_mdev *mdev, u64 first, u64 last);
-void liov_unmapping_begin(struct liov_unmapping *unmapping);
-void liov_unmapping_end(struct liov_unmapping *unmapping);
 
 /* queue.c */
 int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count);

@@ -234,13 +234,13 @@ int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries)
 	if (ret)
 		return ret;
 
-	ret = liov_queue_create_cq(ctrl, queue, mdev->window + cq);
+	ret = liov_queue_create_cq(ctrl, queue, mdev->memory.window + cq);
 	if (ret) {
 		liov_queue_report_refusal(queue, "CQ", ret);
 		goto out_vector;
 	}
 	queue->created = true;
-	ret = liov_queue_create_sq(ctrl, queue, mdev->window + sq);
+	ret = liov_queue_create_sq(ctrl, queue, mdev->memory.window + sq);
 	if (ret) {
 		liov_queue_report_refusal(queue, "SQ", ret);
 		goto out_cq;

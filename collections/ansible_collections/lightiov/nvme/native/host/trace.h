@@ -43,28 +43,28 @@ DEFINE_EVENT(liov_queue, liov_queue_delete,
 );
 
 DECLARE_EVENT_CLASS(liov_window,
-		    TP_PROTO(const struct liov_mdev *mdev),
-		    TP_ARGS(mdev),
+		    TP_PROTO(const struct liov_memory *memory),
+		    TP_ARGS(memory),
 		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
 				     __field(u64, base)
 				     __field(u64, size)),
-		    TP_fast_assign(strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(memory->vdev->dev),
 					   sizeof(__entry->mdev));
-				   __entry->base = mdev->window;
-				   __entry->size = mdev->window_size;),
+				   __entry->base = memory->window;
+				   __entry->size = memory->window_size;),
 		    TP_printk("mdev=%s base=0x%llx size=0x%llx",
 			      __entry->mdev,
 			      __entry->base, __entry->size)
 );
 
 DEFINE_EVENT(liov_window, liov_window_open,
-	     TP_PROTO(const struct liov_mdev *mdev),
-	     TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_memory *memory),
+	     TP_ARGS(memory)
 );
 
 DEFINE_EVENT(liov_window, liov_window_close,
-	     TP_PROTO(const struct liov_mdev *mdev),
-	     TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_memory *memory),
+	     TP_ARGS(memory)
 );
 
 DECLARE_EVENT_CLASS(liov_extent,
