@@ -169,7 +169,7 @@ static int liov_mailbox_remove_memory(struct liov_mdev *mdev, u64 gpa,
 
 static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 {
-	struct liov_queue *queue;
+	struct liov_hw_queue *queue;
 	u64 entries = args[3];
 
 	if (args[0] >= mdev->nr_queues || entries < 2 ||
@@ -186,12 +186,12 @@ static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 			     entries * sizeof(struct nvme_completion)))
 		return -EINVAL;
 
-	return liov_queue_create(queue, args[1], args[2], entries);
+	return liov_queue_create(mdev, queue, args[1], args[2], entries);
 }
 
 static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 {
-	struct liov_queue *queue;
+	struct liov_hw_queue *queue;
 
 	if (index >= mdev->nr_queues)
 		return -EINVAL;
@@ -199,7 +199,7 @@ static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 	if (!queue->created)
 		return -ENOENT;
 
-	liov_queue_delete(queue);
+	liov_hw_queues_delete(queue, 1);
 	return 0;
 }
 

@@ -143,14 +143,11 @@ out_unlock:
 
 void liov_mdev_close(struct liov_mdev *mdev)
 {
-	unsigned int i;
-
 	mutex_lock(&mdev->lock);
 	liov_mdev_tear_down(mdev);
 	liov_trigger_clear(&mdev->event);
 	liov_trigger_clear(&mdev->release);
-	for (i = 0; i < mdev->nr_queues; i++)
-		liov_trigger_clear(&mdev->queues[i].trigger);
+	liov_queues_clear_triggers(mdev);
 
 	mutex_lock(&mdev->ctrl->lock);
 	mdev->open = false;

@@ -277,7 +277,7 @@ static bool liov_mdev_has_queues(struct liov_mdev *mdev)
 	unsigned int i;
 
 	for (i = 0; i < mdev->nr_queues; i++)
-		if (liov_queue_exists(&mdev->queues[i]))
+		if (liov_hw_queue_exists(&mdev->queues[i]))
 			return true;
 	return false;
 }
@@ -317,10 +317,10 @@ static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
 	mutex_lock(&mdev->lock);
 	mutex_lock(&mdev->ctrl->lock);
 	for (i = 0; i < mdev->nr_queues; i++) {
-		struct liov_queue *queue = &mdev->queues[i];
+		struct liov_hw_queue *queue = &mdev->queues[i];
 
 		len += sysfs_emit_at(buf, len, "%u %u ", i, queue->qid);
-		if (liov_queue_exists(queue))
+		if (liov_hw_queue_exists(queue))
 			len += sysfs_emit_at(buf, len, "%d %u\n",
 					     queue->vector, queue->entries);
 		else
@@ -374,7 +374,7 @@ static ssize_t interrupts_show(struct device *dev,
 
 	mutex_lock(&mdev->ctrl->lock);
 	for (i = 0; i < mdev->nr_queues; i++)
-		sum += READ_ONCE(mdev->queues[i].trigger.count);
+		sum += READ_ONCE(mdev->triggers[i].count);
 	mutex_unlock(&mdev->ctrl->lock);
 	return sysfs_emit(buf, "%llu\n", sum);
 }

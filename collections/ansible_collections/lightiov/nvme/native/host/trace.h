@@ -11,7 +11,7 @@
 #include "mdev.h"
 
 DECLARE_EVENT_CLASS(liov_queue,
-		    TP_PROTO(const struct liov_queue *queue),
+		    TP_PROTO(const struct liov_hw_queue *queue),
 		    TP_ARGS(queue),
 		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
 				     __field(u16, index)
@@ -19,7 +19,7 @@ DECLARE_EVENT_CLASS(liov_queue,
 				     __field(int, vector)
 				     __field(u32, entries)
 				     __field(u32, epoch)),
-		    TP_fast_assign(strscpy(__entry->mdev, dev_name(queue->mdev->vdev.dev),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(queue->owner),
 					   sizeof(__entry->mdev));
 				   __entry->index = queue->index;
 				   __entry->qid = queue->qid;
@@ -33,12 +33,12 @@ DECLARE_EVENT_CLASS(liov_queue,
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_create,
-	     TP_PROTO(const struct liov_queue *queue),
+	     TP_PROTO(const struct liov_hw_queue *queue),
 	     TP_ARGS(queue)
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_delete,
-	     TP_PROTO(const struct liov_queue *queue),
+	     TP_PROTO(const struct liov_hw_queue *queue),
 	     TP_ARGS(queue)
 );
 

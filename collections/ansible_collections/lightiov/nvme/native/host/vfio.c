@@ -317,7 +317,7 @@ static struct liov_trigger *liov_trigger_of(struct liov_mdev *mdev, u32 index,
 		return &mdev->release;
 	if (number == LIOV_VECTOR_EVENT)
 		return &mdev->event;
-	return &mdev->queues[number - LIOV_VECTOR_QUEUE(0)].trigger;
+	return &mdev->triggers[number - LIOV_VECTOR_QUEUE(0)];
 }
 
 /* Takes over the reference to @eventfd, which may be NULL. */
@@ -327,9 +327,8 @@ static void liov_set_trigger(struct liov_mdev *mdev, u32 index, u32 number,
 	struct eventfd_ctx *old;
 
 	if (index == VFIO_PCI_MSIX_IRQ_INDEX && number != LIOV_VECTOR_EVENT) {
-		liov_vector_set_trigger(mdev->ctrl,
-					&mdev->queues[number - LIOV_VECTOR_QUEUE(0)],
-					eventfd);
+		liov_queue_set_trigger(mdev, number - LIOV_VECTOR_QUEUE(0),
+				       eventfd);
 		return;
 	}
 	old = liov_trigger_swap(liov_trigger_of(mdev, index, number), eventfd);
