@@ -28,6 +28,17 @@ def source() -> Iterator[Path]:
 
 @pytest.mark.parametrize("version", kernels.versions(TREE))
 def test_modules_build_clean(version: str, source: Path) -> None:
+    build_clean(version, source, f"C={sparse(version)}")
+    assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
+
+
+def test_host_module_is_one_unit_for_dkms(source: Path) -> None:
+    """Names that are static in their files must not meet in one."""
+    build_clean(kernels.versions(TREE)[0], source, "LIGHTIOV_PART=host", "LIGHTIOV_ONE_UNIT=1", "KCFLAGS=-g0")
+    assert (source / "host/one_unit.o").is_file()
+
+
+def build_clean(version: str, source: Path, *arguments: str) -> None:
     inside = f"/{source.relative_to(TREE)}"
     build = f"/lib/modules/{version}/build"
     # objtool looks into /proc; the mount ends with the command that made it.
@@ -45,14 +56,13 @@ def test_modules_build_clean(version: str, source: Path) -> None:
         build,
         f"M={inside}",
         "W=1",
-        f"C={sparse(version)}",
+        *arguments,
         "modules",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     said = [line for line in (done.stdout + done.stderr).splitlines() if not is_noise(line)]
     assert done.returncode == 0, done.stdout + done.stderr
     assert not said, "\n".join(said)
-    assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
 
 
 def sparse(version: str) -> int:

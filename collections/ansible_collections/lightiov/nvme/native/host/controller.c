@@ -8,7 +8,7 @@
 #include <linux/log2.h>
 #include <linux/slab.h>
 
-#include "controller.h"
+#include "hw_queue.h"
 #include "trace.h"
 
 /* What drives need that must not be asked at once whether they are disabled. */

@@ -27,7 +27,6 @@
 #include "compat.h"
 
 struct liov_mdev;
-struct liov_queue;
 
 #define LIOV_SERIAL_LEN		20
 #define LIOV_TENANT_LEN		64
@@ -363,14 +362,6 @@ void liov_window_free(struct liov_ctrl *ctrl, unsigned long base, u64 size);
 int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size,
 		   enum dma_data_direction direction);
 void liov_dma_free(struct liov_ctrl *ctrl, struct liov_dma *dma);
-
-/* vector.c */
-int liov_vectors_init(struct liov_ctrl *ctrl);
-void liov_vectors_exit(struct liov_ctrl *ctrl);
-int liov_vector_attach(struct liov_ctrl *ctrl, struct liov_queue *queue);
-void liov_vector_detach(struct liov_ctrl *ctrl, struct liov_queue *queue);
-void liov_vector_set_trigger(struct liov_ctrl *ctrl, struct liov_queue *queue,
-			     struct eventfd_ctx *eventfd);
 
 /* mdev.c */
 extern struct mdev_driver liov_mdev_driver;

@@ -21,8 +21,8 @@ static void liov_regs_put64(struct liov_mdev *mdev, u32 reg, u64 value)
 
 void liov_regs_update_window(struct liov_mdev *mdev)
 {
-	liov_regs_put64(mdev, LIOV_REG_WINDOW_BASE, mdev->window);
-	liov_regs_put64(mdev, LIOV_REG_WINDOW_SIZE, mdev->window_size);
+	liov_regs_put64(mdev, LIOV_REG_WINDOW_BASE, mdev->memory.window);
+	liov_regs_put64(mdev, LIOV_REG_WINDOW_SIZE, mdev->memory.window_size);
 }
 
 static void liov_regs_init_queues(struct liov_mdev *mdev)
@@ -150,12 +150,26 @@ static bool liov_valid_range(u64 gpa, u64 size)
 static bool liov_valid_ring(struct liov_mdev *mdev, u64 gpa, u64 size)
 {
 	return PAGE_ALIGNED(gpa) && gpa + size > gpa &&
-	       liov_memory_covers(mdev, gpa, size);
+	       liov_memory_covers(&mdev->memory, gpa, size);
+}
+
+static int liov_mailbox_remove_memory(struct liov_mdev *mdev, u64 gpa,
+				      u64 size)
+{
+	if (!liov_valid_range(gpa, size))
+		return -EINVAL;
+	if (!liov_memory_is_whole(&mdev->memory, gpa, size))
+		return -ENOENT;
+	if (liov_queues_use(mdev, gpa, size))
+		return -EBUSY;
+
+	liov_memory_drop(&mdev->memory, gpa, gpa + size - 1);
+	return 0;
 }
 
 static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 {
-	struct liov_queue *queue;
+	struct liov_hw_queue *queue;
 	u64 entries = args[3];
 
 	if (args[0] >= mdev->nr_queues || entries < 2 ||
@@ -164,7 +178,7 @@ static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 	queue = &mdev->queues[array_index_nospec(args[0], mdev->nr_queues)];
 	if (queue->created)
 		return -EEXIST;
-	if (!mdev->window)
+	if (!mdev->memory.window)
 		return -ENOENT;
 	if (!liov_valid_ring(mdev, args[1],
 			     entries * sizeof(struct nvme_command)) ||
@@ -172,12 +186,12 @@ static int liov_mailbox_create_queue(struct liov_mdev *mdev, const u64 *args)
 			     entries * sizeof(struct nvme_completion)))
 		return -EINVAL;
 
-	return liov_queue_create(queue, args[1], args[2], entries);
+	return liov_queue_create(mdev, queue, args[1], args[2], entries);
 }
 
 static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 {
-	struct liov_queue *queue;
+	struct liov_hw_queue *queue;
 
 	if (index >= mdev->nr_queues)
 		return -EINVAL;
@@ -185,7 +199,7 @@ static int liov_mailbox_delete_queue(struct liov_mdev *mdev, u64 index)
 	if (!queue->created)
 		return -ENOENT;
 
-	liov_queue_delete(queue);
+	liov_hw_queues_delete(queue, 1);
 	return 0;
 }
 
@@ -214,16 +228,14 @@ static int liov_mailbox_run(struct liov_mdev *mdev, u32 command,
 		liov_mdev_reset(mdev);
 		return liov_mdev_status(mdev) & LIOV_STATUS_DEAD ? -ENODEV : 0;
 	case LIOV_CMD_OPEN_WINDOW:
-		return liov_memory_open_window(mdev, args[0]);
+		return liov_memory_open_window(&mdev->memory, args[0]);
 	case LIOV_CMD_ADD_MEMORY:
 		if (!liov_valid_range(args[0], args[1]) ||
 		    args[1] > LIOV_MAX_ADD)
 			return -EINVAL;
-		return liov_memory_add(mdev, args[0], args[1]);
+		return liov_memory_add(&mdev->memory, args[0], args[1]);
 	case LIOV_CMD_REMOVE_MEMORY:
-		if (!liov_valid_range(args[0], args[1]))
-			return -EINVAL;
-		return liov_memory_remove(mdev, args[0], args[1]);
+		return liov_mailbox_remove_memory(mdev, args[0], args[1]);
 	case LIOV_CMD_CREATE_QUEUE:
 		return liov_mailbox_create_queue(mdev, args);
 	case LIOV_CMD_DELETE_QUEUE:

@@ -10,8 +10,8 @@ static void liov_mdev_tear_down(struct liov_mdev *mdev)
 {
 	liov_doorbell_update(mdev, LIOV_REVOKED_CLOSED, 0);
 	liov_queues_delete(mdev);
-	liov_memory_drop(mdev, 0, ULONG_MAX);
-	liov_memory_close_window(mdev);
+	liov_memory_drop(&mdev->memory, 0, ULONG_MAX);
+	liov_memory_close_window(&mdev->memory);
 }
 
 /*
@@ -143,14 +143,11 @@ out_unlock:
 
 void liov_mdev_close(struct liov_mdev *mdev)
 {
-	unsigned int i;
-
 	mutex_lock(&mdev->lock);
 	liov_mdev_tear_down(mdev);
 	liov_trigger_clear(&mdev->event);
 	liov_trigger_clear(&mdev->release);
-	for (i = 0; i < mdev->nr_queues; i++)
-		liov_trigger_clear(&mdev->queues[i].trigger);
+	liov_queues_clear_triggers(mdev);
 
 	mutex_lock(&mdev->ctrl->lock);
 	mdev->open = false;
@@ -195,8 +192,7 @@ void liov_mdevs_request_release(struct liov_ctrl *ctrl)
 
 static int liov_mdev_probe(struct mdev_device *mdev_dev)
 {
-	struct liov_ctrl *ctrl = container_of(mdev_dev->type->parent,
-					      struct liov_ctrl, parent);
+	struct liov_ctrl *ctrl;
 	struct liov_mdev *mdev;
 	int ret;
 
@@ -204,7 +200,7 @@ static int liov_mdev_probe(struct mdev_device *mdev_dev)
 				 &liov_vfio_ops);
 	if (IS_ERR(mdev))
 		return PTR_ERR(mdev);
-	mdev->ctrl = ctrl;
+	ctrl = mdev->ctrl;
 	dev_set_drvdata(&mdev_dev->dev, mdev);
 
 	mutex_lock(&ctrl->lock);

@@ -5,11 +5,13 @@
 #ifndef LIGHTIOV_MDEV_H
 #define LIGHTIOV_MDEV_H
 
-#include <linux/interval_tree.h>
 #include <linux/vfio.h>
 
 #include "controller.h"
 #include "extent.h"
+#include "hw_queue.h"
+#include "memory.h"
+#include "trigger.h"
 
 /* VFIO regions lie apart in the device file as those of vfio-pci do. */
 #define LIOV_REGION_SHIFT	40
@@ -23,91 +25,26 @@
 #define LIOV_REVOKED_LOST	BIT(1)	/* queues are gone until a reset */
 #define LIOV_REVOKED_QUARANTINE	BIT(2)	/* the operator said so */
 
-/**
- * struct liov_trigger - where an interrupt goes
- * @lock: taken in hard IRQ
- * @missed: fired without an eventfd; one that comes is signalled at once
- */
-struct liov_trigger {
-	spinlock_t lock;		/* see above */
-	struct eventfd_ctx *eventfd;
-	bool missed;
-	u64 count;
-};
-
-/**
- * struct liov_queue - one hardware queue pair
- * @qid: the controller's ID for SQ and CQ alike
- * @created: exists on the controller, at least its CQ, unless @epoch is over
- * @sq, @cq: gpa of the rings
- */
-struct liov_queue {
-	struct liov_mdev *mdev;
-	u16 index;
-	u16 qid;
-	bool created;
-	u32 epoch;
-	u32 entries;
-	u64 sq;
-	u64 cq;
-	struct liov_trigger trigger;
-	int vector;
-	struct list_head vector_node;
-	struct liov_request deletion;
-	char irq_name[32];
-};
-
-/**
- * struct liov_range - memory of the owner which the controller can reach
- * @node: gpa, first and last byte
- * @unwanted: VFIO's user takes it back; no more of it is pinned
- */
-struct liov_range {
-	struct interval_tree_node node;
-	bool unwanted;
-};
-
-/**
- * struct liov_unmapping - memory that VFIO's user is taking back
- *
- * From VFIO's first word of it until the user's call returns.  VFIO asks again
- * as long as it finds something pinned, and older ones end in a BUG() when they
- * have asked too often: so nothing there may be pinned anew.
- */
-struct liov_unmapping {
-	struct list_head node;
-	struct liov_mdev *mdev;
-	u64 first;
-	u64 last;
-};
-
 struct liov_stats {
 	u64 mmio;
 	u64 commands;
 	u64 doorbell_faults;
 	u64 revocations;
 	u64 resets;
-	u64 pinned_bytes;
 	u64 queues_created;
 };
 
 /**
  * struct liov_mdev - one mediated device
- * @lock: outermost.  Registers, memory, window, queue pairs.  Pinning takes
- *	VFIO's IOMMU lock under it.
- * @ranges_lock: innermost.  @ranges change under it and @lock, and may be read
- *	under either; @unmappings and liov_range.unwanted, under it alone.
- *	VFIO holds its device list's lock, which nests inside its IOMMU lock,
- *	when it calls dma_unmap; so @lock is not for that call unless the memory
- *	is in use, which is the exception: a range is in the tree before its
- *	first page is pinned, until its last one is unpinned.
+ * @lock: outermost.  Registers, @memory, queue pairs.  Pinning takes VFIO's
+ *	IOMMU lock under it.
  * @doorbell_lock: @revoked, and the doorbell mapping as a whole.  It nests
  *	inside mmap_lock (page faults), so nothing under it touches user memory.
  * @status: LIOV_STATUS_* bits that are events; the others are computed
  * @open: changes under @lock and liov_ctrl.lock, so either is enough to read it
  * @node, @has_serial, @label, @slots: liov_ctrl.lock
- * @has_tenant, @nr_queues, @queues (which, not their state): likewise; they do
- *	not change while the device is open
+ * @has_tenant, @nr_queues, @queues (which, not their state), @triggers:
+ *	likewise; they do not change while the device is open
  * @has_serial: whoever set the device up named the controller's serial
  * @sink: an ordinary page where revoked doorbell writes go
  */
@@ -122,7 +59,8 @@ struct liov_mdev {
 	char label[LIOV_LABEL_LEN + 1];
 	bool has_tenant;
 	unsigned int nr_queues;
-	struct liov_queue *queues;
+	struct liov_hw_queue *queues;
+	struct liov_trigger *triggers;
 	struct liov_slots slots;
 
 	atomic_t status;
@@ -138,12 +76,7 @@ struct liov_mdev {
 	struct page *sink;
 	struct file *mapping;
 
-	unsigned long window;
-	u64 window_size;
-	spinlock_t ranges_lock;		/* see above */
-	struct rb_root_cached ranges;
-	struct list_head unmappings;
-	struct page **pages;
+	struct liov_memory memory;
 
 	struct liov_stats stats;
 };
@@ -191,36 +124,20 @@ void liov_regs_read(struct liov_mdev *mdev, u32 offset, u8 *data, size_t count);
 void liov_regs_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
 		     size_t count);
 
-/* memory.c */
-int liov_memory_open_window(struct liov_mdev *mdev, u64 size);
-void liov_memory_close_window(struct liov_mdev *mdev);
-int liov_memory_add(struct liov_mdev *mdev, u64 gpa, u64 size);
-int liov_memory_remove(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_memory_covers(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_memory_overlaps(struct liov_mdev *mdev, u64 gpa, u64 size);
-void liov_memory_drop(struct liov_mdev *mdev, u64 first, u64 last);
-void liov_unmapping_begin(struct liov_unmapping *unmapping);
-void liov_unmapping_end(struct liov_unmapping *unmapping);
-
-/* queue.c */
+/* passthrough_queue.c */
 int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count);
-int liov_queue_create(struct liov_queue *queue, u64 sq, u64 cq, u32 entries);
-void liov_queue_delete(struct liov_queue *queue);
+int liov_queue_create(struct liov_mdev *mdev, struct liov_hw_queue *queue,
+		      u64 sq, u64 cq, u32 entries);
 void liov_queues_delete(struct liov_mdev *mdev);
 bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size);
-bool liov_queue_exists(struct liov_queue *queue);
+void liov_queue_set_trigger(struct liov_mdev *mdev, unsigned int index,
+			    struct eventfd_ctx *eventfd);
+void liov_queues_clear_triggers(struct liov_mdev *mdev);
 
 /* doorbell.c */
 void liov_doorbell_update(struct liov_mdev *mdev, unsigned int set,
 			  unsigned int clear);
 int liov_doorbell_mmap(struct liov_mdev *mdev, struct vm_area_struct *vma);
 void liov_doorbell_write(struct liov_mdev *mdev, u32 offset, u32 value);
-
-/* trigger.c */
-void liov_trigger_init(struct liov_trigger *trigger);
-void liov_trigger_fire(struct liov_trigger *trigger);
-struct eventfd_ctx *liov_trigger_swap(struct liov_trigger *trigger,
-				      struct eventfd_ctx *eventfd);
-void liov_trigger_clear(struct liov_trigger *trigger);
 
 #endif /* LIGHTIOV_MDEV_H */

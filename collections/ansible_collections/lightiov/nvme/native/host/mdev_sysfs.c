@@ -277,7 +277,7 @@ static bool liov_mdev_has_queues(struct liov_mdev *mdev)
 	unsigned int i;
 
 	for (i = 0; i < mdev->nr_queues; i++)
-		if (liov_queue_exists(&mdev->queues[i]))
+		if (liov_hw_queue_exists(&mdev->queues[i]))
 			return true;
 	return false;
 }
@@ -317,10 +317,10 @@ static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
 	mutex_lock(&mdev->lock);
 	mutex_lock(&mdev->ctrl->lock);
 	for (i = 0; i < mdev->nr_queues; i++) {
-		struct liov_queue *queue = &mdev->queues[i];
+		struct liov_hw_queue *queue = &mdev->queues[i];
 
 		len += sysfs_emit_at(buf, len, "%u %u ", i, queue->qid);
-		if (liov_queue_exists(queue))
+		if (liov_hw_queue_exists(queue))
 			len += sysfs_emit_at(buf, len, "%d %u\n",
 					     queue->vector, queue->entries);
 		else
@@ -339,9 +339,9 @@ static ssize_t window_show(struct device *dev, struct device_attribute *attr,
 	ssize_t ret;
 
 	mutex_lock(&mdev->lock);
-	if (mdev->window)
-		ret = sysfs_emit(buf, "0x%lx 0x%llx\n", mdev->window,
-				 mdev->window_size);
+	if (mdev->memory.window)
+		ret = sysfs_emit(buf, "0x%lx 0x%llx\n", mdev->memory.window,
+				 mdev->memory.window_size);
 	else
 		ret = sysfs_emit(buf, "-\n");
 	mutex_unlock(&mdev->lock);
@@ -374,37 +374,37 @@ static ssize_t interrupts_show(struct device *dev,
 
 	mutex_lock(&mdev->ctrl->lock);
 	for (i = 0; i < mdev->nr_queues; i++)
-		sum += READ_ONCE(mdev->queues[i].trigger.count);
+		sum += READ_ONCE(mdev->triggers[i].count);
 	mutex_unlock(&mdev->ctrl->lock);
 	return sysfs_emit(buf, "%llu\n", sum);
 }
 static DEVICE_ATTR_RO(interrupts);
 
-/* The others are counted in struct liov_stats, at the offset in @var. */
+/* The others are counted in struct liov_mdev, at the offset in @var. */
 static ssize_t liov_stat_show(struct device *dev, struct device_attribute *attr,
 			      char *buf)
 {
 	struct dev_ext_attribute *stat =
 		container_of(attr, struct dev_ext_attribute, attr);
 	struct liov_mdev *mdev = dev_get_drvdata(dev);
-	const u64 *value = (void *)&mdev->stats + (size_t)stat->var;
+	const u64 *value = (void *)mdev + (size_t)stat->var;
 
 	return sysfs_emit(buf, "%llu\n", READ_ONCE(*value));
 }
 
 #define LIOV_STAT(name, member)	{					\
 	.attr = __ATTR(name, 0444, liov_stat_show, NULL),		\
-	.var = (void *)offsetof(struct liov_stats, member),		\
+	.var = (void *)offsetof(struct liov_mdev, member),		\
 }
 
 static struct dev_ext_attribute liov_stats[] = {
-	LIOV_STAT(mmio, mmio),
-	LIOV_STAT(commands, commands),
-	LIOV_STAT(doorbell_faults, doorbell_faults),
-	LIOV_STAT(revocations, revocations),
-	LIOV_STAT(resets, resets),
-	LIOV_STAT(pinned_bytes, pinned_bytes),
-	LIOV_STAT(queues_created, queues_created),
+	LIOV_STAT(mmio, stats.mmio),
+	LIOV_STAT(commands, stats.commands),
+	LIOV_STAT(doorbell_faults, stats.doorbell_faults),
+	LIOV_STAT(revocations, stats.revocations),
+	LIOV_STAT(resets, stats.resets),
+	LIOV_STAT(pinned_bytes, memory.pinned_bytes),
+	LIOV_STAT(queues_created, stats.queues_created),
 };
 
 static struct attribute *liov_statistics_attrs[] = {

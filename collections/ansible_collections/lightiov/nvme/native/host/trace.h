@@ -11,7 +11,7 @@
 #include "mdev.h"
 
 DECLARE_EVENT_CLASS(liov_queue,
-		    TP_PROTO(const struct liov_queue *queue),
+		    TP_PROTO(const struct liov_hw_queue *queue),
 		    TP_ARGS(queue),
 		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
 				     __field(u16, index)
@@ -19,7 +19,7 @@ DECLARE_EVENT_CLASS(liov_queue,
 				     __field(int, vector)
 				     __field(u32, entries)
 				     __field(u32, epoch)),
-		    TP_fast_assign(strscpy(__entry->mdev, dev_name(queue->mdev->vdev.dev),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(queue->owner),
 					   sizeof(__entry->mdev));
 				   __entry->index = queue->index;
 				   __entry->qid = queue->qid;
@@ -33,38 +33,38 @@ DECLARE_EVENT_CLASS(liov_queue,
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_create,
-	     TP_PROTO(const struct liov_queue *queue),
+	     TP_PROTO(const struct liov_hw_queue *queue),
 	     TP_ARGS(queue)
 );
 
 DEFINE_EVENT(liov_queue, liov_queue_delete,
-	     TP_PROTO(const struct liov_queue *queue),
+	     TP_PROTO(const struct liov_hw_queue *queue),
 	     TP_ARGS(queue)
 );
 
 DECLARE_EVENT_CLASS(liov_window,
-		    TP_PROTO(const struct liov_mdev *mdev),
-		    TP_ARGS(mdev),
+		    TP_PROTO(const struct liov_memory *memory),
+		    TP_ARGS(memory),
 		    TP_STRUCT__entry(__array(char, mdev, UUID_STRING_LEN + 1)
 				     __field(u64, base)
 				     __field(u64, size)),
-		    TP_fast_assign(strscpy(__entry->mdev, dev_name(mdev->vdev.dev),
+		    TP_fast_assign(strscpy(__entry->mdev, dev_name(memory->vdev->dev),
 					   sizeof(__entry->mdev));
-				   __entry->base = mdev->window;
-				   __entry->size = mdev->window_size;),
+				   __entry->base = memory->window;
+				   __entry->size = memory->window_size;),
 		    TP_printk("mdev=%s base=0x%llx size=0x%llx",
 			      __entry->mdev,
 			      __entry->base, __entry->size)
 );
 
 DEFINE_EVENT(liov_window, liov_window_open,
-	     TP_PROTO(const struct liov_mdev *mdev),
-	     TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_memory *memory),
+	     TP_ARGS(memory)
 );
 
 DEFINE_EVENT(liov_window, liov_window_close,
-	     TP_PROTO(const struct liov_mdev *mdev),
-	     TP_ARGS(mdev)
+	     TP_PROTO(const struct liov_memory *memory),
+	     TP_ARGS(memory)
 );
 
 DECLARE_EVENT_CLASS(liov_extent,

@@ -2,7 +2,7 @@
 /*
  * Interrupts to the VM: an eventfd, which KVM turns into a guest interrupt.
  */
-#include "mdev.h"
+#include "trigger.h"
 
 void liov_trigger_init(struct liov_trigger *trigger)
 {

@@ -8,7 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
-#include "mdev.h"
+#include "hw_queue.h"
 
 /*
  * A CPU of x86 has some 200 vectors for all devices; asking for more than the
@@ -67,9 +67,9 @@ void liov_vectors_exit(struct liov_ctrl *ctrl)
 
 static irqreturn_t liov_vector_irq(int irq, void *data)
 {
-	struct liov_queue *queue = data;
+	struct liov_hw_queue *queue = data;
 
-	liov_trigger_fire(&queue->trigger);
+	queue->handler(queue->data);
 	return IRQ_HANDLED;
 }
 
@@ -84,8 +84,8 @@ static void liov_vector_update_bypass(struct liov_ctrl *ctrl, int number)
 	struct eventfd_ctx *eventfd = NULL;
 
 	if (list_is_singular(&vector->queues))
-		eventfd = list_first_entry(&vector->queues, struct liov_queue,
-					   vector_node)->trigger.eventfd;
+		eventfd = list_first_entry(&vector->queues, struct liov_hw_queue,
+					   vector_node)->bypass;
 	if (vector->bypassed == eventfd)
 		return;
 
@@ -117,15 +117,16 @@ static int liov_vector_least_used(struct liov_ctrl *ctrl, unsigned int least)
 }
 
 static int liov_vector_request_irq(struct liov_ctrl *ctrl, int number,
-				   struct liov_queue *queue)
+				   struct liov_hw_queue *queue)
 {
 	return request_irq(pci_irq_vector(ctrl->pdev, number), liov_vector_irq,
 			   IRQF_SHARED, queue->irq_name, queue);
 }
 
 /* Gives a queue pair, which is not created yet, its interrupt. */
-int liov_vector_attach(struct liov_ctrl *ctrl, struct liov_queue *queue)
+int liov_vector_attach(struct liov_hw_queue *queue)
 {
+	struct liov_ctrl *ctrl = queue->ctrl;
 	struct liov_vector *vector;
 	int number, ret;
 
@@ -153,8 +154,9 @@ int liov_vector_attach(struct liov_ctrl *ctrl, struct liov_queue *queue)
 	return ret;
 }
 
-void liov_vector_detach(struct liov_ctrl *ctrl, struct liov_queue *queue)
+void liov_vector_detach(struct liov_hw_queue *queue)
 {
+	struct liov_ctrl *ctrl = queue->ctrl;
 	int number = queue->vector;
 
 	mutex_lock(&ctrl->lock);
@@ -166,18 +168,15 @@ void liov_vector_detach(struct liov_ctrl *ctrl, struct liov_queue *queue)
 	mutex_unlock(&ctrl->lock);
 }
 
-/* Takes over the reference to @eventfd, which may be NULL. */
-void liov_vector_set_trigger(struct liov_ctrl *ctrl, struct liov_queue *queue,
-			     struct eventfd_ctx *eventfd)
+/* An eventfd that was @queue's is put only after this. */
+void liov_hw_queue_set_bypass(struct liov_hw_queue *queue,
+			      struct eventfd_ctx *eventfd)
 {
-	struct eventfd_ctx *old;
+	struct liov_ctrl *ctrl = queue->ctrl;
 
 	mutex_lock(&ctrl->lock);
-	old = liov_trigger_swap(&queue->trigger, eventfd);
+	queue->bypass = eventfd;
 	if (queue->vector)
 		liov_vector_update_bypass(ctrl, queue->vector);
 	mutex_unlock(&ctrl->lock);
-
-	if (old)
-		eventfd_ctx_put(old);
 }

@@ -3,7 +3,6 @@
  * The mediated device as VFIO shows it: a PCI device with a trapped register
  * BAR, a mapped doorbell BAR and MSI-X.
  */
-#include <linux/anon_inodes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -15,13 +14,13 @@
 static int liov_vfio_init(struct vfio_device *vdev)
 {
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
+	struct mdev_device *mdev_dev = to_mdev_device(vdev->dev);
 
+	mdev->ctrl = container_of(mdev_dev->type->parent, struct liov_ctrl,
+				  parent);
 	mutex_init(&mdev->lock);
 	mutex_init(&mdev->doorbell_lock);
-	spin_lock_init(&mdev->ranges_lock);
 	INIT_LIST_HEAD(&mdev->node);
-	mdev->ranges = RB_ROOT_CACHED;
-	INIT_LIST_HEAD(&mdev->unmappings);
 	mdev->revoked = LIOV_REVOKED_CLOSED;
 	liov_trigger_init(&mdev->event);
 	liov_trigger_init(&mdev->release);
@@ -29,11 +28,9 @@ static int liov_vfio_init(struct vfio_device *vdev)
 	mdev->regs = kvzalloc(LIOV_REGS_SIZE, GFP_KERNEL);
 	mdev->config = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
 	mdev->config_mask = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
-	mdev->pages = kcalloc(VFIO_PIN_PAGES_MAX_ENTRIES, sizeof(*mdev->pages),
-			      GFP_KERNEL);
 	mdev->sink = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (!mdev->regs || !mdev->config || !mdev->config_mask ||
-	    !mdev->pages || !mdev->sink)
+	if (liov_memory_init(&mdev->memory, mdev->ctrl, vdev, &mdev->lock) ||
+	    !mdev->regs || !mdev->config || !mdev->config_mask || !mdev->sink)
 		goto out_free;
 
 	mdev->mapping = liov_mapping_create();
@@ -44,7 +41,7 @@ static int liov_vfio_init(struct vfio_device *vdev)
 out_free:
 	if (mdev->sink)
 		__free_page(mdev->sink);
-	kfree(mdev->pages);
+	liov_memory_exit(&mdev->memory);
 	kfree(mdev->config_mask);
 	kfree(mdev->config);
 	kvfree(mdev->regs);
@@ -57,7 +54,7 @@ static void liov_vfio_release(struct vfio_device *vdev)
 
 	liov_mapping_destroy(mdev->mapping);
 	__free_page(mdev->sink);
-	kfree(mdev->pages);
+	liov_memory_exit(&mdev->memory);
 	kfree(mdev->config_mask);
 	kfree(mdev->config);
 	kvfree(mdev->regs);
@@ -73,50 +70,6 @@ static void liov_vfio_close(struct vfio_device *vdev)
 	liov_mdev_close(liov_mdev_from_vdev(vdev));
 }
 
-static int liov_unmapping_release(struct inode *inode, struct file *file)
-{
-	struct liov_unmapping *unmapping = file->private_data;
-
-	liov_unmapping_end(unmapping);
-	vfio_put_device(&unmapping->mdev->vdev);
-	kfree(unmapping);
-	return 0;
-}
-
-static const struct file_operations liov_unmapping_fops = {
-	.owner	 = THIS_MODULE,
-	.release = liov_unmapping_release,
-};
-
-/*
- * VFIO does not say when it has unmapped, but by then its user's call returns.
- * So does the release of a file that is put during the call.
- */
-static int liov_vfio_watch_unmapping(struct liov_mdev *mdev, u64 first,
-				     u64 last)
-{
-	struct liov_unmapping *unmapping;
-	struct file *file;
-
-	unmapping = kzalloc(sizeof(*unmapping), GFP_KERNEL);
-	if (!unmapping)
-		return -ENOMEM;
-	unmapping->mdev = mdev;
-	unmapping->first = first;
-	unmapping->last = last;
-
-	file = anon_inode_getfile("lightiov-unmapping", &liov_unmapping_fops,
-				  unmapping, O_RDONLY);
-	if (IS_ERR(file)) {
-		kfree(unmapping);
-		return PTR_ERR(file);
-	}
-	get_device(&mdev->vdev.device);
-	liov_unmapping_begin(unmapping);
-	fput(file);
-	return 0;
-}
-
 /* User space takes away memory that the controller may still use. */
 static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 {
@@ -124,17 +77,17 @@ static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 
 	if (!length)
 		return;
-	if (liov_vfio_watch_unmapping(mdev, iova, iova + length - 1))
+	if (liov_unmapping_watch(&mdev->memory, iova, iova + length - 1))
 		dev_warn_ratelimited(liov_mdev_dev(mdev),
 				     "no memory to keep a VM from using what it gives back: VFIO may ask for it more than once\n");
-	if (!liov_memory_overlaps(mdev, iova, length))
+	if (!liov_memory_overlaps(&mdev->memory, iova, length))
 		return;
 
 	/* It may have been on its way out, or have failed to come in. */
 	mutex_lock(&mdev->lock);
-	if (liov_memory_overlaps(mdev, iova, length)) {
+	if (liov_memory_overlaps(&mdev->memory, iova, length)) {
 		liov_mdev_lose_queues(mdev);
-		liov_memory_drop(mdev, iova, iova + length - 1);
+		liov_memory_drop(&mdev->memory, iova, iova + length - 1);
 	}
 	mutex_unlock(&mdev->lock);
 }
@@ -364,7 +317,7 @@ static struct liov_trigger *liov_trigger_of(struct liov_mdev *mdev, u32 index,
 		return &mdev->release;
 	if (number == LIOV_VECTOR_EVENT)
 		return &mdev->event;
-	return &mdev->queues[number - LIOV_VECTOR_QUEUE(0)].trigger;
+	return &mdev->triggers[number - LIOV_VECTOR_QUEUE(0)];
 }
 
 /* Takes over the reference to @eventfd, which may be NULL. */
@@ -374,9 +327,8 @@ static void liov_set_trigger(struct liov_mdev *mdev, u32 index, u32 number,
 	struct eventfd_ctx *old;
 
 	if (index == VFIO_PCI_MSIX_IRQ_INDEX && number != LIOV_VECTOR_EVENT) {
-		liov_vector_set_trigger(mdev->ctrl,
-					&mdev->queues[number - LIOV_VECTOR_QUEUE(0)],
-					eventfd);
+		liov_queue_set_trigger(mdev, number - LIOV_VECTOR_QUEUE(0),
+				       eventfd);
 		return;
 	}
 	old = liov_trigger_swap(liov_trigger_of(mdev, index, number), eventfd);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The hardware queue pairs of a device: reserved when it is defined, created
+ * when the VM asks, over rings in the VM's memory.  Their interrupts go to the
+ * VM.
+ */
+#include <linux/slab.h>
+
+#include "mdev.h"
+
+/* Caller holds ctrl->lock.  The device is not open. */
+static void liov_queues_release(struct liov_mdev *mdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		liov_hw_queue_release(&mdev->queues[i]);
+	mdev->nr_queues = 0;
+	kfree(mdev->queues);
+	mdev->queues = NULL;
+	kfree(mdev->triggers);
+	mdev->triggers = NULL;
+}
+
+static void liov_queue_interrupt(void *data)
+{
+	liov_trigger_fire(data);
+}
+
+/*
+ * Reserve @count queue IDs instead of those the device has.
+ * Caller holds ctrl->lock.  The device is not open.
+ */
+int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_hw_queue *queues = NULL;
+	struct liov_trigger *triggers = NULL;
+	unsigned int i;
+
+	if (count > ctrl->nr_queue_pairs_free + mdev->nr_queues)
+		return -ENOSPC;
+	if (count) {
+		queues = kcalloc(count, sizeof(*queues), GFP_KERNEL);
+		triggers = kcalloc(count, sizeof(*triggers), GFP_KERNEL);
+		if (!queues || !triggers)
+			goto out_free;
+	}
+
+	liov_queues_release(mdev);
+	for (i = 0; i < count; i++) {
+		struct liov_hw_queue *queue = &queues[i];
+
+		liov_trigger_init(&triggers[i]);
+		queue->owner = liov_mdev_dev(mdev);
+		queue->index = i;
+		queue->handler = liov_queue_interrupt;
+		queue->data = &triggers[i];
+		liov_hw_queue_reserve(queue, ctrl);
+	}
+	mdev->queues = queues;
+	mdev->triggers = triggers;
+	mdev->nr_queues = count;
+	return 0;
+
+out_free:
+	kfree(triggers);
+	kfree(queues);
+	return -ENOMEM;
+}
+
+/* The rings lie in the device's memory: the caller has checked that. */
+int liov_queue_create(struct liov_mdev *mdev, struct liov_hw_queue *queue,
+		      u64 sq, u64 cq, u32 entries)
+{
+	u64 window = mdev->memory.window;
+	int ret;
+
+	lockdep_assert_held(&mdev->lock);
+
+	ret = liov_hw_queue_create(queue, window + sq, window + cq, entries);
+	if (!ret)
+		mdev->stats.queues_created++;
+	return ret;
+}
+
+void liov_queues_delete(struct liov_mdev *mdev)
+{
+	lockdep_assert_held(&mdev->lock);
+
+	liov_hw_queues_delete(mdev->queues, mdev->nr_queues);
+}
+
+/* Whether a ring of an existing queue pair lies in the given memory. */
+bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size)
+{
+	unsigned int i;
+
+	for (i = 0; i < mdev->nr_queues; i++)
+		if (liov_hw_queue_uses(&mdev->queues[i],
+				       mdev->memory.window + gpa, size))
+			return true;
+	return false;
+}
+
+/* Takes over the reference to @eventfd, which may be NULL. */
+void liov_queue_set_trigger(struct liov_mdev *mdev, unsigned int index,
+			    struct eventfd_ctx *eventfd)
+{
+	struct eventfd_ctx *old;
+
+	lockdep_assert_held(&mdev->lock);
+
+	old = liov_trigger_swap(&mdev->triggers[index], eventfd);
+	liov_hw_queue_set_bypass(&mdev->queues[index], eventfd);
+	if (old)
+		eventfd_ctx_put(old);
+}
+
+/* Nobody has the device any more, nor waits for what its queues did. */
+void liov_queues_clear_triggers(struct liov_mdev *mdev)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&mdev->lock);
+
+	for (i = 0; i < mdev->nr_queues; i++) {
+		liov_hw_queue_set_bypass(&mdev->queues[i], NULL);
+		liov_trigger_clear(&mdev->triggers[i]);
+	}
+}
