@@ -16,7 +16,7 @@ CONF = "dkms.conf"
 # What dkms.conf has in the place of its version, as in Debian's packages: a copy gets its own.
 VERSION = "#MODULE_VERSION#"
 # What a kernel build leaves behind in its source directory.
-BUILD_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "Module.symvers", "modules.order", ".tmp_*")
+BUILD_PRODUCTS = ("*.o", "*.ko", "*.mod", "*.mod.c", "*.cmd", "one_unit.c", "Module.symvers", "modules.order", ".tmp_*")
 
 
 def files(directory: Path, exclude: Iterable[str] = (), conf: str = CONF) -> dict[str, Path]:

@@ -6,5 +6,5 @@ set -eu
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 cp -R "$1/." "$build"
-timeout 1800 make -C "$build" -j "$(nproc)" LIGHTIOV_PART=guest KERNEL_SRC="/lib/modules/$2/build" KCFLAGS=-g0 CONFIG_DEBUG_INFO_BTF_MODULES= modules
+timeout 1800 make -C "$build" -j "$(nproc)" LIGHTIOV_PART=guest LIGHTIOV_ONE_UNIT=1 KERNEL_SRC="/lib/modules/$2/build" KCFLAGS=-g0 CONFIG_DEBUG_INFO_BTF_MODULES= modules
 "$build/guest/deb/build-deb" "$build/guest/lightiov_guest.ko" "$3" "$4"
