@@ -27,6 +27,7 @@
 #include "compat.h"
 
 struct liov_mdev;
+struct liov_types;
 
 #define LIOV_SERIAL_LEN		20
 #define LIOV_TENANT_LEN		64
@@ -284,8 +285,7 @@ struct liov_ctrl {
 	char misc_name[20];
 
 	struct mdev_parent parent;
-	struct mdev_type type;
-	struct mdev_type *types;
+	struct liov_types *types;
 };
 
 /* controller.c */
@@ -364,7 +364,6 @@ int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size,
 void liov_dma_free(struct liov_ctrl *ctrl, struct liov_dma *dma);
 
 /* mdev.c */
-extern struct mdev_driver liov_mdev_driver;
 void liov_mdevs_lost(struct liov_ctrl *ctrl);
 void liov_mdevs_event(struct liov_ctrl *ctrl);
 void liov_mdevs_request_release(struct liov_ctrl *ctrl);

@@ -100,7 +100,7 @@ void liov_slots_changed(struct liov_mdev *mdev);
 unsigned int liov_slots_count(struct liov_mdev *mdev);
 void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
 		    struct liov_namespace_info *info);
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
+void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot, u32 generation);
 void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 #endif /* LIGHTIOV_EXTENT_H */

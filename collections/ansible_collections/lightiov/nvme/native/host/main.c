@@ -8,7 +8,7 @@
  */
 #include <linux/module.h>
 
-#include "mdev.h"
+#include "types.h"
 
 static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -38,11 +38,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto out_destroy;
 
-	ctrl->type.sysfs_name = "passthrough";
-	ctrl->type.pretty_name = "LightIOV passthrough";
-	ctrl->types = &ctrl->type;
-	ret = mdev_register_parent(&ctrl->parent, &pdev->dev, &liov_mdev_driver,
-				   &ctrl->types, 1);
+	ret = liov_parent_add(ctrl);
 	if (ret)
 		goto out_chardev;
 
@@ -65,7 +61,7 @@ static void liov_remove(struct pci_dev *pdev)
 		liov_ctrl_kill(ctrl);
 	/* Ask all VMs at once; then wait for one after the other. */
 	liov_mdevs_request_release(ctrl);
-	mdev_unregister_parent(&ctrl->parent);
+	liov_parent_remove(ctrl);
 	liov_chardev_remove(ctrl);
 	liov_ctrl_destroy(ctrl);
 }
