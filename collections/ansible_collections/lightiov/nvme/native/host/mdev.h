@@ -152,12 +152,15 @@ static inline const struct liov_kind *liov_type_kind(struct mdev_type *type)
 }
 
 /* mdev.c */
-int liov_mdev_probe(struct mdev_device *mdev_dev);
-void liov_mdev_remove(struct mdev_device *mdev_dev);
 int liov_mdev_open(struct liov_mdev *mdev);
 void liov_mdev_close(struct liov_mdev *mdev);
-void liov_mdev_request_release(struct liov_mdev *mdev);
+
+/* mdev_state.c */
 int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute);
+void liov_mdev_request_release(struct liov_mdev *mdev);
+void liov_mdevs_lost(struct liov_ctrl *ctrl);
+void liov_mdevs_event(struct liov_ctrl *ctrl);
+void liov_mdevs_request_release(struct liov_ctrl *ctrl);
 
 /* tenant.c */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name);
