@@ -10,7 +10,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "mdev.h"
+#include "top.h"
 
 /* Formatting a namespace may take an hour; nothing needs less than this. */
 #define LIOV_MIN_TIMEOUT_MS	60000

@@ -50,13 +50,14 @@ static void liov_config_add_express(struct liov_mdev *mdev)
 
 static void liov_config_add_msix(struct liov_mdev *mdev)
 {
+	const struct liov_kind *kind = mdev->kind;
 	u8 *cap = mdev->config + LIOV_CAP_MSIX;
 
 	cap[PCI_CAP_LIST_ID] = PCI_CAP_ID_MSIX;
-	/* The table size is 0's based: one vector for events, one per queue. */
-	liov_config_put16(cap, PCI_MSIX_FLAGS, mdev->nr_queues);
-	liov_config_put32(cap, PCI_MSIX_TABLE, LIOV_MSIX_TABLE | LIOV_BAR_REGS);
-	liov_config_put32(cap, PCI_MSIX_PBA, LIOV_MSIX_PBA | LIOV_BAR_REGS);
+	/* The table size is 0's based. */
+	liov_config_put16(cap, PCI_MSIX_FLAGS, kind->vectors(mdev) - 1);
+	liov_config_put32(cap, PCI_MSIX_TABLE, kind->msix_table);
+	liov_config_put32(cap, PCI_MSIX_PBA, kind->msix_pba);
 	liov_config_put16(mdev->config_mask + LIOV_CAP_MSIX, PCI_MSIX_FLAGS,
 			  PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
@@ -65,17 +66,19 @@ static void liov_config_add_msix(struct liov_mdev *mdev)
 void liov_config_init(struct liov_mdev *mdev)
 {
 	u8 *config = mdev->config;
+	u64 size;
+	int bar;
 
 	memset(config, 0, LIOV_CONFIG_SIZE);
 	memset(mdev->config_mask, 0, LIOV_CONFIG_SIZE);
 
 	liov_config_put16(config, PCI_VENDOR_ID, LIOV_PCI_VENDOR_ID);
-	liov_config_put16(config, PCI_DEVICE_ID, LIOV_PCI_DEVICE_ID);
+	liov_config_put16(config, PCI_DEVICE_ID, mdev->kind->device_id);
 	liov_config_put16(config, PCI_SUBSYSTEM_VENDOR_ID, LIOV_PCI_VENDOR_ID);
-	liov_config_put16(config, PCI_SUBSYSTEM_ID, LIOV_PCI_DEVICE_ID);
+	liov_config_put16(config, PCI_SUBSYSTEM_ID, mdev->kind->device_id);
 	liov_config_put16(config, PCI_STATUS, PCI_STATUS_CAP_LIST);
 	liov_config_put32(config, PCI_CLASS_REVISION,
-			  LIOV_PCI_CLASS << 8 | LIOV_ABI_MAJOR);
+			  mdev->kind->class << 8 | mdev->kind->revision);
 	config[PCI_CAPABILITY_LIST] = LIOV_CAP_EXP;
 
 	liov_config_put16(mdev->config_mask, PCI_COMMAND,
@@ -85,9 +88,11 @@ void liov_config_init(struct liov_mdev *mdev)
 	mdev->config_mask[PCI_CACHE_LINE_SIZE] = 0xff;
 	mdev->config_mask[PCI_INTERRUPT_LINE] = 0xff;
 
-	liov_config_add_bar(mdev, LIOV_BAR_REGS, LIOV_REGS_SIZE);
-	liov_config_add_bar(mdev, LIOV_BAR_DOORBELLS,
-			    mdev->ctrl->doorbell_size);
+	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++) {
+		size = mdev->kind->region_size(mdev, bar);
+		if (size)
+			liov_config_add_bar(mdev, bar, size);
+	}
 	liov_config_add_express(mdev);
 	liov_config_add_msix(mdev);
 }

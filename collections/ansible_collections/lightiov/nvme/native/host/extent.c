@@ -338,7 +338,7 @@ int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id)
 		 * mdev->lock.
 		 */
 		mutex_unlock(&ctrl->lock);
-		liov_mdev_lose_queues(mdev);
+		mdev->kind->stop(mdev);
 		mutex_lock(&ctrl->lock);
 	}
 	if (extent)

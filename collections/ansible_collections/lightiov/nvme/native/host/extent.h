@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Extents: the parts of namespaces that mediated devices have, each a disk of
- * the owner's.  An extent is on the list of its namespace and in a slot of its
- * device.
+ * Extents: the claims that mediated devices of any kind have on namespaces,
+ * each a disk of the owner's.  An extent is the namespace's: it is on its list,
+ * which says whose any LBA is, and goes where the namespace goes.  The device
+ * has but a slot, where its owner sees it.
  *
  * All of it is protected by liov_ctrl.lock, which nests inside liov_mdev.lock;
  * every function here is called with it held, but for liov_extent_remove(),
@@ -13,7 +14,7 @@
 
 #include <linux/uuid.h>
 
-#include "controller.h"
+#include "namespace.h"
 #include "range.h"
 #include "vacancy.h"
 
@@ -100,7 +101,7 @@ void liov_slots_changed(struct liov_mdev *mdev);
 unsigned int liov_slots_count(struct liov_mdev *mdev);
 void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
 		    struct liov_namespace_info *info);
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot);
+void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot, u32 generation);
 void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation);
 
 #endif /* LIGHTIOV_EXTENT_H */

@@ -5,10 +5,38 @@
  *
  * It never takes a controller by itself: its ID table is empty, so that only
  * driver_override leads to it.
+ *
+ * Files from the top to the bottom.  Each calls only what is below it; what is
+ * above it is told by struct liov_kind, by hw_queue's handler, or by work.
+ *
+ *	main			the PCI driver
+ *	types			kinds as mdev types, life of a parent's devices
+ *	admin_chardev,
+ *	controller_sysfs	what an operator does with a controller
+ *	controller		takes a controller over, and gives it back
+ *
+ *	passthrough*		the kind lightiov-passthrough
+ *
+ *	extent_sysfs, mdev_sysfs,
+ *	tenant, vfio, mdev,
+ *	config_space		devices of any kind (mdev.h)
+ *	scan, extent, slot,
+ *	namespace		namespaces and who has what of them (extent.h)
+ *	memory, unmapping,
+ *	trigger			memory and interrupts of a VFIO device
+ *
+ *	hw_queue, vector	hardware queue pairs (hw_queue.h)
+ *	event, admin, identify	a controller that runs (controller.h)
+ *	reset			a controller that starts and stops
+ *	admin_queue, window,
+ *	work, quirks		what that needs (admin.h, window.h)
+ *	mdev_state		all devices of a controller, to be told
+ *
+ * Kbuild has the exact order, and the tests hold the calls against it.
  */
 #include <linux/module.h>
 
-#include "mdev.h"
+#include "top.h"
 
 static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -38,11 +66,7 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto out_destroy;
 
-	ctrl->type.sysfs_name = "passthrough";
-	ctrl->type.pretty_name = "LightIOV passthrough";
-	ctrl->types = &ctrl->type;
-	ret = mdev_register_parent(&ctrl->parent, &pdev->dev, &liov_mdev_driver,
-				   &ctrl->types, 1);
+	ret = liov_parent_add(ctrl);
 	if (ret)
 		goto out_chardev;
 
@@ -65,7 +89,7 @@ static void liov_remove(struct pci_dev *pdev)
 		liov_ctrl_kill(ctrl);
 	/* Ask all VMs at once; then wait for one after the other. */
 	liov_mdevs_request_release(ctrl);
-	mdev_unregister_parent(&ctrl->parent);
+	liov_parent_remove(ctrl);
 	liov_chardev_remove(ctrl);
 	liov_ctrl_destroy(ctrl);
 }

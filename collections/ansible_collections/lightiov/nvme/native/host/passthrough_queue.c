@@ -6,20 +6,20 @@
  */
 #include <linux/slab.h>
 
-#include "mdev.h"
+#include "passthrough.h"
 
 /* Caller holds ctrl->lock.  The device is not open. */
-static void liov_queues_release(struct liov_mdev *mdev)
+static void liov_queues_release(struct liov_passthrough *pt)
 {
 	unsigned int i;
 
-	for (i = 0; i < mdev->nr_queues; i++)
-		liov_hw_queue_release(&mdev->queues[i]);
-	mdev->nr_queues = 0;
-	kfree(mdev->queues);
-	mdev->queues = NULL;
-	kfree(mdev->triggers);
-	mdev->triggers = NULL;
+	for (i = 0; i < pt->nr_queues; i++)
+		liov_hw_queue_release(&pt->queues[i]);
+	pt->nr_queues = 0;
+	kfree(pt->queues);
+	pt->queues = NULL;
+	kfree(pt->triggers);
+	pt->triggers = NULL;
 }
 
 static void liov_queue_interrupt(void *data)
@@ -31,14 +31,14 @@ static void liov_queue_interrupt(void *data)
  * Reserve @count queue IDs instead of those the device has.
  * Caller holds ctrl->lock.  The device is not open.
  */
-int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
+int liov_queues_reserve(struct liov_passthrough *pt, unsigned int count)
 {
-	struct liov_ctrl *ctrl = mdev->ctrl;
+	struct liov_ctrl *ctrl = pt->mdev.ctrl;
 	struct liov_hw_queue *queues = NULL;
 	struct liov_trigger *triggers = NULL;
 	unsigned int i;
 
-	if (count > ctrl->nr_queue_pairs_free + mdev->nr_queues)
+	if (count > ctrl->nr_queue_pairs_free + pt->nr_queues)
 		return -ENOSPC;
 	if (count) {
 		queues = kcalloc(count, sizeof(*queues), GFP_KERNEL);
@@ -47,20 +47,20 @@ int liov_queues_reserve(struct liov_mdev *mdev, unsigned int count)
 			goto out_free;
 	}
 
-	liov_queues_release(mdev);
+	liov_queues_release(pt);
 	for (i = 0; i < count; i++) {
 		struct liov_hw_queue *queue = &queues[i];
 
 		liov_trigger_init(&triggers[i]);
-		queue->owner = liov_mdev_dev(mdev);
+		queue->owner = liov_mdev_dev(&pt->mdev);
 		queue->index = i;
 		queue->handler = liov_queue_interrupt;
 		queue->data = &triggers[i];
 		liov_hw_queue_reserve(queue, ctrl);
 	}
-	mdev->queues = queues;
-	mdev->triggers = triggers;
-	mdev->nr_queues = count;
+	pt->queues = queues;
+	pt->triggers = triggers;
+	pt->nr_queues = count;
 	return 0;
 
 out_free:
@@ -70,62 +70,62 @@ out_free:
 }
 
 /* The rings lie in the device's memory: the caller has checked that. */
-int liov_queue_create(struct liov_mdev *mdev, struct liov_hw_queue *queue,
+int liov_queue_create(struct liov_passthrough *pt, struct liov_hw_queue *queue,
 		      u64 sq, u64 cq, u32 entries)
 {
-	u64 window = mdev->memory.window;
+	u64 window = pt->mdev.memory.window;
 	int ret;
 
-	lockdep_assert_held(&mdev->lock);
+	lockdep_assert_held(&pt->mdev.lock);
 
 	ret = liov_hw_queue_create(queue, window + sq, window + cq, entries);
 	if (!ret)
-		mdev->stats.queues_created++;
+		pt->stats.queues_created++;
 	return ret;
 }
 
-void liov_queues_delete(struct liov_mdev *mdev)
+void liov_queues_delete(struct liov_passthrough *pt)
 {
-	lockdep_assert_held(&mdev->lock);
+	lockdep_assert_held(&pt->mdev.lock);
 
-	liov_hw_queues_delete(mdev->queues, mdev->nr_queues);
+	liov_hw_queues_delete(pt->queues, pt->nr_queues);
 }
 
 /* Whether a ring of an existing queue pair lies in the given memory. */
-bool liov_queues_use(struct liov_mdev *mdev, u64 gpa, u64 size)
+bool liov_queues_use(struct liov_passthrough *pt, u64 gpa, u64 size)
 {
 	unsigned int i;
 
-	for (i = 0; i < mdev->nr_queues; i++)
-		if (liov_hw_queue_uses(&mdev->queues[i],
-				       mdev->memory.window + gpa, size))
+	for (i = 0; i < pt->nr_queues; i++)
+		if (liov_hw_queue_uses(&pt->queues[i],
+				       pt->mdev.memory.window + gpa, size))
 			return true;
 	return false;
 }
 
 /* Takes over the reference to @eventfd, which may be NULL. */
-void liov_queue_set_trigger(struct liov_mdev *mdev, unsigned int index,
+void liov_queue_set_trigger(struct liov_passthrough *pt, unsigned int index,
 			    struct eventfd_ctx *eventfd)
 {
 	struct eventfd_ctx *old;
 
-	lockdep_assert_held(&mdev->lock);
+	lockdep_assert_held(&pt->mdev.lock);
 
-	old = liov_trigger_swap(&mdev->triggers[index], eventfd);
-	liov_hw_queue_set_bypass(&mdev->queues[index], eventfd);
+	old = liov_trigger_swap(&pt->triggers[index], eventfd);
+	liov_hw_queue_set_bypass(&pt->queues[index], eventfd);
 	if (old)
 		eventfd_ctx_put(old);
 }
 
 /* Nobody has the device any more, nor waits for what its queues did. */
-void liov_queues_clear_triggers(struct liov_mdev *mdev)
+void liov_queues_clear_triggers(struct liov_passthrough *pt)
 {
 	unsigned int i;
 
-	lockdep_assert_held(&mdev->lock);
+	lockdep_assert_held(&pt->mdev.lock);
 
-	for (i = 0; i < mdev->nr_queues; i++) {
-		liov_hw_queue_set_bypass(&mdev->queues[i], NULL);
-		liov_trigger_clear(&mdev->triggers[i]);
+	for (i = 0; i < pt->nr_queues; i++) {
+		liov_hw_queue_set_bypass(&pt->queues[i], NULL);
+		liov_trigger_clear(&pt->triggers[i]);
 	}
 }

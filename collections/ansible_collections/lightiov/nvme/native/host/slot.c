@@ -9,7 +9,7 @@
 void liov_slots_changed(struct liov_mdev *mdev)
 {
 	if (mdev->open)
-		liov_mdev_event(mdev, 0, 0);
+		mdev->kind->changed(mdev);
 }
 
 /* Whether the owner may go on with what it knew the namespace by. */
@@ -116,12 +116,11 @@ void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
 }
 
 /* The owner reads that a slot is empty, or what is in it. */
-void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot)
+void liov_slot_shown(struct liov_mdev *mdev, unsigned int slot, u32 generation)
 {
 	lockdep_assert_held(&mdev->ctrl->lock);
 
-	liov_vacancy_show(&mdev->slots.vacancy, slot,
-			  atomic_read(&mdev->generation));
+	liov_vacancy_show(&mdev->slots.vacancy, slot, generation);
 }
 
 void liov_slots_generation_read(struct liov_mdev *mdev, u32 generation)

@@ -8,6 +8,7 @@
 #include <linux/tracepoint.h>
 #include <linux/uuid.h>
 
+#include "hw_queue.h"
 #include "mdev.h"
 
 DECLARE_EVENT_CLASS(liov_queue,

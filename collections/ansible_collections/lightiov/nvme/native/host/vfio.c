@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mediated device as VFIO shows it: a PCI device with a trapped register
- * BAR, a mapped doorbell BAR and MSI-X.
+ * The mediated device as VFIO shows it: a PCI device with MSI-X.  What is in
+ * its BARs, and where its interrupts come from, its kind knows.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -14,50 +14,44 @@
 static int liov_vfio_init(struct vfio_device *vdev)
 {
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
-	struct mdev_device *mdev_dev = to_mdev_device(vdev->dev);
+	struct mdev_type *type = to_mdev_device(vdev->dev)->type;
+	int ret = -ENOMEM;
 
-	mdev->ctrl = container_of(mdev_dev->type->parent, struct liov_ctrl,
-				  parent);
+	mdev->ctrl = liov_type_ctrl(type);
+	mdev->kind = liov_type_kind(type);
 	mutex_init(&mdev->lock);
-	mutex_init(&mdev->doorbell_lock);
 	INIT_LIST_HEAD(&mdev->node);
-	mdev->revoked = LIOV_REVOKED_CLOSED;
-	liov_trigger_init(&mdev->event);
 	liov_trigger_init(&mdev->release);
 
-	mdev->regs = kvzalloc(LIOV_REGS_SIZE, GFP_KERNEL);
 	mdev->config = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
 	mdev->config_mask = kzalloc(LIOV_CONFIG_SIZE, GFP_KERNEL);
-	mdev->sink = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (liov_memory_init(&mdev->memory, mdev->ctrl, vdev, &mdev->lock) ||
-	    !mdev->regs || !mdev->config || !mdev->config_mask || !mdev->sink)
-		goto out_free;
+	if (!mdev->config || !mdev->config_mask)
+		goto out_config;
 
-	mdev->mapping = liov_mapping_create();
-	if (IS_ERR(mdev->mapping))
-		goto out_free;
+	ret = liov_memory_init(&mdev->memory, mdev->ctrl, vdev, &mdev->lock);
+	if (ret)
+		goto out_config;
+	ret = mdev->kind->init(mdev);
+	if (ret)
+		goto out_memory;
 	return 0;
 
-out_free:
-	if (mdev->sink)
-		__free_page(mdev->sink);
+out_memory:
 	liov_memory_exit(&mdev->memory);
+out_config:
 	kfree(mdev->config_mask);
 	kfree(mdev->config);
-	kvfree(mdev->regs);
-	return -ENOMEM;
+	return ret;
 }
 
 static void liov_vfio_release(struct vfio_device *vdev)
 {
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
 
-	liov_mapping_destroy(mdev->mapping);
-	__free_page(mdev->sink);
+	mdev->kind->release(mdev);
 	liov_memory_exit(&mdev->memory);
 	kfree(mdev->config_mask);
 	kfree(mdev->config);
-	kvfree(mdev->regs);
 }
 
 static int liov_vfio_open(struct vfio_device *vdev)
@@ -86,7 +80,7 @@ static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	/* It may have been on its way out, or have failed to come in. */
 	mutex_lock(&mdev->lock);
 	if (liov_memory_overlaps(&mdev->memory, iova, length)) {
-		liov_mdev_lose_queues(mdev);
+		mdev->kind->stop(mdev);
 		liov_memory_drop(&mdev->memory, iova, iova + length - 1);
 	}
 	mutex_unlock(&mdev->lock);
@@ -99,53 +93,27 @@ static void liov_vfio_request(struct vfio_device *vdev, unsigned int count)
 
 static u64 liov_region_size(struct liov_mdev *mdev, u32 index)
 {
-	switch (index) {
-	case LIOV_BAR_REGS:
-		return LIOV_REGS_SIZE;
-	case LIOV_BAR_DOORBELLS:
-		return mdev->ctrl->doorbell_size;
-	case VFIO_PCI_CONFIG_REGION_INDEX:
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		return LIOV_CONFIG_SIZE;
-	default:
-		return 0;
-	}
+	return mdev->kind->region_size(mdev, index);
 }
 
 static void liov_region_read(struct liov_mdev *mdev, u32 index, u32 offset,
 			     u8 *data, size_t count)
 {
-	switch (index) {
-	case LIOV_BAR_REGS:
-		mdev->stats.mmio++;
-		liov_regs_read(mdev, offset, data, count);
-		break;
-	case VFIO_PCI_CONFIG_REGION_INDEX:
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		memcpy(data, mdev->config + offset, count);
-		break;
-	default:
-		/* What doorbells read as is nowhere defined. */
-		memset(data, 0, count);
-	}
+	else
+		mdev->kind->region_read(mdev, index, offset, data, count);
 }
 
 static void liov_region_write(struct liov_mdev *mdev, u32 index, u32 offset,
 			      const u8 *data, size_t count)
 {
-	switch (index) {
-	case LIOV_BAR_REGS:
-		mdev->stats.mmio++;
-		liov_regs_write(mdev, offset, data, count);
-		break;
-	case LIOV_BAR_DOORBELLS:
-		if (count == sizeof(u32))
-			liov_doorbell_write(mdev, offset,
-					    get_unaligned_le32(data));
-		break;
-	case VFIO_PCI_CONFIG_REGION_INDEX:
-		if (liov_config_write(mdev, offset, data, count))
-			liov_mdev_reset(mdev);
-		break;
-	}
+	if (index != VFIO_PCI_CONFIG_REGION_INDEX)
+		mdev->kind->region_write(mdev, index, offset, data, count);
+	else if (liov_config_write(mdev, offset, data, count))
+		mdev->kind->reset(mdev);
 }
 
 /* Clips an access to its region and to what is done at once. */
@@ -222,9 +190,9 @@ static int liov_vfio_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	struct liov_mdev *mdev = liov_mdev_from_vdev(vdev);
 
 	if (vma->vm_pgoff >> (LIOV_REGION_SHIFT - PAGE_SHIFT) !=
-	    LIOV_BAR_DOORBELLS)
+	    mdev->kind->mapped_region)
 		return -EINVAL;
-	return liov_doorbell_mmap(mdev, vma);
+	return mdev->kind->mmap(mdev, vma);
 }
 
 static long liov_vfio_get_info(void __user *arg)
@@ -258,7 +226,7 @@ static int liov_vfio_get_region_info(struct vfio_device *vdev,
 	if (info->size)
 		info->flags = VFIO_REGION_INFO_FLAG_READ |
 			      VFIO_REGION_INFO_FLAG_WRITE;
-	if (info->index == LIOV_BAR_DOORBELLS)
+	if (info->index == mdev->kind->mapped_region)
 		info->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 	return 0;
 }
@@ -286,7 +254,7 @@ static u32 liov_irq_count(struct liov_mdev *mdev, u32 index)
 {
 	switch (index) {
 	case VFIO_PCI_MSIX_IRQ_INDEX:
-		return mdev->nr_queues + 1;
+		return mdev->kind->vectors(mdev);
 	case VFIO_PCI_REQ_IRQ_INDEX:
 		return 1;
 	default:
@@ -310,30 +278,27 @@ static long liov_vfio_get_irq_info(struct liov_mdev *mdev, void __user *arg)
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
 
-static struct liov_trigger *liov_trigger_of(struct liov_mdev *mdev, u32 index,
-					    u32 number)
-{
-	if (index == VFIO_PCI_REQ_IRQ_INDEX)
-		return &mdev->release;
-	if (number == LIOV_VECTOR_EVENT)
-		return &mdev->event;
-	return &mdev->triggers[number - LIOV_VECTOR_QUEUE(0)];
-}
-
 /* Takes over the reference to @eventfd, which may be NULL. */
 static void liov_set_trigger(struct liov_mdev *mdev, u32 index, u32 number,
 			     struct eventfd_ctx *eventfd)
 {
 	struct eventfd_ctx *old;
 
-	if (index == VFIO_PCI_MSIX_IRQ_INDEX && number != LIOV_VECTOR_EVENT) {
-		liov_queue_set_trigger(mdev, number - LIOV_VECTOR_QUEUE(0),
-				       eventfd);
+	if (index == VFIO_PCI_MSIX_IRQ_INDEX) {
+		mdev->kind->set_vector(mdev, number, eventfd);
 		return;
 	}
-	old = liov_trigger_swap(liov_trigger_of(mdev, index, number), eventfd);
+	old = liov_trigger_swap(&mdev->release, eventfd);
 	if (old)
 		eventfd_ctx_put(old);
+}
+
+static void liov_fire_trigger(struct liov_mdev *mdev, u32 index, u32 number)
+{
+	if (index == VFIO_PCI_MSIX_IRQ_INDEX)
+		mdev->kind->fire_vector(mdev, number);
+	else
+		liov_trigger_fire(&mdev->release);
 }
 
 static int liov_set_eventfds(struct liov_mdev *mdev,
@@ -376,8 +341,7 @@ static int liov_set_irqs(struct liov_mdev *mdev, const struct vfio_irq_set *set,
 	/* The others trigger interrupts by hand. */
 	for (i = 0; i < set->count; i++)
 		if (type == VFIO_IRQ_SET_DATA_NONE || ((const u8 *)data)[i])
-			liov_trigger_fire(liov_trigger_of(mdev, set->index,
-							  set->start + i));
+			liov_fire_trigger(mdev, set->index, set->start + i);
 	return 0;
 }
 
@@ -430,7 +394,7 @@ static long liov_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return liov_vfio_set_irqs(mdev, uarg);
 	case VFIO_DEVICE_RESET:
 		mutex_lock(&mdev->lock);
-		liov_mdev_reset(mdev);
+		mdev->kind->reset(mdev);
 		mutex_unlock(&mdev->lock);
 		return 0;
 	default:
@@ -439,7 +403,7 @@ static long liov_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 }
 
 const struct vfio_device_ops liov_vfio_ops = {
-	.name		= "lightiov-passthrough",
+	.name		= "lightiov",
 	.init		= liov_vfio_init,
 	.release	= liov_vfio_release,
 	.open_device	= liov_vfio_open,

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which tenant a controller serves.
+ *
+ * A passthrough VM's commands reach all that is mapped in the controller's one
+ * IOMMU domain and all of its namespaces, whichever kinds the other devices
+ * are: so the rule asks for no kind.  One tenant's device of any kind keeps
+ * all others' away.
+ */
+#include "mdev.h"
+
+/*
+ * Joins the device to a tenant, or with an empty name to none.  All mediated
+ * devices of one controller can do harm to each other, so that it has one
+ * tenant at a time, and is reset between two.  Caller holds ctrl->lock.
+ */
+int liov_tenant_set(struct liov_mdev *mdev, const char *name)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	lockdep_assert_held(&ctrl->lock);
+
+	if (*name && ctrl->tenant_users > mdev->has_tenant &&
+	    strcmp(name, ctrl->tenant)) {
+		dev_err(liov_mdev_dev(mdev),
+			"controller %s serves tenant %s: use another controller for tenant %s\n",
+			dev_name(ctrl->dev), ctrl->tenant, name);
+		return -EPERM;
+	}
+	if (*name && *ctrl->tenant && strcmp(name, ctrl->tenant) &&
+	    READ_ONCE(ctrl->epoch) == ctrl->tenant_epoch)
+		return -EAGAIN;
+
+	if (mdev->has_tenant)
+		ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
+	ctrl->tenant_users -= mdev->has_tenant;
+	mdev->has_tenant = *name;
+	ctrl->tenant_users += mdev->has_tenant;
+	if (mdev->has_tenant)
+		strscpy(ctrl->tenant, name, sizeof(ctrl->tenant));
+	return 0;
+}
+
+static int liov_tenant_try(struct liov_mdev *mdev, const char *name, u32 *epoch)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	int ret;
+
+	mutex_lock(&ctrl->lock);
+	ret = liov_mdev_check_closed(mdev, "tenant");
+	if (!ret)
+		ret = liov_tenant_set(mdev, name);
+	*epoch = ctrl->tenant_epoch;
+	mutex_unlock(&ctrl->lock);
+	return ret;
+}
+
+/* The same for who holds no lock, with the reset that it may need. */
+int liov_tenant_change(struct liov_mdev *mdev, const char *name)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+	u32 epoch;
+	int ret;
+
+	ret = liov_tenant_try(mdev, name, &epoch);
+	if (ret == -EAGAIN) {
+		/* Nobody has the controller: it has no tenant. */
+		dev_info(liov_mdev_dev(mdev),
+			 "controller %s is reset before tenant %s has it, so that nothing of another one is left\n",
+			 dev_name(ctrl->dev), name);
+		liov_ctrl_reset(ctrl, epoch);
+		ret = liov_tenant_try(mdev, name, &epoch);
+	}
+	if (ret == -EAGAIN) {
+		dev_err(liov_mdev_dev(mdev),
+			"controller %s was not reset, so tenant %s cannot have it: bind it to the driver again\n",
+			dev_name(ctrl->dev), name);
+		ret = -EIO;
+	}
+	return ret;
+}
