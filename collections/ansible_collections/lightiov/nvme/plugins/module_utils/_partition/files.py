@@ -37,11 +37,10 @@ def text(host: str, generation: int, vms: Sequence[Mapping[str, Any]]) -> str:
 
 def _list(entries: Sequence[Any], indent: int) -> Iterator[str]:
     for entry in entries:
-        lines = (
-            _mapping(entry, indent + 2) if isinstance(entry, Mapping) else iter([" " * (indent + 2) + _scalar(entry)])
-        )
-        yield " " * indent + "- " + next(lines)[indent + 2 :]
-        yield from lines
+        within = indent + 2
+        first, *rest = _mapping(entry, within) if isinstance(entry, Mapping) else [" " * within + _scalar(entry)]
+        yield " " * indent + "- " + first[within:]
+        yield from rest
 
 
 def _mapping(entry: Mapping[str, Any], indent: int) -> Iterator[str]:
