@@ -84,7 +84,7 @@ def _on_host(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> int:
         (0 if listed else BIT["host"])
         | (0 if not shape.group or shape.group in spec.groups else BIT["group"])
         | (BIT["cordon"] if host.closed else 0)
-        | (BIT["apart"] if ledger.together(vm, host) else 0)
+        | (BIT["apart"] if ledger.together(vm, spec) else 0)
         | (0 if host.memory >= shape.memory else BIT["memory"])
         | (0 if host.vcpus >= shape.vcpus else BIT["vcpus"])
     )

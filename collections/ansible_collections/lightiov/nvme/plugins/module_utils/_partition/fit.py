@@ -36,7 +36,7 @@ def place(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> Placement |
     """The VM's placement, entered into the ledger; None, and nothing changed, if it does not fit."""
     if host.memory < shape.memory or host.vcpus < shape.vcpus or not allowed(host, shape):
         return None
-    if ledger.together(vm, host):
+    if ledger.together(vm, host.spec):
         return None
     return _fits_on(ledger, host, vm, shape)
 

@@ -123,10 +123,10 @@ class Ledger:
         """Equal for VMs that no rule tells apart."""
         return tuple((id(rule), holds, named) for rule, holds, named in self._rules.get(vm, ()))
 
-    def together(self, vm: str, host: HostState) -> bool:
+    def together(self, vm: str, host: Host) -> bool:
         """Whether the VM would meet on this host, or in its domain, one that it is to be apart from."""
         for rule, holds, named in self._rules.get(vm, ()):
-            for domain in domains(rule, host.spec):
+            for domain in domains(rule, host):
                 holders, members = self._in[rule].get(domain, (0, 0))
                 if (holds and members) or (named and holders):
                     return True

@@ -74,7 +74,7 @@ def moves_for(planner: Planner, vm: str) -> list[Move] | None:
     hosts = [
         host
         for host in planner.ledger.hosts
-        if fit.allowed(host, shape) and host.placed and not planner.ledger.together(vm, host)
+        if fit.allowed(host, shape) and host.placed and not planner.ledger.together(vm, host.spec)
     ]
     hosts.sort(key=lambda host: (max(shape.memory - host.memory, 0), max(shape.vcpus - host.vcpus, 0), host.index))
     found = [moves for host in hosts[:HOSTS_TRIED] if (moves := _make_room(planner, vm, host)) is not None]

@@ -13,6 +13,7 @@ from typing import Any, Optional
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MAX_EXTENTS, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import ControllerState, HostState, Ledger
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # What a remedy costs people, roughly. What is not here, no change of the VM remedies.
@@ -61,7 +62,7 @@ def nearest(ledger: Ledger, vm: str, shape: Shape, places: Iterable[Place]) -> R
         found = _tried(ledger, vm, shape, (failed, host, state))
         if found:
             return found
-    return _another_host(shape)
+    return _another_host(ledger, vm, shape)
 
 
 def _left(host: HostState, state: ControllerState | None, failed: frozenset[str]) -> int:
@@ -185,7 +186,7 @@ CHANGES: dict[str, Callable[[HostState, ControllerState | None, Shape], Change |
 }
 
 
-def _another_host(shape: Shape) -> Remedy:
+def _another_host(ledger: Ledger, vm: str, shape: Shape) -> Remedy:
     """What always helps: a host that has what the VM wants, and nothing else on it."""
     # A host that is new cannot meet a pin to one that is not.
     pinned = any(disk.controller for disk in shape.disks)
@@ -205,8 +206,13 @@ def _another_host(shape: Shape) -> Remedy:
     said = [f"add a host with {what}"]
     keys: dict[str, Any] = {}
     if shape.group:
-        added["groups"] = [shape.group]
-        said[0] += f" to group {shape.group}"
+        # A group may be the very domain of a VM that this one is to be apart from, and no host in it is any better.
+        if ledger.together(vm, Host("", shape.memory, shape.vcpus, groups=frozenset({shape.group}))):
+            keys["group"] = None
+            said.append(f"take its pin to group {shape.group} away")
+        else:
+            added["groups"] = [shape.group]
+            said[0] += f" to group {shape.group}"
     if shape.host or shape.hosts is not None:
         keys["host"] = None
         said.append("list the VM for that host")

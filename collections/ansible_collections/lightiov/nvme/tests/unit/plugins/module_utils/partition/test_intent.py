@@ -88,7 +88,7 @@ WRONG = {
     "size without unit": ([disk(size="200")], r"Disk data of VM vm1 cannot have the size '200': write a whole number"),
     "size in GB": (
         [disk(size="200 GB")],
-        r"Disk data of VM vm1 cannot have the size '200 GB': write .* MiB, GiB or TiB",
+        r"Disk data of VM vm1 cannot have the size '200 GB', because .* decimal units: say it in MiB, GiB or TiB",
     ),
     "size of nothing": (
         [disk(size="0 GiB")],

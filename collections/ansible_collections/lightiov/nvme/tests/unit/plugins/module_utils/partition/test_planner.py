@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
-from fleets import GIB, check, fleets, host, placed, plan, vm
+from fleets import GIB, check, fleets, host, placed, plan, remedied, vm
 from hypothesis import given, settings
 
 
@@ -114,6 +114,19 @@ def test_replicas_apart_over_racks() -> None:
     result = plan(hosts, [vm("web[1:4]", apart=apart)])
     assert sorted(hosts[one]["groups"][0] for one in hosts_of(result).values()) == ["rack0", "rack1", "rack2"]
     assert result.unplaced["web4"].conflict == ("apart",)
+
+
+def test_no_host_is_added_to_a_group_that_the_vm_is_to_be_apart_from() -> None:
+    hosts = {"hv1": host("hv1", groups=["rack1"])}
+    vms = [vm("vm1", apart={"from": "vm2", "over": ["rack1", "rack2"]}, host="hv1"), vm("vm2", group="rack1")]
+    told = plan(hosts, vms).unplaced["vm2"]
+    assert told.conflict == ("apart",)
+    assert told.remedy.sentence == (
+        "add a host with 1 GiB of memory, 1 vCPUs, 1 free controller with 2 queue pairs and 10 GiB and take its pin to "
+        "group rack1 away"
+    )
+    hosts_after, vms_after = remedied(hosts, vms, told)
+    assert hosts_of(plan(hosts_after, vms_after)) == {"vm1": "hv1", "vm2": "new"}
 
 
 def test_reserve_stays_empty() -> None:
