@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One NVMe controller that belongs to LightIOV: its registers, its admin
- * queue, and what its mediated devices share (queue IDs, interrupt vectors,
- * namespaces, I/O virtual addresses).
+ * One NVMe controller that belongs to LightIOV: its registers, its states, and
+ * what its mediated devices share (queue IDs, interrupt vectors, namespaces,
+ * I/O virtual addresses).
+ *
+ * All others use it.  It knows nothing of them: reset.c tells mediated devices
+ * by mdev_state.c, which goes through struct liov_kind.
  */
 #ifndef LIGHTIOV_CONTROLLER_H
 #define LIGHTIOV_CONTROLLER_H
 
-#include <linux/completion.h>
-#include <linux/dma-direction.h>
 #include <linux/genalloc.h>
 #include <linux/iommu.h>
 #include <linux/irqbypass.h>
@@ -16,32 +17,23 @@
 #include <linux/mdev.h>
 #include <linux/miscdevice.h>
 #include <linux/mutex.h>
-#include <linux/nvme.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
-#include <linux/semaphore.h>
-#include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
 #include "../abi/lightiov_abi.h"
+#include "admin.h"
 #include "compat.h"
+#include "window.h"
 
-struct liov_mdev;
 struct liov_types;
 
 #define LIOV_SERIAL_LEN		20
 #define LIOV_TENANT_LEN		64
 #define LIOV_LABEL_LEN		128
-#define LIOV_ADMIN_ENTRIES	32
-#define LIOV_ADMIN_TIMEOUT	(60 * HZ)
-#define LIOV_ADMIN_MAX_DATA	SZ_1M
 
 /* The longest that a controller is given to activate firmware. */
 #define LIOV_ACTIVATION_MAX	(300 * HZ)
-
-/* The status code without More and Do Not Retry, and the latter. */
-#define LIOV_STATUS_CODE	0x7ff
-#define LIOV_STATUS_DNR		0x4000
 
 /* Bounds of what a mediated device offers, whatever the controller can. */
 #define LIOV_MAX_TRANSFER	SZ_2M
@@ -53,79 +45,6 @@ struct liov_types;
 /* Granule of the window allocator, and the size of the host's own area. */
 #define LIOV_GRANULE_SHIFT	30
 #define LIOV_GRANULE		BIT_ULL(LIOV_GRANULE_SHIFT)
-
-enum liov_ctrl_state {
-	LIOV_CTRL_LIVE,
-	LIOV_CTRL_RESETTING,
-	LIOV_CTRL_DEAD,
-};
-
-/* Pages that host and controller share, mapped in the host's area. */
-struct liov_dma {
-	void *cpu;
-	dma_addr_t iova;
-	size_t size;
-};
-
-/**
- * struct liov_admin_slot - one admin command in flight
- * @cid: the last command's ID: the slot's number, and which of its uses that
- *	was, so that a stale or invented completion hits no other command
- * @entry: where the command lies in the SQ
- * @done: completed by the interrupt or by a controller reset
- * @result: DW0 of the completion
- * @status: NVMe status without the phase bit, or -ECANCELED after a reset
- * @abandoned: timed out, nobody waits: it is free again when it completes
- */
-struct liov_admin_slot {
-	u16 cid;
-	u16 entry;
-	struct completion done;
-	u32 result;
-	int status;
-	bool abandoned;
-};
-
-/**
- * struct liov_request - an admin command and what came of it
- * @cmd: the command; its command ID is filled in
- * @result: DW0 of the completion
- * @epoch: liov_ctrl.epoch when it was submitted; with it the command is over
- * @status: what liov_admin_finish() returned
- * @slot: while it is in flight
- */
-struct liov_request {
-	struct nvme_command cmd;
-	int status;
-	u32 result;
-	u32 epoch;
-	struct liov_admin_slot *slot;
-};
-
-/**
- * struct liov_admin - the admin queue
- * @lock: everything below but @free, and liov_ctrl.state and epoch; taken in
- *	hard IRQ
- * @free: counts slots that are not in @busy
- * @busy: slots in flight; the last one is the event request's
- * @running: commands can be submitted; by whom tells liov_ctrl.state
- * @interrupts: completions are signalled; before that they are polled for
- * @event: result of the last event request, for liov_ctrl.event_work
- */
-struct liov_admin {
-	spinlock_t lock;		/* see above */
-	struct semaphore free;
-	struct liov_dma sq;
-	struct liov_dma cq;
-	u16 sq_tail;
-	u16 cq_head;
-	u8 phase;
-	bool running;
-	bool interrupts;
-	u32 event;
-	unsigned long busy;
-	struct liov_admin_slot slots[LIOV_ADMIN_ENTRIES];
-};
 
 /**
  * struct liov_vector - one MSI-X vector for I/O queues
@@ -156,45 +75,6 @@ struct liov_limits {
 	u32 retry_delays[3];
 };
 
-/* What a namespace is, wherever it is: NGUID, EUI-64, or neither. */
-struct liov_ns_id {
-	u8 len;
-	u8 bytes[16];
-};
-
-/* As Linux names it, "eui." and its bytes. */
-#define LIOV_NS_ID_PREFIX	"eui."
-#define LIOV_NS_ID_TEXT		(sizeof(LIOV_NS_ID_PREFIX) + 2 * 16)
-
-/**
- * struct liov_namespace - one active namespace
- * @extents: the parts that mediated devices have of it, in no order
- * @usable: it holds plain blocks: NVM command set and no metadata
- * @present: seen by the last scan; one with extents that is gone is kept
- * @granularity: LBAs; extents start and end at multiples of it
- * @write_granularity, @write_optimal, @dealloc_granularity, @boundary,
- * @atomic_write: LBAs, as struct liov_namespace_info has them
- */
-struct liov_namespace {
-	struct list_head node;
-	u32 nsid;
-	u32 lba_shift;
-	u64 lba_count;
-	u8 nguid[16];
-	u8 eui64[8];
-	u8 uuid[16];
-	u32 write_granularity;
-	u32 write_optimal;
-	u32 dealloc_granularity;
-	u32 boundary;
-	u32 atomic_write;
-	bool usable;
-	bool read_only;
-	bool present;
-	u32 granularity;
-	struct list_head extents;
-};
-
 /**
  * struct liov_ctrl - one controller
  * @ref: the PCI driver's reference, and one per open file of @misc
@@ -203,7 +83,7 @@ struct liov_namespace {
  * @access: read-held by file operations of @misc, write-held to set @removed
  * @lock: tenant, queue IDs, vectors, namespaces and their extents, list of
  *	mediated devices.
- *	It nests inside liov_mdev.lock and outside of liov_mdev.doorbell_lock.
+ *	It nests inside liov_mdev.lock and outside of liov_passthrough.doorbell_lock.
  *	It is never held while a command is waited for, so that a reset, which
  *	takes it to tell all mediated devices, always comes through.
  * @reset_lock: held from stopping the controller until it is started again.
@@ -293,33 +173,15 @@ struct liov_ctrl *liov_ctrl_create(struct pci_dev *pdev);
 void liov_ctrl_destroy(struct liov_ctrl *ctrl);
 void liov_ctrl_get(struct liov_ctrl *ctrl);
 void liov_ctrl_put(struct liov_ctrl *ctrl);
-void liov_ctrl_stop(struct liov_ctrl *ctrl);
-void liov_ctrl_start(struct liov_ctrl *ctrl);
-void liov_ctrl_shutdown(struct liov_ctrl *ctrl);
-void liov_ctrl_suspend(struct liov_ctrl *ctrl);
-void liov_ctrl_resume(struct liov_ctrl *ctrl);
-void liov_ctrl_kill(struct liov_ctrl *ctrl);
-void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
-void liov_ctrl_await_activation(struct liov_ctrl *ctrl, u32 epoch);
-unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl);
-void liov_ctrl_queue_work(struct work_struct *work);
-int liov_ctrl_init_workqueue(void);
-void liov_ctrl_exit_workqueue(void);
 
-/* controller_sysfs.c */
+/* identify.c */
+int liov_ctrl_identify(struct liov_ctrl *ctrl);
 ssize_t liov_emit_padded(char *buf, const char *text, size_t size);
-extern const struct attribute_group *liov_ctrl_groups[];
+
+/* event.c */
+void liov_event_work(struct work_struct *work);
 
 /* admin.c */
-int liov_admin_init(struct liov_ctrl *ctrl);
-void liov_admin_exit(struct liov_ctrl *ctrl);
-void liov_admin_restart(struct liov_ctrl *ctrl);
-void liov_admin_cancel(struct liov_ctrl *ctrl);
-int liov_admin_request_irq(struct liov_ctrl *ctrl);
-void liov_admin_free_irq(struct liov_ctrl *ctrl);
-void liov_admin_request_event(struct liov_ctrl *ctrl);
-int liov_admin_exec(struct liov_ctrl *ctrl, struct liov_request *rq,
-		    unsigned long timeout);
 void liov_admin_start(struct liov_ctrl *ctrl, struct liov_request *rq);
 bool liov_admin_try_start(struct liov_ctrl *ctrl, struct liov_request *rq);
 int liov_admin_finish(struct liov_ctrl *ctrl, struct liov_request *rq,
@@ -328,23 +190,23 @@ int liov_admin_run(struct liov_ctrl *ctrl, struct liov_request *rq,
 		   unsigned long timeout);
 int liov_admin_cmd(struct liov_ctrl *ctrl, const struct nvme_command *cmd,
 		   unsigned long timeout);
-int liov_admin_errno(int status);
-void liov_admin_identify(struct nvme_command *cmd, u8 cns, u32 nsid,
-			 const struct liov_dma *data);
-void liov_admin_event_work(struct work_struct *work);
 
-/* admin_chardev.c */
-int liov_chardev_add(struct liov_ctrl *ctrl);
-void liov_chardev_remove(struct liov_ctrl *ctrl);
-
-/* namespace.c */
-void liov_namespaces_scan(struct liov_ctrl *ctrl);
-void liov_namespaces_free(struct list_head *namespaces);
-struct liov_namespace *liov_namespace_find(struct liov_ctrl *ctrl, u32 nsid);
-void liov_ns_id_get(const struct liov_namespace *ns, struct liov_ns_id *id);
-bool liov_ns_id_equal(const struct liov_ns_id *a, const struct liov_ns_id *b);
-int liov_ns_id_parse(struct liov_ns_id *id, const char *hex);
-void liov_ns_id_print(const struct liov_ns_id *id, char *text);
+/* reset.c */
+void liov_ctrl_stop(struct liov_ctrl *ctrl);
+void liov_ctrl_start(struct liov_ctrl *ctrl);
+void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);
+void liov_ctrl_shutdown(struct liov_ctrl *ctrl);
+void liov_ctrl_suspend(struct liov_ctrl *ctrl);
+void liov_ctrl_resume(struct liov_ctrl *ctrl);
+void liov_ctrl_kill(struct liov_ctrl *ctrl);
+void liov_ctrl_await_activation(struct liov_ctrl *ctrl, u32 epoch);
+unsigned long liov_ctrl_queue_timeout(struct liov_ctrl *ctrl);
+/* The steps of these, for whoever takes the controller over. */
+void liov_ctrl_set_state(struct liov_ctrl *ctrl, enum liov_ctrl_state state);
+int liov_ctrl_disable(struct liov_ctrl *ctrl);
+int liov_ctrl_quiesce(struct liov_ctrl *ctrl);
+int liov_ctrl_enable(struct liov_ctrl *ctrl);
+int liov_ctrl_set_events(struct liov_ctrl *ctrl);
 
 /* quirks.c */
 #define LIOV_QUIRK_NO_WRITE_ZEROES	BIT(0)	/* has it, but not rightly */
@@ -353,20 +215,6 @@ void liov_ns_id_print(const struct liov_ns_id *id, char *text);
 #define LIOV_QUIRK_SLOW_READY		BIT(3)	/* CSTS only after a pause */
 #define LIOV_QUIRK_STRIPES		BIT(4)	/* I/O best within MDTS */
 unsigned long liov_quirks_find(struct pci_dev *pdev);
-
-/* window.c */
-int liov_windows_init(struct liov_ctrl *ctrl);
-void liov_windows_exit(struct liov_ctrl *ctrl);
-unsigned long liov_window_alloc(struct liov_ctrl *ctrl, u64 size);
-void liov_window_free(struct liov_ctrl *ctrl, unsigned long base, u64 size);
-int liov_dma_alloc(struct liov_ctrl *ctrl, struct liov_dma *dma, size_t size,
-		   enum dma_data_direction direction);
-void liov_dma_free(struct liov_ctrl *ctrl, struct liov_dma *dma);
-
-/* mdev.c */
-void liov_mdevs_lost(struct liov_ctrl *ctrl);
-void liov_mdevs_event(struct liov_ctrl *ctrl);
-void liov_mdevs_request_release(struct liov_ctrl *ctrl);
 
 static inline enum liov_ctrl_state liov_ctrl_state(struct liov_ctrl *ctrl)
 {

@@ -5,20 +5,12 @@
 #include <linux/mm.h>
 #include <linux/sysfs.h>
 
-#include "mdev.h"
+#include "top.h"
 
 /* DEVICE_ATTR_RO() would give it the name of the mdev's attribute. */
 #define LIOV_CTRL_ATTR_RO(name)						\
 static struct device_attribute liov_ctrl_attr_##name =			\
 	__ATTR(name, 0444, liov_ctrl_##name##_show, NULL)
-
-/* Identify pads its strings with spaces. */
-ssize_t liov_emit_padded(char *buf, const char *text, size_t size)
-{
-	while (size && text[size - 1] == ' ')
-		size--;
-	return sysfs_emit(buf, "%.*s\n", (int)size, text);
-}
 
 static ssize_t liov_ctrl_serial_show(struct device *dev,
 				     struct device_attribute *attr, char *buf)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Extents: the parts of namespaces that mediated devices have, each a disk of
- * the owner's.  An extent is on the list of its namespace and in a slot of its
- * device.
+ * Extents: the claims that mediated devices of any kind have on namespaces,
+ * each a disk of the owner's.  An extent is the namespace's: it is on its list,
+ * which says whose any LBA is, and goes where the namespace goes.  The device
+ * has but a slot, where its owner sees it.
  *
  * All of it is protected by liov_ctrl.lock, which nests inside liov_mdev.lock;
  * every function here is called with it held, but for liov_extent_remove(),
@@ -13,7 +14,7 @@
 
 #include <linux/uuid.h>
 
-#include "controller.h"
+#include "namespace.h"
 #include "range.h"
 #include "vacancy.h"
 
@@ -69,7 +70,7 @@ int liov_extents_replace(struct liov_mdev *mdev,
 int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked);
 int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id);
 
-/* What the owner does, through mailbox.c. */
+/* What the owner does, through passthrough_mailbox.c. */
 int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id);
 
 /* What becomes of the device, in mdev.c. */
@@ -96,7 +97,7 @@ void liov_slot_fill(struct liov_extent *extent);
 void liov_slot_update(struct liov_extent *extent);
 void liov_slots_changed(struct liov_mdev *mdev);
 
-/* What the owner reads, through mailbox.c. */
+/* What the owner reads, through passthrough_mailbox.c. */
 unsigned int liov_slots_count(struct liov_mdev *mdev);
 void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
 		    struct liov_namespace_info *info);

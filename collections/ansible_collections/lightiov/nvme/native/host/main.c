@@ -5,10 +5,37 @@
  *
  * It never takes a controller by itself: its ID table is empty, so that only
  * driver_override leads to it.
+ *
+ * Files from the top to the bottom.  Each calls only what is below it; what is
+ * above it is told by struct liov_kind, by hw_queue's handler, or by work.
+ *
+ *	main			the PCI driver
+ *	types			kinds as mdev types, life of a parent's devices
+ *	admin_chardev,
+ *	controller_sysfs	what an operator does with a controller
+ *	controller		takes a controller over, and gives it back
+ *
+ *	passthrough*		the kind lightiov-passthrough
+ *
+ *	extent_sysfs, mdev_sysfs,
+ *	tenant, vfio, mdev,
+ *	config_space		devices of any kind (mdev.h)
+ *	scan, extent, slot,
+ *	namespace		namespaces and who has what of them (extent.h)
+ *	memory, unmapping	memory of a VFIO device (memory.h)
+ *
+ *	hw_queue, vector	hardware queue pairs (hw_queue.h)
+ *	event, admin, identify	a controller that runs (controller.h)
+ *	reset			a controller that starts and stops
+ *	admin_queue, window,
+ *	work, quirks		what that needs (admin.h, window.h)
+ *	mdev_state, trigger	what devices and their users are told
+ *
+ * Kbuild has the exact order, and the tests hold the calls against it.
  */
 #include <linux/module.h>
 
-#include "types.h"
+#include "top.h"
 
 static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {

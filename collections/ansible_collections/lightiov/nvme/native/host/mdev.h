@@ -46,7 +46,7 @@ struct liov_mdev;
  * From the controller's side, under liov_ctrl.lock, and without waiting:
  * @lost: the controller is about to be stopped, with all its queues
  * @changed: the owner has to look at its extents and at what the controller does
- * @request_release: the owner is to close the device
+ * @request_release: the owner is to close the device; also without that lock
  *
  * @region_size: of a region, but the configuration space; without any lock
  * @region_read, @region_write: the access lies within the region
@@ -152,12 +152,15 @@ static inline const struct liov_kind *liov_type_kind(struct mdev_type *type)
 }
 
 /* mdev.c */
-int liov_mdev_probe(struct mdev_device *mdev_dev);
-void liov_mdev_remove(struct mdev_device *mdev_dev);
 int liov_mdev_open(struct liov_mdev *mdev);
 void liov_mdev_close(struct liov_mdev *mdev);
-void liov_mdev_request_release(struct liov_mdev *mdev);
+
+/* mdev_state.c */
 int liov_mdev_check_closed(struct liov_mdev *mdev, const char *attribute);
+void liov_mdev_request_release(struct liov_mdev *mdev);
+void liov_mdevs_lost(struct liov_ctrl *ctrl);
+void liov_mdevs_event(struct liov_ctrl *ctrl);
+void liov_mdevs_request_release(struct liov_ctrl *ctrl);
 
 /* tenant.c */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name);

@@ -8,76 +8,6 @@
 
 #include "passthrough.h"
 
-/* Caller holds mdev.lock.  The order is what keeps the host safe. */
-static void liov_passthrough_tear_down(struct liov_passthrough *pt)
-{
-	liov_doorbell_update(pt, LIOV_REVOKED_CLOSED, 0);
-	liov_queues_delete(pt);
-	liov_memory_drop(&pt->mdev.memory, 0, ULONG_MAX);
-	liov_memory_close_window(&pt->mdev.memory);
-}
-
-/*
- * Caller holds mdev.lock and has torn everything down.  A controller reset
- * either was before, and is over, or comes after and says so again.
- */
-static void liov_passthrough_set_up(struct liov_passthrough *pt)
-{
-	struct liov_ctrl *ctrl = pt->mdev.ctrl;
-
-	mutex_lock(&ctrl->reset_lock);
-	if (liov_ctrl_state(ctrl) == LIOV_CTRL_LIVE) {
-		atomic_andnot(LIOV_STATUS_QUEUES_LOST, &pt->status);
-		liov_doorbell_update(pt, 0,
-				     LIOV_REVOKED_CLOSED | LIOV_REVOKED_LOST);
-	}
-	mutex_unlock(&ctrl->reset_lock);
-}
-
-/* Caller holds mdev.lock. */
-void liov_passthrough_reset(struct liov_passthrough *pt)
-{
-	liov_passthrough_tear_down(pt);
-	liov_passthrough_set_up(pt);
-	liov_regs_update_window(pt);
-	pt->stats.resets++;
-}
-
-static void liov_passthrough_event(struct liov_passthrough *pt, u32 set,
-				   u32 clear)
-{
-	atomic_andnot(clear, &pt->status);
-	atomic_or(set, &pt->status);
-	atomic_inc(&pt->generation);
-	liov_trigger_fire(&pt->event);
-}
-
-u32 liov_passthrough_status(struct liov_passthrough *pt)
-{
-	enum liov_ctrl_state state = liov_ctrl_state(pt->mdev.ctrl);
-	u32 status = atomic_read(&pt->status);
-
-	if (state == LIOV_CTRL_DEAD)
-		status |= LIOV_STATUS_DEAD;
-	else if (state == LIOV_CTRL_LIVE &&
-		 !(status & (LIOV_STATUS_QUEUES_LOST |
-			     LIOV_STATUS_QUARANTINED)))
-		status |= LIOV_STATUS_READY;
-	return status;
-}
-
-/* Takes no lock that a command to the controller may hold: it acts at once. */
-void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on)
-{
-	if (on) {
-		liov_doorbell_update(pt, LIOV_REVOKED_QUARANTINE, 0);
-		liov_passthrough_event(pt, LIOV_STATUS_QUARANTINED, 0);
-	} else {
-		liov_doorbell_update(pt, 0, LIOV_REVOKED_QUARANTINE);
-		liov_passthrough_event(pt, 0, LIOV_STATUS_QUARANTINED);
-	}
-}
-
 static struct liov_mdev *liov_passthrough_alloc(struct device *dev,
 						const struct vfio_device_ops *ops)
 {
@@ -159,7 +89,10 @@ static void liov_passthrough_close(struct liov_mdev *mdev)
 
 static void liov_passthrough_restart(struct liov_mdev *mdev)
 {
-	liov_passthrough_reset(liov_passthrough_of(mdev));
+	struct liov_passthrough *pt = liov_passthrough_of(mdev);
+
+	liov_passthrough_reset(pt);
+	liov_regs_update_window(pt);
 }
 
 /* Memory or an extent goes away under the queues.  Caller holds mdev.lock. */

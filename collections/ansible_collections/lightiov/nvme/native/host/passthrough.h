@@ -68,9 +68,6 @@ extern const struct attribute_group liov_statistics_group;
 
 /* passthrough.c */
 extern const struct liov_kind liov_passthrough_kind;
-void liov_passthrough_reset(struct liov_passthrough *pt);
-u32 liov_passthrough_status(struct liov_passthrough *pt);
-void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on);
 
 /* passthrough_mailbox.c */
 void liov_regs_init(struct liov_passthrough *pt);
@@ -79,6 +76,14 @@ void liov_regs_read(struct liov_passthrough *pt, u32 offset, u8 *data,
 		    size_t count);
 void liov_regs_write(struct liov_passthrough *pt, u32 offset, const u8 *data,
 		     size_t count);
+
+/* passthrough_state.c */
+void liov_passthrough_tear_down(struct liov_passthrough *pt);
+void liov_passthrough_set_up(struct liov_passthrough *pt);
+void liov_passthrough_reset(struct liov_passthrough *pt);
+void liov_passthrough_event(struct liov_passthrough *pt, u32 set, u32 clear);
+u32 liov_passthrough_status(struct liov_passthrough *pt);
+void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on);
 
 /* passthrough_queue.c */
 int liov_queues_reserve(struct liov_passthrough *pt, unsigned int count);

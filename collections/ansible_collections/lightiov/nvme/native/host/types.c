@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which kinds of mediated devices there are, and that each controller is the
- * parent of all of them.
+ * Which kinds of mediated devices there are: each controller is the parent of
+ * all of them, and they are created and removed through sysfs.
  */
 #include <linux/slab.h>
 
 #include "passthrough.h"
-#include "types.h"
+#include "top.h"
 
 static const struct liov_kind * const liov_kinds[] = {
 	&liov_passthrough_kind,
@@ -17,6 +17,53 @@ struct liov_types {
 	struct liov_type types[ARRAY_SIZE(liov_kinds)];
 	struct mdev_type *list[ARRAY_SIZE(liov_kinds)];
 };
+
+static int liov_mdev_probe(struct mdev_device *mdev_dev)
+{
+	const struct liov_kind *kind = liov_type_kind(mdev_dev->type);
+	struct liov_ctrl *ctrl = liov_type_ctrl(mdev_dev->type);
+	struct liov_mdev *mdev;
+	int ret;
+
+	mdev = kind->alloc(&mdev_dev->dev, &liov_vfio_ops);
+	if (IS_ERR(mdev))
+		return PTR_ERR(mdev);
+	dev_set_drvdata(&mdev_dev->dev, mdev);
+
+	mutex_lock(&ctrl->lock);
+	list_add_tail(&mdev->node, &ctrl->mdevs);
+	mutex_unlock(&ctrl->lock);
+
+	ret = vfio_register_emulated_iommu_dev(&mdev->vdev);
+	if (ret)
+		goto out_put;
+	return 0;
+
+out_put:
+	mutex_lock(&ctrl->lock);
+	list_del(&mdev->node);
+	mutex_unlock(&ctrl->lock);
+	vfio_put_device(&mdev->vdev);
+	return ret;
+}
+
+/* Waits until the device is closed; VFIO asks its user to do so. */
+static void liov_mdev_remove(struct mdev_device *mdev_dev)
+{
+	struct liov_mdev *mdev = dev_get_drvdata(&mdev_dev->dev);
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	vfio_unregister_group_dev(&mdev->vdev);
+
+	mutex_lock(&ctrl->lock);
+	list_del(&mdev->node);
+	mdev->kind->remove(mdev);
+	liov_extents_drop(mdev);
+	liov_tenant_set(mdev, "");
+	mutex_unlock(&ctrl->lock);
+
+	vfio_put_device(&mdev->vdev);
+}
 
 static unsigned int liov_type_available(struct mdev_type *type)
 {
