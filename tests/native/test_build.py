@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import uuid
@@ -14,6 +15,8 @@ import pytest
 
 NATIVE = Path(__file__).resolve().parents[2] / "collections/ansible_collections/lightiov/nvme/native"
 TREE = kernels.ensure_tree()
+# What dkms.conf says for a build without debug information.
+AS_DKMS = ("KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES=")
 SOURCES = sorted(path for part in ("abi", "host", "guest", "tools") for path in (NATIVE / part).rglob("*.[ch]"))
 
 
@@ -30,12 +33,31 @@ def source() -> Iterator[Path]:
 def test_modules_build_clean(version: str, source: Path) -> None:
     build_clean(version, source, f"C={sparse(version)}")
     assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
+    assert not upward_calls(source / "host")
 
 
 def test_modules_are_one_unit_each_for_dkms(source: Path) -> None:
     """Names that are static in their files must not meet in one."""
-    build_clean(kernels.versions(TREE)[0], source, "LIGHTIOV_ONE_UNIT=1", "KCFLAGS=-g0")
+    build_clean(kernels.versions(TREE)[0], source, "LIGHTIOV_ONE_UNIT=1", *AS_DKMS)
     assert {unit.parent.name for unit in source.rglob("one_unit.o")} == {"host", "guest"}
+
+
+def upward_calls(folder: Path) -> list[str]:
+    """What a file uses of one that comes before it in Kbuild, where each file is above those that it calls."""
+    kbuild = (folder / "Kbuild").read_text().replace("\\\n", " ")
+    listed = re.search(r"^parts := (.*)$", kbuild, re.MULTILINE)
+    assert listed
+    parts = listed[1].split()
+    place: dict[str, int] = {}
+    used: list[tuple[int, str]] = []
+    for index, part in enumerate(parts):
+        symbols = subprocess.run(["nm", folder / f"{part}.o"], capture_output=True, text=True, check=True).stdout
+        for kind, name in (line.split()[-2:] for line in symbols.splitlines()):
+            if kind == "U":
+                used.append((index, name))
+            elif kind.isupper():
+                place[name] = index
+    return [f"{parts[user]}.c uses {name}" for user, name in used if place.get(name, user) < user]
 
 
 def build_clean(version: str, source: Path, *arguments: str) -> None:

@@ -244,9 +244,9 @@ static void liov_set_prps(struct nvme_command *cmd, const struct liov_dma *data,
 	cmd->common.dptr.prp2 = cpu_to_le64(list->iova);
 }
 
-static int liov_passthrough_run(struct liov_ctrl *ctrl,
-				const struct nvme_passthru_cmd64 *ucmd,
-				u32 *result)
+static int liov_passthru_run(struct liov_ctrl *ctrl,
+			     const struct nvme_passthru_cmd64 *ucmd,
+			     u32 *result)
 {
 	struct liov_request rq = {};
 	struct nvme_command *cmd = &rq.cmd;
@@ -295,9 +295,9 @@ out_data:
 }
 
 /* Runs a command that is not refused, for whatever it does to namespaces. */
-static int liov_passthrough_guarded(struct liov_ctrl *ctrl,
-				    const struct nvme_passthru_cmd64 *ucmd,
-				    u32 *result)
+static int liov_passthru_guarded(struct liov_ctrl *ctrl,
+				 const struct nvme_passthru_cmd64 *ucmd,
+				 u32 *result)
 {
 	enum liov_admin_effect effect;
 	u32 nsid;
@@ -319,7 +319,7 @@ static int liov_passthrough_guarded(struct liov_ctrl *ctrl,
 			return ret;
 	}
 
-	ret = liov_passthrough_run(ctrl, ucmd, result);
+	ret = liov_passthru_run(ctrl, ucmd, result);
 	if (effect == LIOV_EFFECT_DESTROYS)
 		liov_ns_change_end(ctrl);
 	else if (effect == LIOV_EFFECT_CREATES)
@@ -327,8 +327,8 @@ static int liov_passthrough_guarded(struct liov_ctrl *ctrl,
 	return ret;
 }
 
-static int liov_passthrough(struct liov_ctrl *ctrl,
-			    const struct nvme_passthru_cmd64 *ucmd, u32 *result)
+static int liov_passthru(struct liov_ctrl *ctrl,
+			 const struct nvme_passthru_cmd64 *ucmd, u32 *result)
 {
 	bool stalls = liov_admin_stalls(ucmd);
 	int ret;
@@ -350,7 +350,7 @@ static int liov_passthrough(struct liov_ctrl *ctrl,
 		if (ret)
 			return ret;
 	}
-	ret = liov_passthrough_guarded(ctrl, ucmd, result);
+	ret = liov_passthru_guarded(ctrl, ucmd, result);
 	if (stalls)
 		liov_stall_end(ctrl);
 	return ret;
@@ -383,7 +383,7 @@ static long liov_chardev_cmd(struct liov_ctrl *ctrl, void __user *arg)
 	cmd.cdw15 = in.cdw15;
 	cmd.timeout_ms = in.timeout_ms;
 
-	ret = liov_passthrough(ctrl, &cmd, &result);
+	ret = liov_passthru(ctrl, &cmd, &result);
 	if (ret >= 0 && put_user(result, &uarg->result))
 		return -EFAULT;
 	return ret;
@@ -399,7 +399,7 @@ static long liov_chardev_cmd64(struct liov_ctrl *ctrl, void __user *arg)
 	if (copy_from_user(&cmd, uarg, sizeof(cmd)))
 		return -EFAULT;
 
-	ret = liov_passthrough(ctrl, &cmd, &result);
+	ret = liov_passthru(ctrl, &cmd, &result);
 	if (ret >= 0 && put_user((u64)result, &uarg->result))
 		return -EFAULT;
 	return ret;

@@ -3,6 +3,9 @@
  * One NVMe controller that belongs to LightIOV: its registers, its states, and
  * what its mediated devices share (queue IDs, interrupt vectors, namespaces,
  * I/O virtual addresses).
+ *
+ * All others use it.  It knows nothing of them: reset.c tells mediated devices
+ * by mdev_state.c, which goes through struct liov_kind.
  */
 #ifndef LIGHTIOV_CONTROLLER_H
 #define LIGHTIOV_CONTROLLER_H
@@ -80,7 +83,7 @@ struct liov_limits {
  * @access: read-held by file operations of @misc, write-held to set @removed
  * @lock: tenant, queue IDs, vectors, namespaces and their extents, list of
  *	mediated devices.
- *	It nests inside liov_mdev.lock and outside of liov_mdev.doorbell_lock.
+ *	It nests inside liov_mdev.lock and outside of liov_passthrough.doorbell_lock.
  *	It is never held while a command is waited for, so that a reset, which
  *	takes it to tell all mediated devices, always comes through.
  * @reset_lock: held from stopping the controller until it is started again.

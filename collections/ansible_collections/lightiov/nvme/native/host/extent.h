@@ -70,7 +70,7 @@ int liov_extents_replace(struct liov_mdev *mdev,
 int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked);
 int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id);
 
-/* What the owner does, through mailbox.c. */
+/* What the owner does, through passthrough_mailbox.c. */
 int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id);
 
 /* What becomes of the device, in mdev.c. */
@@ -97,7 +97,7 @@ void liov_slot_fill(struct liov_extent *extent);
 void liov_slot_update(struct liov_extent *extent);
 void liov_slots_changed(struct liov_mdev *mdev);
 
-/* What the owner reads, through mailbox.c. */
+/* What the owner reads, through passthrough_mailbox.c. */
 unsigned int liov_slots_count(struct liov_mdev *mdev);
 void liov_slot_read(struct liov_mdev *mdev, unsigned int slot,
 		    struct liov_namespace_info *info);

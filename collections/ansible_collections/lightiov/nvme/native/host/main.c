@@ -22,15 +22,14 @@
  *	config_space		devices of any kind (mdev.h)
  *	scan, extent, slot,
  *	namespace		namespaces and who has what of them (extent.h)
- *	memory, unmapping,
- *	trigger			memory and interrupts of a VFIO device
+ *	memory, unmapping	memory of a VFIO device (memory.h)
  *
  *	hw_queue, vector	hardware queue pairs (hw_queue.h)
  *	event, admin, identify	a controller that runs (controller.h)
  *	reset			a controller that starts and stops
  *	admin_queue, window,
  *	work, quirks		what that needs (admin.h, window.h)
- *	mdev_state		all devices of a controller, to be told
+ *	mdev_state, trigger	what devices and their users are told
  *
  * Kbuild has the exact order, and the tests hold the calls against it.
  */

@@ -46,7 +46,7 @@ struct liov_mdev;
  * From the controller's side, under liov_ctrl.lock, and without waiting:
  * @lost: the controller is about to be stopped, with all its queues
  * @changed: the owner has to look at its extents and at what the controller does
- * @request_release: the owner is to close the device
+ * @request_release: the owner is to close the device; also without that lock
  *
  * @region_size: of a region, but the configuration space; without any lock
  * @region_read, @region_write: the access lies within the region

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interrupts of a VFIO device to its user.
+ * Interrupts of a VFIO device to its user.  Devices use them, and whoever has
+ * something to say to a device's user, also in hard IRQ.
  */
 #ifndef LIGHTIOV_TRIGGER_H
 #define LIGHTIOV_TRIGGER_H
