@@ -146,7 +146,10 @@ class VM:
 
     def fio_command(self, *options: str) -> str:
         """fio on the VM's disk, unless a --filename says otherwise."""
-        return shlex.join(["fio", "--ioengine=libaio", "--direct=1", f"--filename={self.disk}", *options])
+        # Given two, fio would use both.
+        elsewhere = any(option.startswith("--filename=") for option in options)
+        where = [] if elsewhere else [f"--filename={self.disk}"]
+        return shlex.join(["fio", "--ioengine=libaio", "--direct=1", *where, *options])
 
     def fio(self, *options: str, timeout: float = 300) -> list[dict]:
         """Run fio; its jobs' results. Raises on any error."""
