@@ -160,10 +160,12 @@ def arrange(controller: Controller, sites: Sequence[Site], places: Places) -> li
     for index, (site, count) in enumerate(zip(sites, counts)):
         if count is not None and index in found:
             found[index] = spaces[site.nsid].grow(found[index], count, site)
-    for index, (site, count) in enumerate(zip(sites, counts)):
-        if count is not None and index not in found:
+    # One that comes back has its data at its place, which nothing new may take before.
+    for choose in (_former, _first):
+        for index, (site, count) in enumerate(zip(sites, counts)):
             space = spaces[site.nsid]
-            found[index] = space.take(_new(controller, site, space, count, places), site)
+            if count is not None and index not in found and (extent := choose(controller, site, space, count, places)):
+                found[index] = space.take(extent, site)
     return [found[index] for index in range(len(sites))]
 
 
@@ -186,18 +188,23 @@ def _fixed(controller: Controller, site: Site) -> Extent | None:
     return replace(kept, nsid=site.nsid, identity=site.identity, read_only=site.read_only) if kept else None
 
 
-def _new(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent:
-    """Where it was when it was listed before, or else the first place that is large enough."""
-    where = site.identity or str(site.nsid)
-
-    def at(first: int) -> Extent:
-        id_ = _named(controller, site, where, first)
-        return Extent(site.nsid, site.identity, id_, first, count, site.read_only, site.name)
-
+def _former(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent | None:
+    """Where it was when it was listed before."""
     for former in places.once:
-        if at(former.start).id == former.id and space.is_free(former.start, count):
-            return at(former.start)
-    return at(space.first_fit(count, site, places.leaving))
+        extent = _at(controller, site, former.start, count)
+        if extent.id == former.id and space.is_free(former.start, count):
+            return extent
+    return None
+
+
+def _first(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent:
+    """The first place that is large enough."""
+    return _at(controller, site, space.first_fit(count, site, places.leaving), count)
+
+
+def _at(controller: Controller, site: Site, first: int, count: int) -> Extent:
+    id_ = _named(controller, site, site.identity or str(site.nsid), first)
+    return Extent(site.nsid, site.identity, id_, first, count, site.read_only, site.name)
 
 
 def _named(controller: Controller, site: Site, *place: str | int) -> str:

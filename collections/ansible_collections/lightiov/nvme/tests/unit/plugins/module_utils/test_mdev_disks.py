@@ -82,6 +82,14 @@ class TestPlacement:
         act(host, vm(part("b")))
         assert used.extents(U1) == [before]
 
+    def test_one_that_comes_back_is_before_new_ones(self, host: Host, used: FakeHost) -> None:
+        act(host, vm(part("b")))
+        used.write_data(A, 2, "b's")
+        act(host, vm())
+        act(host, vm(part("a"), part("b")), erase=True)
+        assert places(used) == {"a": (100, 100), "b": (0, 100)}
+        assert used.data(A, 2) == "b's"
+
     def test_strangers_are_gone_round(self, host: Host, used: FakeHost) -> None:
         text = f"id={FOREIGN},nsid=2,first=0,count={10 * MIB},name=x"
         used.add_mdev(A, FOREIGN, serial="S1", label="x", tenant="blue", queue_pairs="1", extents=text)
