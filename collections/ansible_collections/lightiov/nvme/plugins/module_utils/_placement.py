@@ -108,14 +108,14 @@ class Space:
             other.end <= first or first + count <= other.start for other in self._others()
         )
 
-    def first_fit(self, count: int, site: Site, leaving: Sequence[Extent]) -> int:
-        ends = [one.end for one in (*self._others(), *leaving) if one.nsid == site.nsid and one.end < math.inf]
+    def first_fit(self, count: int, site: Site, used: Sequence[Extent]) -> int:
+        ends = [one.end for one in (*self._others(), *used) if one.nsid == site.nsid and one.end < math.inf]
         starts = sorted({0, *(-int(-end // self.alignment) * self.alignment for end in ends)})
         fits = [first for first in starts if self.is_free(first, count)]
-        # What another disk leaves has its data, so it is taken only where there is nothing else.
+        # What another disk leaves or has left has its data, so it is taken only where there is nothing else.
         for first in fits:
             there = Extent(site.nsid, first=first, count=count)
-            if not any(there.overlaps(one) for one in leaving):
+            if not any(there.overlaps(one) for one in used):
                 return first
         if fits:
             return fits[0]
@@ -199,7 +199,7 @@ def _former(controller: Controller, site: Site, space: Space, count: int, places
 
 def _first(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent:
     """The first place that is large enough."""
-    return _at(controller, site, space.first_fit(count, site, places.leaving), count)
+    return _at(controller, site, space.first_fit(count, site, [*places.leaving, *places.once]), count)
 
 
 def _at(controller: Controller, site: Site, first: int, count: int) -> Extent:

@@ -24,6 +24,10 @@ def part(name: str, size: str = "100 MiB", **changes: Any) -> dict[str, Any]:
     return disk("2", name, size=size, **changes)
 
 
+# All of the namespace but for 100 MiB.
+REST = part("b", "924 MiB")
+
+
 def vm(*disks: dict[str, Any], uuid: str = U1, **changes: Any) -> dict[str, Any]:
     return one(uuid, disks=list(disks), **changes)
 
@@ -67,11 +71,18 @@ class TestPlacement:
         ]
 
     def test_what_is_placed_stays_and_gaps_are_filled(self, host: Host, used: FakeHost) -> None:
-        act(host, vm(part("a"), part("b"), part("c")))
-        act(host, vm(part("a"), part("c")))
-        assert places(used) == {"a": (0, 100), "c": (200, 100)}
-        act(host, vm(part("c"), part("d", "60 MiB"), part("e", "60 MiB"), part("a")))
-        assert places(used) == {"a": (0, 100), "c": (200, 100), "d": (100, 60), "e": (300, 60)}
+        act(host, vm(part("a"), part("b"), part("c", "764 MiB")))
+        act(host, vm(part("a"), part("c", "764 MiB")))
+        assert places(used) == {"a": (0, 100), "c": (200, 764)}
+        act(host, vm(part("c", "764 MiB"), part("d", "60 MiB"), part("e", "60 MiB"), part("a")))
+        assert places(used) == {"a": (0, 100), "c": (200, 764), "d": (964, 60), "e": (100, 60)}
+
+    def test_space_never_used_is_preferred(self, host: Host, used: FakeHost) -> None:
+        act(host, vm(part("a"), part("b")))
+        used.write_data(A, 2, "a's")
+        act(host, vm(part("b")))
+        assert act(host, vm(part("b"), part("c", "50 MiB"))) == [("define", U1), ("add", U1)]
+        assert places(used) == {"b": (100, 100), "c": (200, 50)}
 
     def test_one_that_comes_back_finds_its_place_and_its_data(self, host: Host, used: FakeHost) -> None:
         act(host, vm(part("a"), part("b")))
@@ -151,7 +162,7 @@ class TestLive:
         act(host, vm(DATA, part("a"), part("b")))
         act(host, vm(DATA, part("a")))
         act(host, vm(DATA, part("b"), part("a", "150 MiB")))
-        assert places(running) == {"a": (0, 150), "b": (150, 100)}
+        assert places(running) == {"a": (0, 150), "b": (200, 100)}
 
     @pytest.mark.parametrize(
         ("size", "message"),
@@ -245,16 +256,17 @@ class TestBlankRule:
 
     @pytest.fixture
     def left(self, host: Host, used: FakeHost) -> FakeHost:
-        act(host, vm(part("a"), part("b")))
+        """All of the namespace has been used."""
+        act(host, vm(part("a"), REST))
         used.write_data(A, 2, "a's")
-        act(host, vm(part("b")))
+        act(host, vm(REST))
         return used
 
     def test_is_recorded_by_parts(self, host: Host, left: FakeHost) -> None:
         record = json.loads(left.read(RECORD))
         assert [(one["first"], one["end"], one["tenant"]) for one in record["S1"]["2"]] == [
             (0, 100 * MIB, "blue"),
-            (100 * MIB, 200 * MIB, "blue"),
+            (100 * MIB, LBAS, "blue"),
         ]
 
     def test_what_has_data_is_refused(self, host: Host, left: FakeHost) -> None:
@@ -263,29 +275,25 @@ class TestBlankRule:
             LightiovError,
             match=r"The part from LBA 0 to 12799 of namespace 2 .* was used for another disk, so disk c .* only blank",
         ):
-            act(host, vm(part("b"), part("c", "50 MiB")))
+            act(host, vm(REST, part("c", "50 MiB")))
         assert left.snapshot() == before
 
     def test_what_is_blank_is_given(self, host: Host, left: FakeHost) -> None:
         left.write_data(A, 2, "")
-        actions = act(host, vm(part("b"), part("c", "50 MiB")))
+        actions = act(host, vm(REST, part("c", "50 MiB")))
         assert actions == [("check_blank", "2 from LBA 0"), ("define", U1), ("add", U1)]
-        assert act(host, vm(part("b"), part("c", "50 MiB"))) == []
+        assert act(host, vm(REST, part("c", "50 MiB"))) == []
 
     def test_by_consent_it_is_erased(self, host: Host, left: FakeHost) -> None:
-        act(host, vm(part("b"), part("c", "50 MiB")), erase=True)
+        act(host, vm(REST, part("c", "50 MiB")), erase=True)
         assert left.data(A, 2) == ""
 
     def test_growth_over_it_counts(self, host: Host, left: FakeHost) -> None:
-        act(host, vm(part("b"), part("c", "50 MiB")), erase=True)
+        act(host, vm(REST, part("c", "50 MiB")), erase=True)
         left.write_data(A, 2, "a's", 60 * MIB)
         with pytest.raises(LightiovError, match=f"The part from LBA {50 * MIB} to {80 * MIB - 1} of namespace 2"):
-            act(host, vm(part("b"), part("c", "80 MiB")))
-        assert act(host, vm(part("b"), part("c", "60 MiB"))) != []
-
-    def test_what_nobody_had_is_not_read(self, host: Host, left: FakeHost) -> None:
-        actions = act(host, vm(part("b"), part("c", "300 MiB")))
-        assert [action for action, _name in actions] == ["define", "add"]
+            act(host, vm(REST, part("c", "80 MiB")))
+        assert act(host, vm(REST, part("c", "60 MiB"))) != []
 
     def test_a_whole_namespace_passes_within_a_tenant(self, host: Host, left: FakeHost) -> None:
         act(host)
