@@ -45,6 +45,7 @@ class Space:
     def __init__(self, controller: Controller, nsid: int, strangers: Iterable[tuple[str, Extent]]) -> None:
         self.name = f"namespace {nsid} of controller {controller}"
         told = next((one for one in controller.namespaces if one.nsid == nsid), None)
+        self.is_told = told is not None
         self.lba_size = told.lba_size if told else PAGE
         self.end: float = told.lba_count if told else math.inf
         self.granularity = (told and told.granularity) or PAGE
@@ -156,9 +157,10 @@ def arrange(controller: Controller, sites: Sequence[Site], places: Places) -> li
     for index, site in enumerate(sites):
         if fixed := _fixed(controller, site):
             found[index] = spaces[site.nsid].take(fixed, site)
-    # What is there grows before anything comes, which may be somewhere else as well.
+    # What is there grows before anything comes, which may be somewhere else as well. Before a driver tells how large
+    # LBAs are, nobody knows whether it has to.
     for index, (site, count) in enumerate(zip(sites, counts)):
-        if count is not None and index in found:
+        if count is not None and index in found and spaces[site.nsid].is_told:
             found[index] = spaces[site.nsid].grow(found[index], count, site)
     # One that comes back has its data at its place, which nothing new may take before.
     for choose in (_former, _first):

@@ -27,6 +27,7 @@ SEPARATORS = re.compile(r"[\s,]+")
 NO_ID = "00000000-0000-0000-0000-000000000000"
 LBAS = 262144
 LBA_BYTES = 4096
+NAMESPACE_BYTES = LBAS * LBA_BYTES
 GRANULARITY = 16384
 
 
@@ -130,6 +131,7 @@ class FakeHost:
         broken: bool = False,
         ids: dict[int, str] | None = None,
         old: bool = False,
+        lba_bytes: int = LBA_BYTES,
     ) -> None:
         """`ids`: identities of namespaces. `old`: the host module is that of the version before, without extents."""
         hardware = self.hardware
@@ -142,6 +144,7 @@ class FakeHost:
             "broken": broken,
             "ids": {str(nsid): identity for nsid, identity in (ids or {}).items()},
             "old": old,
+            "lba_bytes": lba_bytes,
             "silent": False,
             "data": {},
             "instance": f"nvme{len(hardware)}",
@@ -220,7 +223,7 @@ class FakeHost:
         for nsid in traits["namespaces"]:
             # As with native multipath: the path belongs to the controller, the disk to the subsystem.
             self.path(f"{instance}/{name}c0n{nsid}").mkdir()
-            self.add_block(f"{name}n{nsid}", f"259:{nsid}", nsid=nsid)
+            self.add_block(f"{name}n{nsid}", f"259:{nsid}", nsid=nsid, lba_bytes=traits["lba_bytes"])
             digits = "" if traits["silent"] else traits["ids"].get(str(nsid), "").partition(".")[2]
             if len(digits) == 32:
                 self.write(f"/sys/class/block/{name}n{nsid}/nguid", f"{UUID(digits)}\n")
@@ -251,17 +254,20 @@ class FakeHost:
             has = sorted(owners.get(nsid, ()))
             owner = "-" if not has else has[0] if len(has) == 1 else f"{len(has)}mdevs"
             granularity = "" if traits["old"] else f" {GRANULARITY}"
-            lines.append(f"{nsid} {LBA_BYTES} {LBAS} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
+            size = traits["lba_bytes"]
+            lines.append(f"{nsid} {size} {NAMESPACE_BYTES // size} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
         self.write(f"{device}/lightiov/namespaces", "".join(lines))
         self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
         self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
         self.write(f"{device}/lightiov/queue_pairs_free", f"{traits['queue_pairs'] - used}\n")
 
-    def add_block(self, name: str, number: str, *, nsid: int | None = None, parent: str = "") -> None:
+    def add_block(
+        self, name: str, number: str, *, nsid: int | None = None, parent: str = "", lba_bytes: int = LBA_BYTES
+    ) -> None:
         device = f"/sys/class/block/{parent}/{name}" if parent else f"/sys/devices/virtual/block/{name}"
         self.write(f"{device}/dev", f"{number}\n")
         self.write(f"{device}/size", "2097152\n")
-        self.write(f"{device}/queue/logical_block_size", "4096\n")
+        self.write(f"{device}/queue/logical_block_size", f"{lba_bytes}\n")
         self.path(f"{device}/holders").mkdir(exist_ok=True)
         if nsid is not None:
             self.write(f"{device}/nsid", f"{nsid}\n")
@@ -397,13 +403,13 @@ class FakeHost:
             for one in (slots.values() if uuid == mdev else self.extents(uuid))
             if one not in own
         ]
-        unit = GRANULARITY // LBA_BYTES
+        unit = GRANULARITY // traits["lba_bytes"]
         if int(new["nsid"]) not in traits["namespaces"] or new.get("eui", "") not in (
             "",
             traits["ids"].get(new["nsid"], "").partition(".")[2],
         ):
             return errno.ENODEV
-        if "count" in new and end > LBAS:
+        if "count" in new and end > NAMESPACE_BYTES // traits["lba_bytes"]:
             return errno.ERANGE
         if start % unit or ("count" in new and end % unit):
             return errno.EINVAL
@@ -632,9 +638,9 @@ class FakeHost:
 
 
 def _range(extent: dict[str, str]) -> tuple[int, int]:
-    """First LBA and end."""
+    """First LBA and end, which is beyond any LBA for a whole namespace."""
     start = int(extent.get("first", 0))
-    return start, start + int(extent["count"]) if "count" in extent else LBAS
+    return start, start + int(extent["count"]) if "count" in extent else NAMESPACE_BYTES
 
 
 def main() -> int:

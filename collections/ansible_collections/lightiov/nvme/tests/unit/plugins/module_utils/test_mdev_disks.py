@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._record import RECORD as IDENTITIES
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import named
 from fake_host import LBAS, FakeHost
@@ -141,6 +142,18 @@ class TestPlacement:
         used.bind(A, "nvme")
         [planned] = make(host, vm(part("a"), part("b")), predict=True).returned["mdevs"]
         assert [one["first"] for one in planned["disks"]] == [0, 100 * MIB]
+
+    def test_what_is_placed_waits_for_a_driver_that_tells_the_size_of_lbas(self, host: Host, fake: FakeHost) -> None:
+        fake.add_controller(A, "S1", driver="lightiov", lba_bytes=512)
+        act(host, vm(part("a")))
+        fake.write_json(IDENTITIES, {A: {"serial": "S1", "model": "", "firmware": ""}})
+        fake.bind(A, "")
+        assert make(host, vm(part("a")), phase="shrink").steps == []
+        [planned] = make(host, vm(part("a")), predict=True).returned["mdevs"]
+        assert planned["disks"][0]["count"] == 100 * 2048
+        fake.bind(A, "lightiov")
+        act(host, vm(part("a", "200 MiB")))
+        assert fake.extents(U1)[0]["count"] == str(200 * 2048)
 
 
 class TestLive:
