@@ -283,6 +283,11 @@ class Difference:
             return True
         return one != placed.definition and (self.grows or not self._stays(one.address, one.parsed, placed))
 
+    def has_moved(self, one: Definition) -> bool:
+        """Whether it is of a wanted mdev whose drive is at another address now."""
+        placed = self.placed.get(one.uuid)
+        return placed is not None and self._stays(one.address, one.parsed, placed)
+
     def removed_disks(self) -> list[tuple[str, Extent, str]]:
         """Disks that mdevs lose, with the mdevs and what these are for. One that goes to another place stays."""
         found = {

@@ -156,10 +156,11 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
         starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active and not difference.waits(mdev)]
         defining = [mdev for mdev in placed.values() if mdev.definition.path not in kept_defined]
     # A definition says where disks are, so there is none of them at no moment: what is replaced is not undefined
-    # before, and what the version before made is undefined when what takes its place is defined.
+    # before, and that of a drive that has moved, or what the version before made, is undefined when what takes its
+    # place is defined.
     replacing = {mdev.definition.path for mdev in defining}
-    undefining = [one for path, one in going.items() if path not in replacing and one.uuid not in difference.formers]
-    converting = [one for path, one in going.items() if one.uuid in difference.formers]
+    undefining = [one for path, one in going.items() if path not in replacing]
+    late = [one for one in undefining if one.uuid in difference.formers or difference.has_moved(one)]
 
     passing = difference.passing() if difference.grows else []
     if not difference.request.erase:
@@ -170,7 +171,8 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     for change in changes:
         _plan_release(difference, change, result)
     for one in undefining:
-        result.add("undefine", one.uuid, partial(_undefine, host, one), address=one.address)
+        if one not in late:
+            _plan_undefine(difference, one, result)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
         uuids = [*placed, *difference.pending]
@@ -188,8 +190,8 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
         _add_for(wanted, result, "start", wanted.uuid, partial(_start, host, wanted))
     for change in changes:
         _plan_gifts(difference, change, result)
-    for one in converting:
-        result.add("convert", one.uuid, partial(_undefine, host, one), address=one.address)
+    for one in late:
+        _plan_undefine(difference, one, result)
 
     changed = [change.mdev for change in changes]
     after = State(
@@ -203,6 +205,11 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
 
 def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None], **details: str) -> None:
     result.add(action, object_, run, address=mdev.controller.address, **details)
+
+
+def _plan_undefine(difference: Difference, one: Definition, result: Plan) -> None:
+    action = "convert" if one.uuid in difference.formers else "undefine"
+    result.add(action, one.uuid, partial(_undefine, difference.host, one), address=one.address)
 
 
 def _shown(extent: Extent) -> str:
