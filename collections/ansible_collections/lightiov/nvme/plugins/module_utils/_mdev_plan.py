@@ -163,11 +163,16 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     late = [one for one in undefining if one.uuid in difference.formers or difference.has_moved(one)]
 
     passing = difference.passing() if difference.grows else []
+    # One of a check that was killed holds what the next one has to read.
+    for mdev in stopping.values():
+        if mdev.attributes.label == blank.LABEL:
+            _plan_stop(difference, mdev, result)
     if not difference.request.erase:
         _plan_blank(difference, passing, result)
     files = tenants.plan(host, difference.record, difference.left, result)
     for mdev in stopping.values():
-        _plan_stop(difference, mdev, result)
+        if mdev.attributes.label != blank.LABEL:
+            _plan_stop(difference, mdev, result)
     for change in changes:
         _plan_release(difference, change, result)
     for one in undefining:
@@ -261,7 +266,11 @@ def _refuse_impossible(placed: Iterable[Placed], starting: Iterable[Placed], res
 def _plan_blank(difference: Difference, passing: Sequence[blank.Passing], result: Plan) -> None:
     """Without consent to erase, what passes to another tenant must be blank by itself."""
     for one in passing:
-        users = [mdev for mdev in difference.before.active.values() if mdev.address == one.mdev.controller.address]
+        users = [
+            mdev
+            for mdev in difference.before.active.values()
+            if mdev.address == one.mdev.controller.address and mdev.attributes.label != blank.LABEL
+        ]
         if any(one.extent.overlaps(extent) for mdev in users for extent in mdev.attributes.extents):
             raise LightiovError(f"{one.refusal}, and it is in use: end that use in a run before, or {one.remedy}")
         if result.predict:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._blank import LABEL
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
@@ -119,6 +120,17 @@ class TestAnotherTenantsData:
         assert used.mdevs(A) == []
         assert list(Path(used.root, "etc/mdevctl.d", A).iterdir()) == []
         assert any(call.startswith("liov blank ") and "--yes" not in call for call in used.log())
+
+    def test_is_read_again_when_reading_was_killed(self, host: Host, used: FakeHost) -> None:
+        used.write_data(A, 1, "")
+        left = f"id={FOREIGN},nsid=1,name=blank"
+        used.add_mdev(A, FOREIGN, serial="S1", label=LABEL, tenant="red", queue_pairs="1", extents=left)
+        assert act(host, RED, remove=False) == [
+            ("stop", FOREIGN),
+            ("check_blank", "1"),
+            ("define", U2),
+            ("start", U2),
+        ]
 
     def test_cannot_be_read_while_something_holds_it(self, host: Host, used: FakeHost) -> None:
         steps = make(host, RED).steps
