@@ -16,9 +16,11 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV
 
 @dataclass(frozen=True)
 class Change:
-    """What an mdev has to give up and to get. What grows is among what it gets."""
+    """What an mdev has to give up and to get. What grows is among what it gets. What it keeps may still be asked for by
+    a run that was killed while it waited."""
 
     mdev: Placed
+    asked: tuple[Extent, ...]
     leaving: tuple[Extent, ...]
     coming: tuple[Extent, ...]
 
@@ -27,7 +29,11 @@ class Change:
         has, wanted = active.attributes.extents, mdev.extents
         leaving = tuple(one for one in has if not any(_becomes(one, other) for other in wanted))
         coming = tuple(one for one in wanted if not any(one.is_as(other) for other in has))
-        return cls(mdev, leaving, coming)
+        asked = tuple(one for one in has if one.id in active.asked and one not in leaving)
+        return cls(mdev, asked, leaving, coming)
+
+    def __bool__(self) -> bool:
+        return bool(self.asked or self.leaving or self.coming)
 
 
 def _becomes(extent: Extent, wanted: Extent) -> bool:
@@ -51,6 +57,13 @@ def release(host: Host, uuid: str, extent: Extent, *, force: bool, timeout: int)
             f"{name} is still in use in its VM after {timeout} seconds: unmount it there, or add detach to "
             "lightiov_allow (option force) to have it taken away at once"
         )
+
+
+def keep(host: Host, uuid: str, extent: Extent) -> None:
+    """Take back that a disk is asked for. One that was let go of meanwhile is added again."""
+    _write(host, uuid, "release", f"cancel={extent.id}", f"Disk {extent.name} of mdev {uuid} is still asked for")
+    if not _has(host, uuid, extent.id):
+        give(host, uuid, extent)
 
 
 def give(host: Host, uuid: str, extent: Extent) -> None:

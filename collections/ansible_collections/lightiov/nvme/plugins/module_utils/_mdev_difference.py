@@ -69,6 +69,7 @@ class State:
                     "address": one.address,
                     "type": one.type,
                     "attributes": [list(pair) for pair in one.attributes.ordered()],
+                    "asked": sorted(one.asked),
                 }
                 for uuid, one in sorted(self.active.items())
             },
@@ -267,13 +268,13 @@ class Difference:
         ]
 
     def changes(self) -> list[Change]:
-        """Of the mdevs that stay, those whose disks come, grow and go while they are there."""
+        """Of the mdevs that stay, those whose disks come, grow, go or are asked for while they are there."""
         staying = [
             Change.of(self.placed[mdev.uuid], mdev)
             for mdev in self.before.active.values()
             if self.grows and mdev.uuid in self.placed and not self.stops(mdev)
         ]
-        return [change for change in staying if change.leaving or change.coming]
+        return [change for change in staying if change]
 
     def undefines(self, one: Definition) -> bool:
         if self._is_left_alone(one.uuid):

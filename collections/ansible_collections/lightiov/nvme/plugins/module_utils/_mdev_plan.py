@@ -163,6 +163,8 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     late = [one for one in undefining if one.uuid in difference.formers or difference.has_moved(one)]
 
     passing = difference.passing() if difference.grows else []
+    for change in changes:
+        _plan_keep(difference, change, result)
     # One of a check that was killed holds what the next one has to read.
     for mdev in stopping.values():
         if mdev.attributes.label == blank.LABEL:
@@ -219,6 +221,12 @@ def _plan_undefine(difference: Difference, one: Definition, result: Plan) -> Non
 
 def _shown(extent: Extent) -> str:
     return extent.namespace if extent.is_whole else f"{extent.namespace} from LBA {extent.start}"
+
+
+def _plan_keep(difference: Difference, change: live.Change, result: Plan) -> None:
+    for extent in change.asked:
+        run = partial(live.keep, difference.host, change.mdev.uuid, extent)
+        _add_for(change.mdev, result, "keep", change.mdev.uuid, run, disk=extent.name or extent.id)
 
 
 def _plan_release(difference: Difference, change: live.Change, result: Plan) -> None:

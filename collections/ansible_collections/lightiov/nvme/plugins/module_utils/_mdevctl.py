@@ -87,6 +87,8 @@ class Active:
     type: str
     attributes: Attributes
     state: str
+    # IDs of the extents that its owner is asked to release.
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,16 @@ def _active(host: Host, uuid: str) -> Active:
     device = host.path(f"{MDEV_DEVICES}/{uuid}")
     attributes = Attributes.parse([(name, read(device / name) or "") for name in ATTRIBUTES])
     table = read(device / "extents")
+    slots = Slot.parse_all(table or "")
     if table is not None:
-        attributes = replace(attributes, extents=tuple(slot.extent for slot in Slot.parse_all(table)))
+        attributes = replace(attributes, extents=tuple(slot.extent for slot in slots))
     return Active(
         uuid=uuid,
         address=device.resolve().parent.name,
         type=link_name(device / "mdev_type"),
         attributes=attributes,
         state=read(device / "state") or "",
+        asked=frozenset(slot.extent.id for slot in slots if "asked" in slot.flags),
     )
 
 

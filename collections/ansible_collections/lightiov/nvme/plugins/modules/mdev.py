@@ -220,7 +220,8 @@ actions:
     action:
       description: >-
         C(check_blank), C(record), C(stop), C(release), C(undefine), C(boot_rule), C(boot_order), C(erase), C(define),
-        C(start), C(add), C(grow), or C(convert), which undefines what the version before made.
+        C(start), C(add), C(grow), C(keep), which takes back that a disk is asked for, or C(convert), which undefines
+        what the version before made.
       type: str
       sample: start
     object:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV_DEVICES
 from ansible_collections.lightiov.nvme.plugins.module_utils._record import RECORD as IDENTITIES
 from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import named
@@ -223,6 +224,20 @@ class TestLive:
         ):
             act(host, vm(DATA), timeout=0)
         assert running.snapshot() == before
+
+    @pytest.mark.parametrize("released", [False, True])
+    def test_one_that_a_killed_run_asked_for_is_kept(self, host: Host, running: FakeHost, released: bool) -> None:
+        before = running.extents(U1)
+        running.hold_disk(U1, before[1]["id"])
+        host.write_attribute(f"{MDEV_DEVICES}/{U1}/release", before[1]["id"])
+        assert "asked" in running.extents(U1)[1]
+        made = make(host, vm(DATA, part("a")))
+        if released:
+            running.hold_disk(U1)
+            host.write_attribute(f"{MDEV_DEVICES}/{U1}/release", before[1]["id"])
+        assert run(made) == [("keep", U1)]
+        assert running.extents(U1) == before
+        assert act(host, vm(DATA, part("a"))) == []
 
     def test_by_consent_it_is_taken_all_the_same(self, host: Host, running: FakeHost) -> None:
         running.hold_disk(U1, running.extents(U1)[1]["id"])
