@@ -35,6 +35,11 @@ class Site:
     read_only: bool
     kept: Extent | None = None
 
+    @property
+    def space(self) -> tuple[int, str]:
+        """Of which namespace: by its number, or as long as nobody can tell that, by its identity."""
+        return self.nsid, "" if self.nsid else self.identity
+
     def __str__(self) -> str:
         return f"disk {self.title} of mdev {self.mdev}"
 
@@ -42,16 +47,16 @@ class Site:
 class Space:
     """One namespace, and what is taken of it, by whom."""
 
-    def __init__(self, controller: Controller, nsid: int, strangers: Iterable[tuple[str, Extent]]) -> None:
-        self.name = f"namespace {nsid} of controller {controller}"
-        told = next((one for one in controller.namespaces if one.nsid == nsid), None)
+    def __init__(self, controller: Controller, site: Site, strangers: Iterable[tuple[str, Extent]]) -> None:
+        self.name = f"namespace {site.nsid or site.identity} of controller {controller}"
+        told = next((one for one in controller.namespaces if one.nsid == site.nsid), None)
         self.is_told = told is not None
         self.lba_size = told.lba_size if told else PAGE
         self.end: float = told.lba_count if told else math.inf
         self.granularity = (told and told.granularity) or PAGE
         self.alignment = max(1, math.lcm(MIB, self.granularity) // self.lba_size)
         self.taken: list[tuple[Extent, str]] = []
-        self.strangers = [(extent, uuid) for uuid, extent in strangers if extent.nsid == nsid]
+        self.strangers = [(extent, uuid) for uuid, extent in strangers if extent.nsid == site.nsid]
 
     def lbas(self, size: int, site: Site) -> int:
         if size % self.granularity:
@@ -151,21 +156,21 @@ class Places:
 
 def arrange(controller: Controller, sites: Sequence[Site], places: Places) -> list[Extent]:
     """The extent of each site."""
-    spaces = {site.nsid: Space(controller, site.nsid, places.strangers) for site in sites}
-    counts = [None if site.size is None else spaces[site.nsid].lbas(site.size, site) for site in sites]
+    spaces = {site.space: Space(controller, site, places.strangers) for site in sites}
+    counts = [None if site.size is None else spaces[site.space].lbas(site.size, site) for site in sites]
     found: dict[int, Extent] = {}
     for index, site in enumerate(sites):
         if fixed := _fixed(controller, site):
-            found[index] = spaces[site.nsid].take(fixed, site)
+            found[index] = spaces[site.space].take(fixed, site)
     # What is there grows before anything comes, which may be somewhere else as well. Before a driver tells how large
     # LBAs are, nobody knows whether it has to.
     for index, (site, count) in enumerate(zip(sites, counts)):
-        if count is not None and index in found and spaces[site.nsid].is_told:
-            found[index] = spaces[site.nsid].grow(found[index], count, site)
+        if count is not None and index in found and spaces[site.space].is_told:
+            found[index] = spaces[site.space].grow(found[index], count, site)
     # One that comes back has its data at its place, which nothing new may take before.
     for choose in (_former, _first):
         for index, (site, count) in enumerate(zip(sites, counts)):
-            space = spaces[site.nsid]
+            space = spaces[site.space]
             if count is not None and index not in found and (extent := choose(controller, site, space, count, places)):
                 found[index] = space.take(extent, site)
     return [found[index] for index in range(len(sites))]

@@ -105,6 +105,14 @@ class TestNamespaces:
             (planned,) = make(host, one(disks=[disk(named)]), predict=True).returned["mdevs"]
             assert [(one["nsid"], one["identity"]) for one in planned["disks"]] == [(1, NGUID)]
 
+    def test_two_that_nobody_can_tell_yet_are_two(self, host: Host, fake: FakeHost) -> None:
+        fake.add_controller(A, "S1", driver="nvme")
+        wanted = one(disks=[disk(NGUID), disk(EUI, "d1"), disk(OTHER, "a", size="1 MiB")])
+        (planned,) = make(host, wanted, predict=True).returned["mdevs"]
+        assert [one["identity"] for one in planned["disks"]] == [NGUID, EUI, OTHER]
+        with pytest.raises(LightiovError, match=f"wants namespace {EUI} of controller S1 .*has all"):
+            make(host, one(disks=[disk(EUI), disk(EUI, "d1")]), predict=True)
+
     def test_another_one_that_the_list_names_is_taken(self, host: Host, two: FakeHost) -> None:
         act(host, one())
         two.change_hardware(A, ids={"1": OTHER})
