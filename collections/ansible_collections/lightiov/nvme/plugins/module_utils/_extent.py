@@ -58,6 +58,10 @@ class Extent:
     def end(self) -> float:
         return math.inf if self.count is None else self.start + self.count
 
+    def is_on(self, nsid: int, identity: str) -> bool:
+        """Whether it is on this namespace: a number may be another one's by now."""
+        return self.identity == identity if self.identity and identity else self.nsid == nsid
+
     def overlaps(self, other: Extent) -> bool:
         return self.nsid == other.nsid and self.start < other.end and other.start < self.end
 

@@ -260,7 +260,7 @@ def _site(controller: Controller, mdev: Wanted, disk: Disk, own: Sequence[Attrib
     ]
     noted = {extent.nsid: extent.identity for extent in reversed(before) if extent.identity}
     nsid, identity = _find(mdev, disk.namespace, controller, noted)
-    kept = [one for one in before if one.nsid == nsid or (identity and one.identity == identity)]
+    kept = [one for one in before if one.is_on(nsid, identity)]
     # What exists comes first; a definition that says more was written by a run that was cut short.
     place = max((one for one in kept if one.is_at(kept[0])), key=lambda one: one.count or 0, default=None)
     return Site(

@@ -115,7 +115,7 @@ class Space:
         )
 
     def first_fit(self, count: int, site: Site, used: Sequence[Extent]) -> int:
-        ends = [one.end for one in (*self._others(), *used) if one.nsid == site.nsid and one.end < math.inf]
+        ends = [one.end for one in (*self._others(), *used) if one.end < math.inf]
         starts = sorted({0, *(-int(-end // self.alignment) * self.alignment for end in ends)})
         fits = [first for first in starts if self.is_free(first, count)]
         # What another disk leaves or has left has its data, so it is taken only where there is nothing else.
@@ -206,7 +206,8 @@ def _former(controller: Controller, site: Site, space: Space, count: int, places
 
 def _first(controller: Controller, site: Site, space: Space, count: int, places: Places) -> Extent:
     """The first place that is large enough."""
-    return _at(controller, site, space.first_fit(count, site, [*places.leaving, *places.once]), count)
+    used = [one for one in (*places.leaving, *places.once) if one.is_on(site.nsid, site.identity)]
+    return _at(controller, site, space.first_fit(count, site, used), count)
 
 
 def _at(controller: Controller, site: Site, first: int, count: int) -> Extent:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import named as uuid_named
 from fake_host import FakeHost
 from mdev_calls import U1, U2, A, B, act, definition, disk, extents, make, one
 
@@ -119,6 +120,14 @@ class TestNamespaces:
         two.boot()
         act(host, one(disks=[disk(OTHER)]))
         assert extents(two, U1) == [f"nsid=1,eui={OTHER[4:]},name=data"]
+
+    def test_nothing_of_the_one_before_with_its_number_is_kept(self, host: Host, two: FakeHost) -> None:
+        act(host, one(disks=[disk(NGUID, "x", size="1 MiB"), disk(NGUID, size="1 MiB")]))
+        two.change_hardware(A, ids={"1": OTHER})
+        two.boot()
+        act(host, one(disks=[disk(OTHER, size="1 MiB")]))
+        [extent] = two.extents(U1)
+        assert (extent["first"], extent["id"]) == ("0", uuid_named("S1", "vm1", "data", OTHER, 0))
 
     def test_one_that_got_another_number_is_followed(self, host: Host, two: FakeHost) -> None:
         act(host, one(disks=[disk(EUI)]))
