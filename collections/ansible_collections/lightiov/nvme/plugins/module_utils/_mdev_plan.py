@@ -163,23 +163,17 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     late = [one for one in undefining if one.uuid in difference.formers or difference.has_moved(one)]
 
     passing = difference.passing() if difference.grows else []
-    for change in changes:
-        _plan_keep(difference, change, result)
+    _plan_keep(difference, changes, result)
     # One of a check that was killed holds what the next one has to read.
-    for mdev in stopping.values():
-        if mdev.attributes.label == blank.LABEL:
-            _plan_stop(difference, mdev, result)
+    leftover = [mdev for mdev in stopping.values() if mdev.attributes.label == blank.LABEL]
+    _plan_stop(difference, leftover, result)
     if not difference.request.erase:
         _plan_blank(difference, passing, result)
     files = tenants.plan(host, difference.record, difference.left, result)
-    for mdev in stopping.values():
-        if mdev.attributes.label != blank.LABEL:
-            _plan_stop(difference, mdev, result)
+    _plan_stop(difference, [mdev for mdev in stopping.values() if mdev not in leftover], result)
     for change in changes:
         _plan_release(difference, change, result)
-    for one in undefining:
-        if one not in late:
-            _plan_undefine(difference, one, result)
+    _plan_undefine(difference, [one for one in undefining if one not in late], result)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
         uuids = [*placed, *difference.pending]
@@ -197,8 +191,7 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
         _add_for(wanted, result, "start", wanted.uuid, partial(_start, host, wanted))
     for change in changes:
         _plan_gifts(difference, change, result)
-    for one in late:
-        _plan_undefine(difference, one, result)
+    _plan_undefine(difference, late, result)
 
     changed = [change.mdev for change in changes]
     after = State(
@@ -214,19 +207,20 @@ def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callabl
     result.add(action, object_, run, address=mdev.controller.address, **details)
 
 
-def _plan_undefine(difference: Difference, one: Definition, result: Plan) -> None:
-    action = "convert" if one.uuid in difference.formers else "undefine"
-    result.add(action, one.uuid, partial(_undefine, difference.host, one), address=one.address)
+def _plan_undefine(difference: Difference, definitions: Iterable[Definition], result: Plan) -> None:
+    for one in definitions:
+        action = "convert" if one.uuid in difference.formers else "undefine"
+        result.add(action, one.uuid, partial(_undefine, difference.host, one), address=one.address)
 
 
 def _shown(extent: Extent) -> str:
     return extent.namespace if extent.is_whole else f"{extent.namespace} from LBA {extent.start}"
 
 
-def _plan_keep(difference: Difference, change: live.Change, result: Plan) -> None:
-    for extent in change.asked:
-        run = partial(live.keep, difference.host, change.mdev.uuid, extent)
-        _add_for(change.mdev, result, "keep", change.mdev.uuid, run, disk=extent.name or extent.id)
+def _plan_keep(difference: Difference, changes: Iterable[live.Change], result: Plan) -> None:
+    for mdev, extent in ((change.mdev, extent) for change in changes for extent in change.asked):
+        run = partial(live.keep, difference.host, mdev.uuid, extent)
+        _add_for(mdev, result, "keep", mdev.uuid, run, disk=extent.name or extent.id)
 
 
 def _plan_release(difference: Difference, change: live.Change, result: Plan) -> None:
@@ -286,17 +280,18 @@ def _plan_blank(difference: Difference, passing: Sequence[blank.Passing], result
         _add_for(one.mdev, result, "check_blank", _shown(one.extent), partial(blank.check, difference.host, one))
 
 
-def _plan_stop(difference: Difference, mdev: Active, result: Plan) -> None:
+def _plan_stop(difference: Difference, mdevs: Iterable[Active], result: Plan) -> None:
     request = difference.request
-    if not request.force and mdev_is_open(difference.host, mdev.uuid):
-        result.refuse(
-            f"mdev {mdev.uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to lightiov_allow "
-            "(option force) to have it taken away",
-            until="domain_mdev",
-            object_=mdev.uuid,
-        )
-    run = partial(_stop, difference.host, mdev, request.timeout)
-    result.add("stop", mdev.uuid, run, address=mdev.address)
+    for mdev in mdevs:
+        if not request.force and mdev_is_open(difference.host, mdev.uuid):
+            result.refuse(
+                f"mdev {mdev.uuid} has to be stopped, but a VM has it open: stop the VM, or add detach to "
+                "lightiov_allow (option force) to have it taken away",
+                until="domain_mdev",
+                object_=mdev.uuid,
+            )
+        run = partial(_stop, difference.host, mdev, request.timeout)
+        result.add("stop", mdev.uuid, run, address=mdev.address)
 
 
 def _stop(host: Host, mdev: Active, timeout: int) -> None:

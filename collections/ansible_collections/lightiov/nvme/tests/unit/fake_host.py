@@ -254,8 +254,8 @@ class FakeHost:
             has = sorted(owners.get(nsid, ()))
             owner = "-" if not has else has[0] if len(has) == 1 else f"{len(has)}mdevs"
             granularity = "" if traits["old"] else f" {GRANULARITY}"
-            size = traits["lba_bytes"]
-            lines.append(f"{nsid} {size} {NAMESPACE_BYTES // size} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
+            lbas = f"{traits['lba_bytes']} {NAMESPACE_BYTES // traits['lba_bytes']}"
+            lines.append(f"{nsid} {lbas} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
         self.write(f"{device}/lightiov/namespaces", "".join(lines))
         self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
         self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
