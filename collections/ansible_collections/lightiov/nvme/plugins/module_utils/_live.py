@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, Slot
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV_DEVICES, Active
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MDEV_DEVICES
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,12 @@ class Change:
     coming: tuple[Extent, ...]
 
     @classmethod
-    def of(cls, mdev: Placed, active: Active) -> Change:
-        has, wanted = active.attributes.extents, mdev.extents
+    def of(cls, mdev: Placed, has: Sequence[Extent], asked_for: Collection[str] = ()) -> Change:
+        """`asked_for`: IDs of extents."""
+        wanted = mdev.extents
         leaving = tuple(one for one in has if not any(_becomes(one, other) for other in wanted))
         coming = tuple(one for one in wanted if not any(one.is_as(other) for other in has))
-        asked = tuple(one for one in has if one.id in active.asked and one not in leaving)
+        asked = tuple(one for one in has if one.id in asked_for and one not in leaving)
         return cls(mdev, asked, leaving, coming)
 
     def __bool__(self) -> bool:

@@ -270,11 +270,17 @@ class Difference:
     def changes(self) -> list[Change]:
         """Of the mdevs that stay, those whose disks come, grow, go or are asked for while they are there."""
         staying = [
-            Change.of(self.placed[mdev.uuid], mdev)
+            Change.of(self.placed[mdev.uuid], mdev.attributes.extents, mdev.asked)
             for mdev in self.before.active.values()
             if self.grows and mdev.uuid in self.placed and not self.stops(mdev)
         ]
         return [change for change in staying if change]
+
+    def gives_before_it_gets(self, mdev: Placed) -> tuple[bool, bool]:
+        """Puts definitions in an order in which no two of them have the same part, as far as there is one."""
+        one = self.before.defined.get(mdev.definition.path)
+        change = Change.of(mdev, one.parsed.extents if one else ())
+        return bool(change.coming), not change.leaving
 
     def undefines(self, one: Definition) -> bool:
         if self._is_left_alone(one.uuid):

@@ -154,7 +154,10 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     changes = difference.changes()
     if difference.grows:
         starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active and not difference.waits(mdev)]
-        defining = [mdev for mdev in placed.values() if mdev.definition.path not in kept_defined]
+        defining = sorted(
+            (mdev for mdev in placed.values() if mdev.definition.path not in kept_defined),
+            key=difference.gives_before_it_gets,
+        )
     # A definition says where disks are, so there is none of them at no moment: what is replaced is not undefined
     # before, and that of a drive that has moved, or what the version before made, is undefined when what takes its
     # place is defined.

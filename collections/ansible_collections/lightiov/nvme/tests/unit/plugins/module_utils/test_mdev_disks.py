@@ -248,6 +248,12 @@ class TestLive:
         assert act(host, vm(DATA, disk("3", "a"))) == [("release", U1), ("define", U1), ("add", U1)]
         assert act(host, vm(DATA, disk("3", "a"))) == []
 
+    def test_no_boot_finds_it_defined_twice(self, host: Host, running: FakeHost) -> None:
+        """What one mdev loses and another, which is listed first, gets."""
+        act(host, vm(DATA, part("a"), disk("3", "whole")), vm(disk("4"), uuid=U2, label="vm2"))
+        wanted = vm(DATA, part("a")), vm(disk("4"), disk("3", "whole"), uuid=U2, label="vm2")
+        assert [one for one in act(host, *reversed(wanted)) if one[0] == "define"] == [("define", U1), ("define", U2)]
+
     def test_a_change_is_no_removal(self, host: Host, running: FakeHost) -> None:
         act(host, vm(DATA, disk("3", "a")), remove=False)
 
