@@ -56,7 +56,7 @@ class Mdevs:
         return cls({**defined, **active}, frozenset(active), frozenset(former))
 
     def kept(self, domain: Domain, wanted: Iterable[str]) -> frozenset[str]:
-        """What a running domain keeps until it is off, because what takes its place can only exist then."""
+        """What a running domain keeps until a run finds it off, because what takes its place can only exist then."""
         if all(uuid in self.active for uuid in wanted):
             return frozenset()
         return self.former.intersection(domain.mdevs().get("live", {}))
@@ -226,7 +226,8 @@ def check_mdevs(wanted: Sequence[Wanted], known: Mdevs, present: Mapping[str, Do
                     f"list {elsewhere[uuid]} as well (lightiov_vms), without the mdev"
                 )
             waits = domain and known.kept(domain, one.mdevs)
-            if uuid not in known.types or (domain and domain.active and uuid not in known.active and not waits):
+            missing = uuid not in known.types or (domain and domain.active and uuid not in known.active)
+            if missing and not waits:
                 result.refuse(
                     f"mdev {uuid} cannot go to domain {one.name}, because it does not exist on this host: "
                     "make it with lightiov.nvme.mdev",
@@ -248,7 +249,7 @@ class MdevPlan:
         after = {}
         kept = self.known.kept(domain, uuids)
         for scope, has in domain.mdevs().items():
-            if scope == "live" and kept:
+            if kept:
                 after[scope] = self.known.owned(has)
                 continue
             surplus = [uuid for uuid in self.known.owned(has) if uuid not in uuids]

@@ -204,12 +204,12 @@ class Difference:
     @property
     def kept(self) -> tenants.Tenants:
         """The record of tenants once the wanted mdevs are there."""
-        wanted = [(mdev.controller.serial, mdev.attributes) for mdev in self.placed.values()]
+        wanted = [(mdev.controller.serial, mdev.attributes) for mdev in self.ready.values()]
         return tenants.noted(self.left, wanted, replace=True)
 
     def passing(self) -> list[blank.Passing]:
         """What goes to another tenant, and parts of namespaces that go to another disk."""
-        return [one for mdev in self.placed.values() for extent in mdev.extents for one in self._passing(mdev, extent)]
+        return [one for mdev in self.ready.values() for extent in mdev.extents for one in self._passing(mdev, extent)]
 
     def _passing(self, mdev: Placed, extent: Extent) -> list[blank.Passing]:
         serial = mdev.controller.serial
@@ -234,6 +234,11 @@ class Difference:
         own = max((int(one.end) for one in known), default=extent.start)
         return replace(extent, first=own, count=int(extent.end) - own) if own < extent.end else None
 
+    @cached_property
+    def ready(self) -> dict[str, Placed]:
+        """Those whose turn has come. Of the others everything stays as it is, so that their VMs can be started anew."""
+        return {uuid: mdev for uuid, mdev in self.placed.items() if not self.waits(mdev)}
+
     @property
     def grows(self) -> bool:
         return self.request.phase != "shrink"
@@ -253,8 +258,7 @@ class Difference:
 
     def _former_stops(self, mdev: Active, placed: Placed) -> bool:
         """Serving the right disk to a VM, it is as good as any until all of the VM's are closed."""
-        has = [one.nsid for one in mdev.attributes.extents]
-        if has != [one.nsid for one in placed.extents if one.id == mdev.uuid]:
+        if not _serves(mdev.uuid, mdev.attributes, placed):
             return self.grows
         siblings = [uuid for uuid, becomes in self.formers.items() if becomes == placed.uuid]
         return self.grows and not any(mdev_is_open(self.host, uuid) for uuid in siblings if uuid in self.before.active)
@@ -288,6 +292,8 @@ class Difference:
         placed = self.placed.get(self.formers.get(one.uuid, one.uuid))
         if placed is None:
             return True
+        if one.uuid in self.formers and placed.uuid not in self.ready and _serves(one.uuid, one.parsed, placed):
+            return False
         return one != placed.definition and (self.grows or not self._stays(one.address, one.parsed, placed))
 
     def has_moved(self, one: Definition) -> bool:
@@ -321,6 +327,11 @@ class Difference:
             and not self._is_left_alone(uuid)
             and any(one.label != blank.LABEL for one in attributes)
         )
+
+
+def _serves(former: str, attributes: Attributes, placed: Placed) -> bool:
+    """Whether an mdev of the version before has the disk that it becomes."""
+    return [one.nsid for one in attributes.extents] == [one.nsid for one in placed.extents if one.id == former]
 
 
 def _by_address(state: State, uuids: set[str]) -> dict[str, list[tuple[str, Attributes]]]:

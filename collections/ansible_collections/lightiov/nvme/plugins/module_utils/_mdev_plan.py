@@ -126,7 +126,7 @@ def _warn(difference: Difference, result: Plan) -> None:
         if difference.grows and (formers := difference.waits(mdev)):
             result.warnings.append(
                 f"mdev {mdev.uuid} ({mdev.wanted.vm}) takes the place of {', '.join(formers)}, which the version "
-                "before made and a VM has open: stop the VM and deploy once more, or reboot its host, to have it"
+                "before made and a VM has open: stop the VM and deploy once more to have it"
             )
     for one in before.defined.values():
         if one.uuid not in placed or not difference.undefines(one):
@@ -144,7 +144,7 @@ def _warn(difference: Difference, result: Plan) -> None:
 
 
 def _plan_steps(difference: Difference, result: Plan) -> None:
-    host, before, placed = difference.host, difference.before, difference.placed
+    host, before, placed = difference.host, difference.before, difference.ready
     stopping = {uuid: mdev for uuid, mdev in before.active.items() if difference.stops(mdev)}
     going = {path: one for path, one in before.defined.items() if difference.undefines(one)}
     kept_active = {uuid: mdev for uuid, mdev in before.active.items() if uuid not in stopping}
@@ -153,7 +153,7 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     defining: list[Placed] = []
     changes = difference.changes()
     if difference.grows:
-        starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active and not difference.waits(mdev)]
+        starting = [mdev for uuid, mdev in placed.items() if uuid not in kept_active]
         defining = sorted(
             (mdev for mdev in placed.values() if mdev.definition.path not in kept_defined),
             key=difference.gives_before_it_gets,
@@ -179,7 +179,8 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     _plan_undefine(difference, [one for one in undefining if one not in late], result)
     if difference.grows:
         _refuse_impossible(placed.values(), starting, result)
-        uuids = [*placed, *difference.pending]
+        waiting = {one.uuid for one in kept_defined.values() if one.uuid in difference.formers}
+        uuids = [*placed, *waiting, *difference.pending]
         files.update(boot_rule.plan(host, bool(uuids), result))
         files.update(boot_order.plan(host, uuids, result))
         if difference.request.erase:

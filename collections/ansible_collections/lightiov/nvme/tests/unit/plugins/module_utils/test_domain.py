@@ -305,24 +305,24 @@ class TestOfTheVersionBefore:
 
     @pytest.fixture
     def domain(self, mdevs: FakeHost, libvirt: FakeConnection) -> FakeDomain:
-        definition = {"mdev_type": "lightiov-passthrough", "start": "auto", "attrs": []}
-        mdevs.write_json(f"/etc/mdevctl.d/{A}/{self.NEW}", definition)
         libvirt.add(FakeDomain("vm1", device(U1), device(U2), active=True))
         return libvirt.domains[0]
 
     @pytest.mark.parametrize("status", [None, ASLEEP])
-    def test_a_running_domain_keeps_them_and_starts_with_the_new_one(
+    def test_a_running_domain_keeps_them_and_can_be_started_anew(
         self, host: Host, domain: FakeDomain, status: int | None
     ) -> None:
         domain.status = domain.status if status is None else status
         plan = make(host, vm1=[self.NEW])
-        assert plan.after["domains"] == [{"name": "vm1", "active": True, "mdevs": [self.NEW], "live": [U1, U2]}]
-        assert {scope for *_what, scope in act(host, vm1=[self.NEW])} == {"config"}
-        assert (domain.has(CONFIG), domain.has(LIVE)) == ([self.NEW], [U1, U2])
+        assert plan.after["domains"] == [{"name": "vm1", "active": True, "mdevs": [U1, U2], "live": [U1, U2]}]
         assert act(host, vm1=[self.NEW]) == []
+        assert (domain.has(CONFIG), domain.has(LIVE)) == ([U1, U2], [U1, U2])
 
-    def test_one_that_is_off_has_the_new_one_alone(self, host: Host, domain: FakeDomain) -> None:
+    def test_one_that_is_off_has_the_new_one_alone(self, host: Host, mdevs: FakeHost, domain: FakeDomain) -> None:
         domain.status = SHUTOFF
+        for uuid in (U1, U2):
+            mdevs.remove_mdev(uuid)
+        mdevs.add_mdev(A, self.NEW, tenant="blue", queue_pairs="1", namespaces="1,2")
         act(host, vm1=[self.NEW])
         assert domain.has(CONFIG) == [self.NEW]
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._boot_order import UNIT, device_unit
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._tenants import RECORD
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 from fake_host import FakeHost
 from mdev_calls import A, B, act, disk, extents, make, one
@@ -62,21 +64,31 @@ def test_a_vm_keeps_them_until_all_are_closed(host: Host, before: FakeHost, open
     opened(before, *open_ones)
     (warning,) = make(host, WANTED, remove=False, force=force).warnings
     assert f"mdev {VM} (vm1) takes the place of" in warning and "stop the VM and deploy once more" in warning
-    actions = act(host, WANTED, remove=False, force=force)
-    assert actions == [("define", VM), *(("convert", uuid) for uuid in sorted([DATA, LOG]))]
+    assert act(host, WANTED, remove=False, force=force) == []
     assert before.mdevs(A) == sorted([DATA, LOG])
-    assert make(host, WANTED).steps == []
-    opened(before, *open_ones, state="closed")
-    assert act(host, WANTED) == [*(("stop", uuid) for uuid in sorted([DATA, LOG])), ("start", VM)]
-    assert make(host, WANTED).steps == []
-
-
-def test_a_boot_brings_the_new_one(host: Host, before: FakeHost) -> None:
-    opened(before, DATA, LOG)
-    act(host, WANTED)
     before.boot()
-    assert before.mdevs(A) == [VM]
+    assert before.mdevs(A) == sorted([DATA, LOG])
+    assert [action for action, _name in act(host, WANTED)] == ["stop", "stop", "define", "start", "convert", "convert"]
     assert make(host, WANTED).steps == []
+
+
+def test_meanwhile_a_boot_waits_for_them(host: Host, before: FakeHost) -> None:
+    before.install("systemctl")
+    opened(before, LOG)
+    act(host, WANTED)
+    assert [uuid for uuid in (VM, DATA, LOG) if device_unit(uuid) in before.read(UNIT)] == [DATA, LOG]
+    opened(before, LOG, state="closed")
+    act(host, WANTED)
+    assert [uuid for uuid in (VM, DATA, LOG) if device_unit(uuid) in before.read(UNIT)] == [VM]
+
+
+def test_what_is_added_meanwhile_is_not_erased_yet(host: Host, before: FakeHost) -> None:
+    before.write_json(RECORD, {"S1": {"3": "red", NGUID: "blue", "2": "blue"}})
+    opened(before, LOG)
+    more = one(VM, disks=[disk("1"), disk("2", "log"), disk("3", "more")])
+    assert make(host, more, erase=True).steps == []
+    opened(before, LOG, state="closed")
+    assert ("erase", "3") in act(host, more, erase=True)
 
 
 def test_cut_short_anywhere_it_is_completed(host: Host, before: FakeHost) -> None:
@@ -147,10 +159,11 @@ class TestUnderTheFormerModule:
 
     def test_open_ones_run_on(self, host: Host, old: FakeHost) -> None:
         opened(old, DATA, LOG)
-        assert act(host, WANTED)[0] == ("define", VM)
+        assert act(host, WANTED) == []
         assert (sorted(old.mdevs(A)), make(host, WANTED).steps) == (sorted([DATA, LOG]), [])
         old.change_hardware(A, old=False)
         old.boot()
+        act(host, WANTED)
         assert (old.mdevs(A), make(host, WANTED).steps) == ([VM], [])
 
 
