@@ -135,8 +135,7 @@ void liov_extent_follow(struct liov_ns *ns)
 	lockdep_assert_held(&ldev->lock);
 	info = liov_extent_find(ldev, ns);
 	if (!info) {
-		/* What else is there may be another VM's: it is not believed. */
-		if (ldev->state == LIOV_FAILED || ldev->state == LIOV_DEAD)
+		if (ldev->state == LIOV_DEAD)
 			return;
 		liov_extent_fail(ns, "taken away its extent of");
 		ns->lost = true;
@@ -205,7 +204,7 @@ static int liov_table_read(struct liov_dev *ldev)
  * liov_disks_update() has the disks be like that.
  *
  * Return: 0 or a negative error; -EAGAIN: the host changes the table all the
- * time, and reports another event.
+ * time, and reports another event; -ESTALE: the table is not that of the disks.
  */
 int liov_extents_look(struct liov_dev *ldev)
 {
@@ -213,6 +212,8 @@ int liov_extents_look(struct liov_dev *ldev)
 	int err;
 
 	lockdep_assert_held(&ldev->lock);
+	if (ldev->stranger)
+		return -ESTALE;
 	err = liov_table_read(ldev);
 	if (err)
 		return err;
