@@ -215,11 +215,14 @@ int liov_extents_look(struct liov_dev *ldev)
 	if (ldev->stranger)
 		return -ESTALE;
 	err = liov_table_read(ldev);
-	if (err)
-		return err;
-	list_for_each_entry(ns, &ldev->disks, node)
-		liov_extent_follow(ns);
-	return 0;
+	/*
+	 * Also after half of it: a slot that was read as empty may have the
+	 * same extent the next time, which others have written to meanwhile.
+	 */
+	if (!err || err == -EAGAIN)
+		list_for_each_entry(ns, &ldev->disks, node)
+			liov_extent_follow(ns);
+	return err;
 }
 
 /**
