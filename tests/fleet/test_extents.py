@@ -291,3 +291,24 @@ def test_changes_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]
         gone.wait_for_the_end()
         come.wait_for_disk()
         vm1.goes_on("after its sleep")
+
+
+@pytest.mark.slow
+def test_comes_back_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
+    """It has not seen that its extent was gone: another slot tells."""
+    extent = extent_of(0)
+    extent.give()
+    extent.wait_for_disk()
+    extent.make_file_system()
+    extent.leave_a_file()
+    former = extent.generation
+    with vm1.verified_load():
+        vm1.restore_pm_registers()
+        vm1.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
+        wait_until(lambda: vm1.asleep, "the VM to sleep", 240)
+        extent.write("remove_extent", extent.id)
+        extent.give()
+        vm1.wake()
+        wait_until(lambda: vm1.state == "ready", "the queues")
+        extent.wait_for_another_disk(former)
+        vm1.goes_on("after its sleep")

@@ -95,7 +95,12 @@ bool liov_extent_has_disk(struct liov_dev *ldev, unsigned int slot)
 	return false;
 }
 
-/* The slot of a disk's extent is where it was, unless the VM has hibernated. */
+/*
+ * The slot of a disk's extent is where it was: the host moves none, and one that
+ * is in another slot has been given back, and perhaps been another VM's, while
+ * this one did not look.  Only a VM that has hibernated finds the slots of a
+ * device that is opened anew.
+ */
 static const struct liov_namespace_info *
 liov_extent_find(struct liov_dev *ldev, struct liov_ns *ns)
 {
@@ -103,6 +108,8 @@ liov_extent_find(struct liov_dev *ldev, struct liov_ns *ns)
 
 	if (liov_same_extent(ns, &ldev->table[ns->slot]))
 		return &ldev->table[ns->slot];
+	if (!ldev->restored)
+		return NULL;
 	for (i = 0; i < ldev->nr_slots; i++) {
 		if (liov_same_extent(ns, &ldev->table[i])) {
 			ns->slot = i;
@@ -218,10 +225,13 @@ int liov_extents_look(struct liov_dev *ldev)
 	/*
 	 * Also after half of it: a slot that was read as empty may have the
 	 * same extent the next time, which others have written to meanwhile.
+	 * After hibernation the other half may have what is searched for.
 	 */
-	if (!err || err == -EAGAIN)
+	if (!err || (err == -EAGAIN && !ldev->restored))
 		list_for_each_entry(ns, &ldev->disks, node)
 			liov_extent_follow(ns);
+	if (!err)
+		ldev->restored = false;
 	return err;
 }
 
