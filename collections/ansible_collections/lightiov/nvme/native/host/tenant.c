@@ -9,10 +9,24 @@
  */
 #include "mdev.h"
 
+static void liov_tenant_leave(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	if (!mdev->has_tenant)
+		return;
+	mdev->has_tenant = false;
+	ctrl->tenant_users--;
+	ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
+}
+
 /*
  * Joins the device to a tenant, or with an empty name to none.  All mediated
  * devices of one controller can do harm to each other, so that it has one
  * tenant at a time, and is reset between two.  Caller holds ctrl->lock.
+ *
+ * Return: 0, -EPERM, or -EAGAIN: the device has no tenant any more, and gets the
+ * new one after a reset.
  */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 {
@@ -27,17 +41,18 @@ int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 			dev_name(ctrl->dev), ctrl->tenant, name);
 		return -EPERM;
 	}
+	/* Before the test: nothing was reset since a tenant that goes just now. */
+	if (strcmp(name, ctrl->tenant))
+		liov_tenant_leave(mdev);
 	if (*name && *ctrl->tenant && strcmp(name, ctrl->tenant) &&
 	    READ_ONCE(ctrl->epoch) == ctrl->tenant_epoch)
 		return -EAGAIN;
 
-	if (mdev->has_tenant)
-		ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
-	ctrl->tenant_users -= mdev->has_tenant;
-	mdev->has_tenant = *name;
-	ctrl->tenant_users += mdev->has_tenant;
-	if (mdev->has_tenant)
+	if (*name && !mdev->has_tenant) {
+		mdev->has_tenant = true;
+		ctrl->tenant_users++;
 		strscpy(ctrl->tenant, name, sizeof(ctrl->tenant));
+	}
 	return 0;
 }
 
