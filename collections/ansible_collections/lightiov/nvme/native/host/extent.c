@@ -319,6 +319,7 @@ int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked)
 /*
  * Takes an extent from the owner, which may use it: without its queues it has
  * no command in flight.  It cannot have others before mdev->lock is free.
+ * A guest driver of ABI 1.1 fails all its disks then, as lightiov_abi.h says.
  */
 int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id)
 {
