@@ -136,6 +136,13 @@ class TestOwnership:
         second.write("namespaces", "2 3")
         assert controller.namespaces()[3] == second.uuid
 
+    def test_as_many_namespaces_as_slots(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        # It is a list, and the controller has not all of them.
+        assert "No such device" in mdev.write("namespaces", " ".join(map(str, range(1, 65))), check=False).stderr
+        assert "too long" in mdev.write("namespaces", " ".join(map(str, range(1, 66))), check=False).stderr
+        assert mdev.read("namespaces") == "1"
+
     def test_an_mdev_of_another_controller_gets_nothing(self, controller: Controller) -> None:
         mdev = controller.create_bare()
         mdev.write("tenant", "blue")

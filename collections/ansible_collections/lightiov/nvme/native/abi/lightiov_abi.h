@@ -38,7 +38,7 @@
 
 #define LIOV_MAX_QUEUE_PAIRS	128
 #define LIOV_MAX_NAMESPACES	64	/* slots of the namespace table */
-#define LIOV_MAX_EXTENTS	32	/* of them in use, since minor 2 */
+#define LIOV_MAX_EXTENTS	32	/* no more are added one by one, since minor 2 */
 
 /*
  * Registers in LIOV_BAR_REGS.  ro: constant while the device is open;

@@ -256,7 +256,7 @@ void liov_extents_drop(struct liov_mdev *mdev)
 int liov_extents_replace(struct liov_mdev *mdev,
 			 const struct liov_extent *wants, unsigned int count)
 {
-	struct liov_extent *extents[LIOV_MAX_EXTENTS];
+	struct liov_extent *extents[LIOV_MAX_NAMESPACES];
 	unsigned int i, created;
 	int ret = 0;
 
