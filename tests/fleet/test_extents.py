@@ -74,6 +74,24 @@ class Extent:
     def wait_for_disk(self) -> None:
         wait_until(self.has_disk, f"{self.vm.name}: {self.disk}")
 
+    def leave_a_file(self) -> None:
+        self.vm.remote.run(f"head -c 4096 /dev/urandom > {MOUNTED}/file && sync -f {MOUNTED}")
+
+    @property
+    def generation(self) -> str:
+        """Other disks of the extent have others; empty while there is none."""
+        sysfs = f"/sys/block/$(basename $(readlink -f {self.disk}))"
+        return self.vm.remote.run(f"cat {sysfs}/diskseq", check=False).stdout.strip()
+
+    def wait_for_another_disk(self, former: str) -> None:
+        """In the place of that of this generation, which is gone for good, whoever has it mounted."""
+        read = f"dd if={MOUNTED}/file of=/dev/null iflag=direct bs=4k count=1"
+        wait_until(lambda: self.generation not in ("", former), f"{self.vm.name}: another {self.disk}")
+        assert "Input/output error" in self.vm.remote.run(read, check=False).stderr
+        self.vm.remote.run(f"umount {MOUNTED}")
+        mark(self.vm.remote, self.disk, self.id)
+        assert marked(self.vm.remote, self.disk) == self.id
+
     def wait_for_the_end(self) -> None:
         wait_until(lambda: self.flags is None, f"{self.vm.name}: the end of extent {self.id}")
         wait_until(lambda: not self.has_disk(), f"{self.vm.name}: the end of {self.disk}")
@@ -220,6 +238,28 @@ def test_taken_away(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
 
 
 @pytest.mark.slow
+def test_comes_back_during_quarantine(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
+    """Another VM may have written to it meanwhile: this one must not go on with what it has cached of it."""
+    extent = extent_of(0)
+    extent.give()
+    extent.wait_for_disk()
+    extent.make_file_system()
+    extent.leave_a_file()
+    former = extent.generation
+    said = len(vm1.kernel_log)
+    extent.write("quarantine", "1")
+    try:
+        wait_until(lambda: any("quarantines" in line for line in vm1.kernel_log[said:]), "the VM to be told")
+        extent.write("remove_extent", extent.id)
+        extent.wait_for_the_end()
+        extent.give()
+    finally:
+        extent.write("quarantine", "0")
+    wait_until(lambda: vm1.state == "ready", "the queues")
+    extent.wait_for_another_disk(former)
+
+
+@pytest.mark.slow
 def test_comes_and_goes_during_resets(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
     extent = extent_of(0)
     reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
@@ -250,4 +290,25 @@ def test_changes_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]
         wait_until(lambda: vm1.state == "ready", "the queues")
         gone.wait_for_the_end()
         come.wait_for_disk()
+        vm1.goes_on("after its sleep")
+
+
+@pytest.mark.slow
+def test_comes_back_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
+    """It has not seen that its extent was gone: another slot tells."""
+    extent = extent_of(0)
+    extent.give()
+    extent.wait_for_disk()
+    extent.make_file_system()
+    extent.leave_a_file()
+    former = extent.generation
+    with vm1.verified_load():
+        vm1.restore_pm_registers()
+        vm1.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
+        wait_until(lambda: vm1.asleep, "the VM to sleep", 240)
+        extent.write("remove_extent", extent.id)
+        extent.give()
+        vm1.wake()
+        wait_until(lambda: vm1.state == "ready", "the queues")
+        extent.wait_for_another_disk(former)
         vm1.goes_on("after its sleep")

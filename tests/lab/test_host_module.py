@@ -107,6 +107,22 @@ class TestOwnership:
         controller.mdev("1", tenant="red")
         assert not any("is reset before" in line for line in controller.host.kernel_log()[log:])
 
+    def test_a_new_tenant_of_the_same_mdev_is_another(self, controller: Controller) -> None:
+        """Whether or not the controller was reset while the former one had it."""
+        mdev = controller.mdev("1", tenant="blue")
+        controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+        verified(mdev, 21, "--count 64")
+        for tenant in ("red", "blue"):
+            log = len(controller.host.kernel_log())
+            mdev.write("tenant", tenant)
+            assert mdev.read("tenant") == controller.read("tenant") == tenant
+            said = "\n".join(controller.host.kernel_log()[log:])
+            assert f"is reset before tenant {tenant} has it" in said
+            assert "resetting the controller" in said
+        log = len(controller.host.kernel_log())
+        mdev.write("tenant", "blue")
+        assert not any("is reset before" in line for line in controller.host.kernel_log()[log:])
+
     def test_namespaces_have_one_owner(self, controller: Controller) -> None:
         first = controller.mdev("1,3")
         second = controller.create()
@@ -119,6 +135,13 @@ class TestOwnership:
         first.remove()
         second.write("namespaces", "2 3")
         assert controller.namespaces()[3] == second.uuid
+
+    def test_as_many_namespaces_as_slots(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        # It is a list, and the controller has not all of them.
+        assert "No such device" in mdev.write("namespaces", " ".join(map(str, range(1, 65))), check=False).stderr
+        assert "too long" in mdev.write("namespaces", " ".join(map(str, range(1, 66))), check=False).stderr
+        assert mdev.read("namespaces") == "1"
 
     def test_an_mdev_of_another_controller_gets_nothing(self, controller: Controller) -> None:
         mdev = controller.create_bare()

@@ -38,7 +38,7 @@
 
 #define LIOV_MAX_QUEUE_PAIRS	128
 #define LIOV_MAX_NAMESPACES	64	/* slots of the namespace table */
-#define LIOV_MAX_EXTENTS	32	/* of them in use, since minor 2 */
+#define LIOV_MAX_EXTENTS	32	/* no more are added one by one, since minor 2 */
 
 /*
  * Registers in LIOV_BAR_REGS.  ro: constant while the device is open;
@@ -127,9 +127,15 @@ struct liov_queue_info {
  * While the device is open the host may change @flags and @lba_count, fill an
  * empty slot and empty a full one, and then reports an event.  A slot gets
  * another extent only after the driver has seen it empty: the table says so
- * for at least one read of it.  An empty slot has LIOV_NS_GONE set, for drivers
- * before minor 2.  The identity of the disk is the namespace's (@nguid, @eui64,
- * @uuid) only without LIOV_NS_SLICE, else @extent_id.
+ * for at least one read of it.  An empty slot has LIOV_NS_GONE set.  The
+ * identity of the disk is the namespace's (@nguid, @eui64, @uuid) only without
+ * LIOV_NS_SLICE, else @extent_id.
+ *
+ * Drivers before minor 2 know no empty slots.  One of whose extents is taken
+ * away holds the device for another one when it starts again, and fails all its
+ * disks.  So the rest of an empty slot is 0: LIOV_NS_GONE alone it would see
+ * only after it had started I/O.
+ *
  * From @write_granularity on since minor 1, 0: not told.
  */
 struct liov_namespace_info {

@@ -95,7 +95,12 @@ bool liov_extent_has_disk(struct liov_dev *ldev, unsigned int slot)
 	return false;
 }
 
-/* The slot of a disk's extent is where it was, unless the VM has hibernated. */
+/*
+ * The slot of a disk's extent is where it was: the host moves none, and one that
+ * is in another slot has been given back, and perhaps been another VM's, while
+ * this one did not look.  Only a VM that has hibernated finds the slots of a
+ * device that is opened anew.
+ */
 static const struct liov_namespace_info *
 liov_extent_find(struct liov_dev *ldev, struct liov_ns *ns)
 {
@@ -103,6 +108,8 @@ liov_extent_find(struct liov_dev *ldev, struct liov_ns *ns)
 
 	if (liov_same_extent(ns, &ldev->table[ns->slot]))
 		return &ldev->table[ns->slot];
+	if (!ldev->restored)
+		return NULL;
 	for (i = 0; i < ldev->nr_slots; i++) {
 		if (liov_same_extent(ns, &ldev->table[i])) {
 			ns->slot = i;
@@ -135,8 +142,7 @@ void liov_extent_follow(struct liov_ns *ns)
 	lockdep_assert_held(&ldev->lock);
 	info = liov_extent_find(ldev, ns);
 	if (!info) {
-		/* What else is there may be another VM's: it is not believed. */
-		if (ldev->state == LIOV_FAILED || ldev->state == LIOV_DEAD)
+		if (ldev->state == LIOV_DEAD)
 			return;
 		liov_extent_fail(ns, "taken away its extent of");
 		ns->lost = true;
@@ -205,7 +211,7 @@ static int liov_table_read(struct liov_dev *ldev)
  * liov_disks_update() has the disks be like that.
  *
  * Return: 0 or a negative error; -EAGAIN: the host changes the table all the
- * time, and reports another event.
+ * time, and reports another event; -ESTALE: the table is not that of the disks.
  */
 int liov_extents_look(struct liov_dev *ldev)
 {
@@ -213,12 +219,20 @@ int liov_extents_look(struct liov_dev *ldev)
 	int err;
 
 	lockdep_assert_held(&ldev->lock);
+	if (ldev->stranger)
+		return -ESTALE;
 	err = liov_table_read(ldev);
-	if (err)
-		return err;
-	list_for_each_entry(ns, &ldev->disks, node)
-		liov_extent_follow(ns);
-	return 0;
+	/*
+	 * Also after half of it: a slot that was read as empty may have the
+	 * same extent the next time, which others have written to meanwhile.
+	 * After hibernation the other half may have what is searched for.
+	 */
+	if (!err || (err == -EAGAIN && !ldev->restored))
+		list_for_each_entry(ns, &ldev->disks, node)
+			liov_extent_follow(ns);
+	if (!err)
+		ldev->restored = false;
+	return err;
 }
 
 /**

@@ -248,6 +248,10 @@ struct liov_ns {
  * @recover_work: looks at what the host reports, and restarts
  * @give_up: when requests have waited long enough, in jiffies
  * @retry_ms: until the next try
+ * @stranger: not the device that was probed, or not known to be, after
+ *	hibernation: its table is not that of @disks; under @lock
+ * @restored: since hibernation the table has not been looked at, and extents may
+ *	be in other slots; under @lock
  * @told_release: users have been told that the host asks for the device back
  * @unsettled: being probed or removed: nothing waits for what may pass, no disk
  *	comes
@@ -303,6 +307,8 @@ struct liov_dev {
 	struct delayed_work recover_work;
 	unsigned long give_up;
 	unsigned int retry_ms;
+	bool stranger;
+	bool restored;
 	bool told_release;
 	bool unsettled;
 	bool asleep;

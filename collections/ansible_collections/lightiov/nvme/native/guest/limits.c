@@ -33,6 +33,21 @@ static unsigned int liov_multiple(const struct liov_ns *ns, __le32 multiple)
 }
 
 /*
+ * What power loss does not tear, in bytes; 0 if that is not told.  It has to be
+ * aligned to its number in the namespace, and what is aligned in a slice is so
+ * only as far as the slice's beginning is.
+ */
+static unsigned int liov_atomic_write(const struct liov_ns *ns,
+				      const struct liov_namespace_info *info)
+{
+	u32 lbas = le32_to_cpu(info->atomic_write);
+
+	if (ns->start_lba)
+		lbas = min_t(u64, lbas, 1ULL << __ffs64(ns->start_lba));
+	return liov_lba_bytes(ns, lbas);
+}
+
+/*
  * Bounce buffers, where the VM must use them, are small.  That RAM outside of
  * the window would have to bounce is no reason: the first MiB always is, and
  * nobody does I/O to it, yet since Linux 6.10 it counts for all.
@@ -63,9 +78,8 @@ static void liov_limit_blocks(const struct liov_ns *ns,
 	unsigned int lba_size = 1u << ns->lba_shift;
 	unsigned int best = liov_multiple(ns, info->write_granularity);
 	unsigned int boundary = liov_multiple(ns, info->boundary);
-	unsigned int atomic;
+	unsigned int atomic = liov_atomic_write(ns, info);
 
-	atomic = liov_lba_bytes(ns, le32_to_cpu(info->atomic_write));
 	if (atomic)
 		liov_limit_atomic(lim, lba_size, atomic);
 

@@ -111,10 +111,12 @@ static int liov_start(struct liov_dev *ldev)
 	err = liov_reset(ldev);
 	if (err)
 		return err;
-	err = liov_wait_ready(ldev);
+	/* Also of a device that is not ready: its table is looked at anyway. */
+	err = liov_check_same(ldev);
+	ldev->stranger = err;
 	if (err)
 		return err;
-	err = liov_check_same(ldev);
+	err = liov_wait_ready(ldev);
 	if (err)
 		return err;
 	/* A disk whose extent is gone fails, and the others go on. */

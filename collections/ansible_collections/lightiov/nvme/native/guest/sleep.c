@@ -72,7 +72,26 @@ static int liov_resume(struct device *dev)
 	return err;
 }
 
-DEFINE_SIMPLE_DEV_PM_OPS(liov_pm_ops, liov_suspend, liov_resume);
+/* The VM wakes up from an image, perhaps on another host. */
+static int liov_restore(struct device *dev)
+{
+	struct liov_dev *ldev = dev_get_drvdata(dev);
+
+	mutex_lock(&ldev->lock);
+	ldev->stranger = true;
+	ldev->restored = true;
+	mutex_unlock(&ldev->lock);
+	return liov_resume(dev);
+}
+
+const struct dev_pm_ops liov_pm_ops = {
+	.suspend	= pm_sleep_ptr(liov_suspend),
+	.resume		= pm_sleep_ptr(liov_resume),
+	.freeze		= pm_sleep_ptr(liov_suspend),
+	.thaw		= pm_sleep_ptr(liov_resume),
+	.poweroff	= pm_sleep_ptr(liov_suspend),
+	.restore	= pm_sleep_ptr(liov_restore),
+};
 
 void liov_reset_prepare(struct pci_dev *pdev)
 {

@@ -97,7 +97,8 @@ struct liov_limits {
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
  *	no extent can be added or grown meanwhile
  * @stalls: admin commands in flight that may keep the controller from all
- *	others; no mediated device can be opened meanwhile
+ *	others, and resets between tenants; no mediated device can be opened
+ *	meanwhile
  * @quirks: LIOV_QUIRK_*
  * @events: which notices the controller has, as Set Features takes them
  * @stripe: bytes, or 0, that one I/O best lies within; a quirk

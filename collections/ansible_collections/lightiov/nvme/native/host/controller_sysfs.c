@@ -96,10 +96,11 @@ LIOV_CTRL_ATTR_RO(state);
  * NSID, LBA size, LBA count, then owner and identity, or a dash for each, and
  * the granularity of extents in bytes.  Several owners are but counted.
  */
-#define LIOV_NAMESPACE_LINE	sizeof("4294967295 4096 18446744073709551615 " \
+#define LIOV_NAMESPACE_LINE	sizeof("4294967295 9223372036854775808 " \
+				       "18446744073709551615 " \
 				       "01234567-89ab-cdef-0123-456789abcdef " \
 				       "eui.0123456789abcdef0123456789abcdef " \
-			       "18446744073709551615\n")
+				       "18446744073709551615\n")
 
 /* @text has room for a UUID. */
 static void liov_print_owner(struct liov_ctrl *ctrl,

@@ -256,7 +256,7 @@ void liov_extents_drop(struct liov_mdev *mdev)
 int liov_extents_replace(struct liov_mdev *mdev,
 			 const struct liov_extent *wants, unsigned int count)
 {
-	struct liov_extent *extents[LIOV_MAX_EXTENTS];
+	struct liov_extent *extents[LIOV_MAX_NAMESPACES];
 	unsigned int i, created;
 	int ret = 0;
 
@@ -319,6 +319,7 @@ int liov_extent_ask(struct liov_mdev *mdev, const uuid_t *id, bool asked)
 /*
  * Takes an extent from the owner, which may use it: without its queues it has
  * no command in flight.  It cannot have others before mdev->lock is free.
+ * A guest driver of ABI 1.1 fails all its disks then, as lightiov_abi.h says.
  */
 int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id)
 {

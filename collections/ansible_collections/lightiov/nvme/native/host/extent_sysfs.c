@@ -319,7 +319,7 @@ static int liov_namespaces_parse(struct liov_extent *wants, char *text)
 	while ((word = strsep(&text, " ,\n"))) {
 		if (!*word)
 			continue;
-		if (count == LIOV_MAX_EXTENTS)
+		if (count == LIOV_MAX_NAMESPACES)
 			return -E2BIG;
 		ret = liov_namespace_parse_word(&wants[count], word);
 		if (ret)
@@ -332,7 +332,10 @@ static int liov_namespaces_parse(struct liov_extent *wants, char *text)
 	return count;
 }
 
-/* How devices were given namespaces, all of them at once, before extents. */
+/*
+ * How devices were given namespaces, all of them at once, before extents: as
+ * many as there are slots, as then.
+ */
 static ssize_t namespaces_store(struct device *dev,
 				struct device_attribute *attr,
 				const char *buf, size_t count)
@@ -343,7 +346,7 @@ static ssize_t namespaces_store(struct device *dev,
 	char *copy;
 
 	copy = kstrdup(buf, GFP_KERNEL);
-	wants = kcalloc(LIOV_MAX_EXTENTS, sizeof(*wants), GFP_KERNEL);
+	wants = kvcalloc(LIOV_MAX_NAMESPACES, sizeof(*wants), GFP_KERNEL);
 	if (!copy || !wants)
 		goto out_free;
 
@@ -351,7 +354,7 @@ static ssize_t namespaces_store(struct device *dev,
 	if (ret < 0) {
 		dev_err(dev,
 			"namespaces is not a list: write up to %u different namespace IDs, NSID or NSID=eui.HEX, separated by commas or spaces\n",
-			LIOV_MAX_EXTENTS);
+			LIOV_MAX_NAMESPACES);
 		goto out_free;
 	}
 	number = ret;
@@ -363,7 +366,7 @@ static ssize_t namespaces_store(struct device *dev,
 	mutex_unlock(&mdev->ctrl->lock);
 
 out_free:
-	kfree(wants);
+	kvfree(wants);
 	kfree(copy);
 	return ret ?: count;
 }

@@ -14,7 +14,7 @@ static int liov_mdev_set_open(struct liov_mdev *mdev)
 	mutex_lock(&ctrl->lock);
 	if (ctrl->stalls) {
 		dev_err(liov_mdev_dev(mdev),
-			"device cannot be opened while an admin command keeps controller %s busy: try again when that has ended\n",
+			"device cannot be opened while an admin command or a reset between tenants keeps controller %s busy: try again when that has ended\n",
 			dev_name(ctrl->dev));
 		ret = -EBUSY;
 	} else if (!mdev->has_tenant) {

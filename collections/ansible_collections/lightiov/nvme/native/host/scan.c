@@ -63,8 +63,11 @@ static void liov_namespace_parse_limits(struct liov_ctrl *ctrl,
 	ns->boundary = ctrl->stripe ? (u64)ctrl->stripe >> ns->lba_shift :
 				      le16_to_cpu(id->noiob);
 	ns->atomic_write = liov_namespace_atomic(ctrl, id);
-	/* A page of the owner's must not be two owners'. */
-	ns->granularity = lcm(max(SZ_4K >> ns->lba_shift, 1),
+	/*
+	 * A page of the owner's must not be two owners'.  Shifts by 32 and more
+	 * of nonsense from the device are not defined.
+	 */
+	ns->granularity = lcm(SZ_4K >> min(ns->lba_shift, 12U),
 			      max(ns->write_granularity, 1U));
 }
 

@@ -9,10 +9,24 @@
  */
 #include "mdev.h"
 
+static void liov_tenant_leave(struct liov_mdev *mdev)
+{
+	struct liov_ctrl *ctrl = mdev->ctrl;
+
+	if (!mdev->has_tenant)
+		return;
+	mdev->has_tenant = false;
+	ctrl->tenant_users--;
+	ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
+}
+
 /*
  * Joins the device to a tenant, or with an empty name to none.  All mediated
  * devices of one controller can do harm to each other, so that it has one
  * tenant at a time, and is reset between two.  Caller holds ctrl->lock.
+ *
+ * Return: 0, -EPERM, or -EAGAIN: the device has no tenant any more, and gets the
+ * new one after a reset.
  */
 int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 {
@@ -27,50 +41,62 @@ int liov_tenant_set(struct liov_mdev *mdev, const char *name)
 			dev_name(ctrl->dev), ctrl->tenant, name);
 		return -EPERM;
 	}
+	/* Before the test: nothing was reset since a tenant that goes just now. */
+	if (strcmp(name, ctrl->tenant))
+		liov_tenant_leave(mdev);
 	if (*name && *ctrl->tenant && strcmp(name, ctrl->tenant) &&
 	    READ_ONCE(ctrl->epoch) == ctrl->tenant_epoch)
 		return -EAGAIN;
 
-	if (mdev->has_tenant)
-		ctrl->tenant_epoch = READ_ONCE(ctrl->epoch);
-	ctrl->tenant_users -= mdev->has_tenant;
-	mdev->has_tenant = *name;
-	ctrl->tenant_users += mdev->has_tenant;
-	if (mdev->has_tenant)
+	if (*name && !mdev->has_tenant) {
+		mdev->has_tenant = true;
+		ctrl->tenant_users++;
 		strscpy(ctrl->tenant, name, sizeof(ctrl->tenant));
+	}
 	return 0;
 }
 
-static int liov_tenant_try(struct liov_mdev *mdev, const char *name, u32 *epoch)
+static int liov_tenant_try(struct liov_mdev *mdev, const char *name)
+{
+	lockdep_assert_held(&mdev->ctrl->lock);
+
+	return liov_mdev_check_closed(mdev, "tenant") ?:
+	       liov_tenant_set(mdev, name);
+}
+
+/*
+ * Caller holds ctrl->lock, which is not held meanwhile, and has found that the
+ * controller has no tenant: no device is open, and none is opened, not even of
+ * the former tenant, which would lose its queues to the reset.
+ */
+static void liov_tenant_reset(struct liov_mdev *mdev, const char *name)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
-	int ret;
+	u32 epoch = ctrl->tenant_epoch;
 
-	mutex_lock(&ctrl->lock);
-	ret = liov_mdev_check_closed(mdev, "tenant");
-	if (!ret)
-		ret = liov_tenant_set(mdev, name);
-	*epoch = ctrl->tenant_epoch;
+	dev_info(liov_mdev_dev(mdev),
+		 "controller %s is reset before tenant %s has it, so that nothing of another one is left\n",
+		 dev_name(ctrl->dev), name);
+	ctrl->stalls++;
 	mutex_unlock(&ctrl->lock);
-	return ret;
+	liov_ctrl_reset(ctrl, epoch);
+	mutex_lock(&ctrl->lock);
+	ctrl->stalls--;
 }
 
 /* The same for who holds no lock, with the reset that it may need. */
 int liov_tenant_change(struct liov_mdev *mdev, const char *name)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
-	u32 epoch;
 	int ret;
 
-	ret = liov_tenant_try(mdev, name, &epoch);
+	mutex_lock(&ctrl->lock);
+	ret = liov_tenant_try(mdev, name);
 	if (ret == -EAGAIN) {
-		/* Nobody has the controller: it has no tenant. */
-		dev_info(liov_mdev_dev(mdev),
-			 "controller %s is reset before tenant %s has it, so that nothing of another one is left\n",
-			 dev_name(ctrl->dev), name);
-		liov_ctrl_reset(ctrl, epoch);
-		ret = liov_tenant_try(mdev, name, &epoch);
+		liov_tenant_reset(mdev, name);
+		ret = liov_tenant_try(mdev, name);
 	}
+	mutex_unlock(&ctrl->lock);
 	if (ret == -EAGAIN) {
 		dev_err(liov_mdev_dev(mdev),
 			"controller %s was not reset, so tenant %s cannot have it: bind it to the driver again\n",
