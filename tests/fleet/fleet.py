@@ -22,6 +22,7 @@ MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smalle
 
 # In a VM: ends its verified load.
 STOP = "/run/stop"
+SLEEP = "echo mem > /sys/power/state"
 # In a VM: its driver's folder.
 DRIVER = "/sys/bus/pci/drivers/lightiov_guest"
 
@@ -205,6 +206,11 @@ class VM:
         soon as it begins, and power stays on.
         """
         self.remote.run("setpci -s 00:1f.0 40.l=00000601 44.b=80")
+
+    def send_to_sleep(self, command: str = SLEEP) -> None:
+        """Have it sleep, by this command, as soon as nobody waits for it any more."""
+        self.restore_pm_registers()
+        self.remote.run(f"(sleep 1; {command}) > /dev/null 2>&1 &")
 
     @property
     def asleep(self) -> bool:

@@ -281,8 +281,7 @@ def test_changes_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]
     gone.give()
     gone.wait_for_disk()
     with vm1.verified_load():
-        vm1.restore_pm_registers()
-        vm1.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
+        vm1.send_to_sleep()
         wait_until(lambda: vm1.asleep, "the VM to sleep", 240)
         gone.ask_for()
         come.give()
@@ -303,8 +302,7 @@ def test_comes_back_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Exte
     extent.leave_a_file()
     former = extent.generation
     with vm1.verified_load():
-        vm1.restore_pm_registers()
-        vm1.remote.run("(sleep 1; echo mem > /sys/power/state) > /dev/null 2>&1 &")
+        vm1.send_to_sleep()
         wait_until(lambda: vm1.asleep, "the VM to sleep", 240)
         extent.write("remove_extent", extent.id)
         extent.give()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fleet import VM
+from fleet import SLEEP, VM
 
 from lab import Program, wait_until
 
@@ -85,14 +85,6 @@ def test_unplugged(vm2: VM) -> None:
     plug(vm2, device)
 
 
-SLEEP = "echo mem > /sys/power/state"
-
-
-def send_to_sleep(vm: VM, command: str = SLEEP) -> None:
-    vm.restore_pm_registers()
-    vm.remote.run(f"(sleep 1; {command}) > /dev/null 2>&1 &")
-
-
 def sleep_and_wake(vm: VM) -> None:
     wait_until(lambda: vm.asleep, "the VM to sleep", 240)
     assert vm.state != "ready", "a queue pair writes to a sleeping VM"
@@ -105,7 +97,7 @@ def test_suspended(vm2: VM) -> None:
     """A VM that has slept goes on with its disk, and still gives it back."""
     device = vm2.hostdev
     with vm2.verified_load():
-        send_to_sleep(vm2)
+        vm2.send_to_sleep()
         sleep_and_wake(vm2)
     vm2.host.run(f"virsh detach-device {vm2.name} /dev/stdin --live", stdin=device)
     wait_for_libvirt(vm2)
@@ -120,7 +112,7 @@ def test_suspended_with_a_cpu_offline(vm2: VM) -> None:
     vm2.remote.run(f"echo 0 > {cpu}")
     try:
         with vm2.verified_load():
-            send_to_sleep(vm2)
+            vm2.send_to_sleep()
             sleep_and_wake(vm2)
             vm2.goes_on("after its sleep")
     finally:
@@ -143,7 +135,7 @@ def test_taken_away_while_asleep(vm2: VM) -> None:
         return vm2.state == "closed"
 
     load = endless_load(vm2)
-    send_to_sleep(vm2)
+    vm2.send_to_sleep()
     wait_until(lambda: vm2.asleep, "the VM to sleep", 240)
     vm2.host.run(detach, stdin=device, check=False)
     vm2.wake()
@@ -188,7 +180,7 @@ def test_sent_to_sleep_while_commands_hang(vm2: VM) -> None:
     with vm2.verified_load():
         with controller_off_the_bus(vm2):
             # A program that waits for the disk, such as udev's, may keep the VM from sleeping at once.
-            send_to_sleep(vm2, f"until {SLEEP}; do sleep 1; done")
+            vm2.send_to_sleep(f"until {SLEEP}; do sleep 1; done")
         sleep_and_wake(vm2)
         vm2.goes_on("after its sleep")
 
