@@ -5,20 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+
+#include "expect.h"
 
 typedef uint32_t u32;
 typedef uint64_t u64;
-
-static int failures;
-
-#define CHECK(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			printf("%s:%d: not so: %s\n", __FILE__,		\
-			       __LINE__, #condition);			\
-			failures++;					\
-		}							\
-	} while (0)
 
 #endif /* LIGHTIOV_CHECK_H */

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-HOST = HERE.parents[2] / "collections/ansible_collections/lightiov/nvme/native/host"
+NATIVE = HERE.parents[2] / "collections/ansible_collections/lightiov/nvme/native"
+INCLUDES = [f"-I{NATIVE / folder}" for folder in ("host", "tools/tests")]
 CHECKS = ["-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
 
 
 @pytest.mark.parametrize("name", ["range", "vacancy"])
 def test_header(name: str, tmp_path: Path) -> None:
     program = tmp_path / name
-    subprocess.run(["gcc", "-std=gnu11", *CHECKS, f"-I{HOST}", "-o", program, HERE / f"{name}.c"], check=True)
+    subprocess.run(["gcc", "-std=gnu11", *CHECKS, *INCLUDES, "-o", program, HERE / f"{name}.c"], check=True)
     done = subprocess.run([program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,17 +10,7 @@
 #include "../pattern.h"
 #include "../prp.h"
 #include "../util.h"
-
-static u32 failures;
-
-#define CHECK(condition)						\
-	do {								\
-		if (!(condition)) {					\
-			printf("%s:%d: not so: %s\n", __FILE__,		\
-			       __LINE__, #condition);			\
-			failures++;					\
-		}							\
-	} while (0)
+#include "expect.h"
 
 #define BLOCK 4096
 
