@@ -22,6 +22,8 @@ description:
   - Takes what the operator wants, what the hosts have and what is placed, and gives placements.
   - The same input gives the same placements, whatever its order. What is placed stays. Planned again, nothing changes.
   - Changes nothing by itself. The playbook C(lightiov.nvme.plan) writes what it returns.
+extends_documentation_fragment:
+  - lightiov.nvme.planning
 positional: strategy, reserve
 options:
   _input:
@@ -31,25 +33,6 @@ options:
         C(groups), and the content of its file of placements as C(placements).
     type: dict
     required: true
-  strategy:
-    description: V(pack) fills one host before the next; V(spread) takes the host with the least load.
-    type: str
-    choices: [pack, spread]
-    default: pack
-  reserve:
-    description: How many hosts stay empty.
-    type: int
-    default: 0
-  moves_for:
-    description: VMs that do not fit, for which moves of others are sought.
-    type: list
-    elements: str
-    default: []
-  moves_from:
-    description: Hosts that are to be emptied by moves.
-    type: list
-    elements: str
-    default: []
 seealso:
   - module: lightiov.nvme.host_info
   - module: lightiov.nvme.placements

@@ -14,6 +14,8 @@ description:
     made from.
 author:
   - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.planning
 options:
   hosts:
     description: The hosts by name, as the input of P(lightiov.nvme.partition#filter) without C(placements).
@@ -36,25 +38,6 @@ options:
     description: Virtual CPUs of VMs that say nothing else.
     type: int
     default: 2
-  strategy:
-    description: V(pack) fills one host before the next; V(spread) takes the host with the least load.
-    type: str
-    choices: [pack, spread]
-    default: pack
-  reserve:
-    description: How many hosts stay empty.
-    type: int
-    default: 0
-  moves_for:
-    description: VMs that do not fit, for which moves of others are sought.
-    type: list
-    elements: str
-    default: []
-  moves_from:
-    description: Hosts that are to be emptied by moves.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     description: Plans, and writes nothing.
