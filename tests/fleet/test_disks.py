@@ -13,6 +13,9 @@ import yaml
 from fleet import VM, Ansible
 
 MIB = 1 << 20
+MEDIA = "LIOV1A-3.raw"  # of the namespace with the parts
+A_MINUTE = ("--name=pattern", "--rw=randwrite", "--bs=8k", "--iodepth=8", "--size=64m", "--time_based", "--runtime=60",
+            "--verify=pattern", "--verify_fatal=1", "--verify_backlog=256")  # fmt: skip
 FIO = ("--name=part", "--rw=randwrite", "--bs=8k", "--iodepth=8", "--size=64m", "--verify=crc32c", "--verify_fatal=1")
 
 
@@ -72,6 +75,38 @@ def test_a_vm_with_two_disks_pins_its_memory_once(vm1: VM) -> None:
     assert size(vm1, "scratch") == 320 * MIB
     memory = int(vm1.host.run(f"virsh dominfo {vm1.name} | awk '/Max memory/ {{print $3}}'").stdout) << 10
     assert vm1.statistics["pinned_bytes"] <= memory
+
+
+def patterns(media: Path, patterns: bytes) -> dict[int, set[int]]:
+    """The MiB of a drive's media in which a page is one byte over and over, by that byte."""
+    found: dict[int, set[int]] = {pattern: set() for pattern in patterns}
+    pages = {bytes([pattern]) * 4096: pattern for pattern in patterns}
+    with media.open("rb") as handle:
+        for mib, piece in enumerate(iter(lambda: handle.read(MIB), b"")):
+            for page in pages.keys() & {piece[at : at + 4096] for at in range(0, len(piece), 4096)}:
+                found[pages[page]].add(mib)
+    return found
+
+
+@pytest.mark.slow
+def test_each_vm_writes_to_its_part_only(listing: Listing, vm1: VM, vm2: VM) -> None:
+    """What two VMs wrote at once for a minute, as it is on the drive's media, not as anybody's driver reads it."""
+    listing.with_disk(vm2, "320 MiB")
+    listing.deploy()
+    vm2.remote.run(f"timeout 60 sh -c 'until test -e {path(vm2, 'more')}; do sleep 1; done'")
+    parts = {0xA5: (vm1, "scratch"), 0x3C: (vm2, "more")}
+
+    def write(pattern: int) -> None:
+        vm, name = parts[pattern]
+        vm.fio(*A_MINUTE, f"--verify_pattern={pattern:#x}", f"--filename={path(vm, name)}")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, parts))
+    found = patterns(vm1.host.directory / MEDIA, bytes(parts))
+    for pattern, (vm, name) in parts.items():
+        first, count = (int(word) * 512 // MIB for word in extent(vm, name)[4:6])
+        assert found[pattern], f"{vm.name} wrote nothing"
+        assert found[pattern] <= set(range(first, first + count)), f"{vm.name} wrote beside its part"
 
 
 @pytest.mark.slow
