@@ -165,7 +165,7 @@ test-lab: $(READY) ## the whole system in the lab, VMs included
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
-test-debug: $(READY) ## the host module's rules under KASAN, lockdep and kmemleak; builds that kernel first
+test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: clean
