@@ -110,7 +110,7 @@ molecule: lab ## deploy onto the lab with Molecule, again without a change; rebo
 
 .PHONY: fleet
 fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
-	$(BIN)/pytest -q --durations=5 -m "not slow" tests/fleet
+	$(BIN)/pytest -q --durations=5 -m "not slow and not debug" tests/fleet
 
 .PHONY: fleet-slow
 fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed inventories, Galaxy install
@@ -123,6 +123,18 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 .PHONY: host-module-slow
 host-module-slow: $(READY) ## the host module's rules that take minutes: controllers that do not answer
 	$(BIN)/pytest -q --durations=5 -m "slow and not debug" tests/lab
+
+# Debian's kernels do not have iommufd. A VM that boots the debug flavour's needs memory for its instruments.
+.PHONY: iommufd
+iommufd: export LIGHTIOV_LAB := test-debug
+iommufd: export LIGHTIOV_TEST_LAB := test-debug
+iommufd: export LIGHTIOV_TEST_FLAVOUR := debug
+iommufd: $(READY) ## Linux's own tests of VFIO, and a VM by iommufd, on the debug flavour; builds that kernel first
+	$(BIN)/pytest -q --durations=5 tests/lab/test_vfio_selftests.py tests/lab/test_iommufd.py
+	./lab/lab up --flavour debug host2
+	$(PLAYBOOK) playbooks/deploy.yml --limit host2,vm3 -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
+	$(BIN)/pytest -q --durations=5 -m debug tests/fleet
+	./lab/lab reset host2
 
 # Its figures are those of one core, and of one machine: compare only runs of one.
 BENCH := $(CACHE)/venv-bench-$(shell sha256sum bench/requirements.txt | cut -c1-16)
@@ -144,7 +156,7 @@ test: $(READY) ## what continuous integration runs, with the time that each part
 
 .PHONY: test-slow
 test-slow: $(READY) ## what takes minutes a test, and hours in all: before a thing is called done
-	tests/timed.py deploy fleet-slow down host-module-slow
+	tests/timed.py deploy fleet-slow down host-module-slow iommufd
 
 .PHONY: test-lab
 test-lab: $(READY) ## the whole system in the lab, VMs included
@@ -153,7 +165,7 @@ test-lab: $(READY) ## the whole system in the lab, VMs included
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
-test-debug: $(READY) ## the host module's rules under KASAN, lockdep and kmemleak; builds that kernel first
+test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab
 
 .PHONY: clean

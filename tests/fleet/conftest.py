@@ -46,7 +46,7 @@ def vm3(host2: Host) -> VM:
 
 def booted(vm: VM) -> VM:
     """VMs start with their host, and some time after it answers."""
-    vm.remote.wait()
+    vm.wait()
     return vm
 
 

@@ -226,8 +226,12 @@ class VM:
 
     def start(self) -> None:
         self.host.run(f"virsh start {self.name}")
-        self.remote.wait()
+        self.wait()
         self.wait_for_disk()
+
+    def wait(self) -> None:
+        """Until it has booted: with the kernel of the debug flavour that takes its time, as it does on a host."""
+        self.remote.wait(self.host.boot_seconds)
 
     def wait_for_disk(self) -> None:
         wait_until(

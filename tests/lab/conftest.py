@@ -21,6 +21,8 @@ from lab import Host, Lab, debug_kernel
 FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
+# Functions that are inlined early have no counters of their own.
+FLAGS = {"stock": [], "debug": ["KCFLAGS=-fno-early-inlining"]}
 BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
 
 
@@ -68,27 +70,32 @@ def headers_of(kernel: str, tree: Path, host: Host) -> Path:
     return headers
 
 
-def build_module(host: Host) -> Path:
+@pytest.fixture(scope="session")
+def tree() -> Path:
+    """Where modules are built."""
     sys.path.insert(0, str(ROOT / "tests/native"))
     import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
 
-    tree = kernels.ensure_tree()
+    return kernels.ensure_tree()
+
+
+def build_module(host: Host, tree: Path) -> Path:
     headers = headers_of(host.run("uname -r").stdout.strip(), tree, host)
     copy = tree / "tmp/lab-module"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(NATIVE, copy, ignore=BUILT)
     subprocess.run(
         ["chroot", tree, "make", "-s", "-C", f"/{headers}", "M=/tmp/lab-module",
-         "LIGHTIOV_PART=host", "modules"],
+         "LIGHTIOV_PART=host", *FLAGS[FLAVOUR], "modules"],
         check=True,
     )  # fmt: skip
     return copy / "host/lightiov_host.ko"
 
 
 @pytest.fixture(scope="session")
-def module(lab_host: Host) -> Path:
+def module(lab_host: Host, tree: Path) -> Path:
     """The host module, built for the kernel that all hosts of the lab have."""
-    return build_module(lab_host)
+    return build_module(lab_host, tree)
 
 
 @pytest.fixture(scope="session")

@@ -121,7 +121,8 @@ static int liov_memory_pin(struct liov_memory *memory, struct liov_range *range)
 		ret = vfio_pin_pages(memory->vdev, gpa + pinned, count,
 				     IOMMU_READ | IOMMU_WRITE, memory->pages);
 		if (ret <= 0) {
-			ret = ret ?: -EFAULT;
+			/* Type 1 and iommufd differ in what they call it. */
+			ret = -ENOMEM;
 			goto out_undo;
 		}
 		count = ret;
