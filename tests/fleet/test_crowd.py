@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VMs at work beside a crowd of clients, on a controller that is reset all the while: tests/shared/crowd.py says how large."""
+"""VMs at work beside a crowd of clients (tests/shared/crowd.py), on a controller that is reset all the while."""
 
 from __future__ import annotations
 
