@@ -76,6 +76,8 @@ def test_comes_online_during_resets(vm3: VM) -> None:
         memory = Program(vm3.remote, f"timeout {SECONDS} sh -c {shlex.quote(steps)}")
         while memory.running():
             vm3.reset_controller()
+            # What is to be met is the end of work.
+            wait_until(lambda: vm3.state == "ready" or not memory.running(), f"the queues of {vm3.name}")
         assert memory.wait() == 0, memory.output()
         vm3.goes_on("after the resets")
     wait_until(lambda: vm3.statistics["pinned_bytes"] == pinned + DIMM_MIB * MIB, "all memory to be pinned")
