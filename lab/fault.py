@@ -40,11 +40,12 @@ class Io(IntEnum):
 
 
 class Kind(Enum):
-    """What befalls a command; `Fault.value` says more of the first three."""
+    """What befalls a command; `Fault.value` says more of the first four."""
 
     STATUS = "status"  # not executed, but completed with this status
     STALL = "stall"  # executed when the fault is over, or after so many milliseconds
     GARBLE = "garble"  # so many bytes, or all, of an admin command's data are random
+    PUT = "put"  # one byte of an admin command's data, `Fault.at`, has this value
     VANISH = "vanish"  # not executed, and never completed
     WRONG_ID = "lie=cid"  # completed with an ID that no command has
     STRAY = "lie=stray"  # a completion with such an ID comes in addition
@@ -54,7 +55,8 @@ class Kind(Enum):
     ANY_LIE = "lie=any"  # one of these five, at random
 
 
-TAKES_VALUE = (Kind.STATUS, Kind.STALL, Kind.GARBLE)
+TAKES_VALUE = (Kind.STATUS, Kind.STALL, Kind.GARBLE, Kind.PUT)
+NEEDS_VALUE = {Kind.STATUS: "the status", Kind.PUT: "the byte"}
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,12 @@ class Fault:
     count: int | None = None
     # Of what is random.
     seed: int | None = None
+    # Which byte of the data Kind.PUT changes, the first unless given.
+    at: int | None = None
 
     def __post_init__(self) -> None:
-        if self.kind is Kind.STATUS and self.value is None:
-            raise ValueError("a fault of Kind.STATUS needs a value: the status")
+        if self.kind in NEEDS_VALUE and self.value is None:
+            raise ValueError(f"a fault of {self.kind} needs a value: {NEEDS_VALUE[self.kind]}")
         if self.value is not None and self.kind not in TAKES_VALUE:
             raise ValueError(f"a fault of {self.kind} has no value: leave {self.value} out")
 
@@ -94,6 +98,7 @@ class Fault:
             "every": self.every,
             "count": self.count,
             "seed": self.seed,
+            "at": self.at,
         }
         words = [self.kind.value if self.value is None else f"{self.kind.value}={self.value:#x}"]
         words += [f"{key}={value}" for key, value in given.items() if value is not None]

@@ -15,6 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from lab import Host, Program, Remote, wait_until
+from lab.kernel_log import problems
 
 PROJECT = Path(__file__).resolve().parents[2]
 MARK = "bs=4k count=1 status=none"
@@ -94,6 +95,15 @@ class VM:
         return f"/sys/bus/mdev/devices/{self.uuid}"
 
     @property
+    def serial(self) -> str:
+        """Of the controller."""
+        return self.host.run(f"cat {self.mdev}/serial").stdout.strip()
+
+    @property
+    def tenant(self) -> str:
+        return self.host.run(f"cat {self.mdev}/tenant").stdout.strip()
+
+    @property
     def disk(self) -> str:
         """The one that is a whole namespace."""
         return self.remote.run("readlink -f /dev/disk/by-id/lightiov-*-ns[0-9]").stdout.split()[0]
@@ -136,6 +146,11 @@ class VM:
     def kernel_log(self) -> list[str]:
         """What the VM's kernel has said since it booted."""
         return self.remote.run("dmesg").stdout.splitlines()
+
+    @property
+    def complaints(self) -> list[str]:
+        """Its kernel's. To be asked for before the VM is restarted: the log goes with it."""
+        return problems("\n".join(self.kernel_log))
 
     @property
     def pid(self) -> int:
@@ -189,9 +204,19 @@ class VM:
             self.remote.run(f"touch {STOP}")
         assert load.wait() == 0, load.output()
 
+    @property
+    def address(self) -> str:
+        """The device's PCI address in the VM, where the driver has it."""
+        return self.remote.run(f"cd {DRIVER} && ls -d *:*").stdout.strip()
+
+    @property
+    def driver_state(self) -> str:
+        """What the guest driver makes of its device: live, waiting, ..."""
+        return self.remote.run(f"cat {DRIVER}/*:*/state").stdout.strip()
+
     def unbind(self) -> str:
         """Take the device from its driver, and the disk goes; the device's PCI address in the VM."""
-        address = self.remote.run(f"cd {DRIVER} && ls -d *:*").stdout.strip()
+        address = self.address
         self.remote.run(f"echo {address} > {DRIVER}/unbind")
         return address
 
@@ -218,6 +243,26 @@ class VM:
 
     def wake(self) -> None:
         self.host.run(f"virsh dompmwakeup {self.name}")
+
+    def rescan(self) -> None:
+        """Have the host look at the namespaces of the VM's controller."""
+        self.host.run(f"nvme ns-rescan /dev/$(cat {self.mdev}/../lightiov/admin)")
+
+    def reset_controller(self) -> None:
+        self.host.run(f"echo 1 > {self.mdev}/../lightiov/reset_controller")
+
+    def take_controller_anew(self) -> None:
+        """The VM is off while its controller, which no other VM uses, is let go and taken again."""
+        driver = "/sys/bus/pci/drivers/lightiov"
+        address = self.host.run(f"basename $(readlink -f {self.mdev}/..)").stdout.strip()
+        self.host.run(f"virsh destroy {self.name}")
+        self.host.run(f"echo {address} > {driver}/unbind && echo {address} > {driver}/bind")
+        # It comes by its definition; its disks are what it is given last.
+        wait_until(
+            lambda: self.host.run(f"grep -qs . {self.mdev}/extents", check=False).returncode == 0,
+            f"{self.host.name}: mediated device {self.uuid} with its disks",
+        )
+        self.start()
 
     def restart(self) -> None:
         """Off and on, as by its power switch."""

@@ -6,19 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from extents import come_and_go_during_resets, extents_of
 from fleet import VM
 
 GRUB = "/boot/grub/grub.cfg"
 LARGEST = 256 << 10  # bytes: what one mapping of bounce buffers may have, in any kernel
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bouncing(vm3: VM) -> Iterator[None]:
     vm3.remote.run(f"sed -i '/^linux /s/$/ swiotlb=force/' {GRUB} && sync")
     vm3.restart()
     yield
+    complaints = vm3.complaints
     vm3.remote.run(f"sed -i '/^linux /s/ swiotlb=force$//' {GRUB} && sync")
     vm3.restart()
+    assert not complaints
 
 
 @pytest.mark.slow
@@ -34,3 +37,11 @@ def test_large_requests(vm3: VM) -> None:
     vm3.remote.run(f"blkdiscard -o 0 -l 1048576 {vm3.disk} && blkdiscard -z -o 0 -l 1048576 {vm3.disk}")
     # What hangs would keep the driver from letting go.
     vm3.bind(vm3.unbind())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bouncing")
+def test_disks_come_while_the_device_starts_anew(vm3: VM) -> None:
+    """Their limits ask how much bounces, for which the kernel looks at what a start replaces."""
+    with extents_of(vm3) as extent_of:
+        come_and_go_during_resets(vm3, extent_of(0))

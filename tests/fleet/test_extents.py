@@ -3,126 +3,25 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import pytest
-from fleet import VM, mark, marked
+from extents import MOUNTED, SIZE, Extent, come_and_go_during_resets, extents_of
+from fleet import MARK_BLOCK, VM, mark, marked
 
-from lab import Program, wait_until
+from lab import Admin, Fault, Kind, Program, wait_until
 
-MIB = 1 << 20
-SIZE = 256 * MIB
-MOUNTED = "/run/extent"
-
-
-@dataclass(frozen=True)
-class Namespace:
-    """One that no VM has, of a VM's controller."""
-
-    number: int
-    lba_size: int
-
-
-def free_namespace(vm: VM) -> Namespace:
-    lines = vm.host.run(f"cat {vm.mdev}/../lightiov/namespaces").stdout.splitlines()
-    number, lba_size, *_ = next(fields for fields in map(str.split, lines) if fields[3] == "-")
-    return Namespace(int(number), int(lba_size))
-
-
-@dataclass(frozen=True)
-class Extent:
-    """A slice of a namespace that a VM can be given, by its place in bytes."""
-
-    vm: VM
-    namespace: Namespace
-    first: int
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-    def give(self, size: int = SIZE) -> None:
-        """To the VM, or more of it."""
-        lbas = self.namespace.lba_size
-        place = f"nsid={self.namespace.number},first={self.first // lbas},count={size // lbas}"
-        self.write("extent", f"id={self.id},{place}")
-
-    def write(self, attribute: str, value: str) -> None:
-        self.vm.host.run(f"echo {value} > {self.vm.mdev}/{attribute}")
-
-    def ask_for(self) -> None:
-        self.write("release", self.id)
-
-    @property
-    def flags(self) -> str | None:
-        """As the host lists the extent; none if it has it back."""
-        lines = self.vm.host.run(f"cat {self.vm.mdev}/extents").stdout.splitlines()
-        return next((fields[6] for fields in map(str.split, lines) if fields[1] == self.id), None)
-
-    @property
-    def disk(self) -> str:
-        return f"/dev/disk/by-id/lightiov-uuid.{self.id}"
-
-    @property
-    def device(self) -> str:
-        """The disk by the name that kernel and sysfs know it by."""
-        return self.vm.remote.run(f"basename $(readlink -f {self.disk})").stdout.strip()
-
-    def has_disk(self) -> bool:
-        return self.vm.remote.run(f"test -b {self.disk}", check=False).returncode == 0
-
-    def wait_for_disk(self) -> None:
-        wait_until(self.has_disk, f"{self.vm.name}: {self.disk}")
-
-    def leave_a_file(self) -> None:
-        self.vm.remote.run(f"head -c 4096 /dev/urandom > {MOUNTED}/file && sync -f {MOUNTED}")
-
-    @property
-    def generation(self) -> str:
-        """Other disks of the extent have others; empty while there is none."""
-        sysfs = f"/sys/block/$(basename $(readlink -f {self.disk}))"
-        return self.vm.remote.run(f"cat {sysfs}/diskseq", check=False).stdout.strip()
-
-    def wait_for_another_disk(self, former: str) -> None:
-        """In the place of that of this generation, which is gone for good, whoever has it mounted."""
-        read = f"dd if={MOUNTED}/file of=/dev/null iflag=direct bs=4k count=1"
-        wait_until(lambda: self.generation not in ("", former), f"{self.vm.name}: another {self.disk}")
-        assert "Input/output error" in self.vm.remote.run(read, check=False).stderr
-        self.vm.remote.run(f"umount {MOUNTED}")
-        mark(self.vm.remote, self.disk, self.id)
-        assert marked(self.vm.remote, self.disk) == self.id
-
-    def wait_for_the_end(self) -> None:
-        wait_until(lambda: self.flags is None, f"{self.vm.name}: the end of extent {self.id}")
-        wait_until(lambda: not self.has_disk(), f"{self.vm.name}: the end of {self.disk}")
-
-    @property
-    def size(self) -> int:
-        return int(self.vm.remote.run(f"blockdev --getsize64 {self.disk}").stdout)
-
-    def attribute(self, name: str) -> str:
-        return self.vm.remote.run(f"cat /sys/block/{self.device}/{name}").stdout.strip()
-
-    def make_file_system(self) -> None:
-        self.vm.remote.run(f"mkfs.ext4 -qF {self.disk} 64m && mkdir -p {MOUNTED} && mount {self.disk} {MOUNTED}")
+CONTROLLER = "nvme0"  # of vm1
+# The byte of Identify Namespace in which a namespace says that it is write protected, and the CNS that asks for it.
+NSATTR, CNS_NAMESPACE = 99, 0
+MAPPED = "/dev/mapper/over-extent"
 
 
 @pytest.fixture
 def extent_of(vm1: VM) -> Iterator[Callable[[int], Extent]]:
-    """Makes one at this place, in bytes; in the end the host has them all back."""
-    namespace = free_namespace(vm1)
-    made: list[Extent] = []
-
-    def make(first: int) -> Extent:
-        made.append(Extent(vm1, namespace, first))
-        return made[-1]
-
-    yield make
-    vm1.remote.run(f"umount -q {MOUNTED}", check=False)
-    for extent in made:
-        if extent.flags is not None:
-            extent.write("remove_extent", extent.id)
-        extent.wait_for_the_end()
+    with extents_of(vm1) as make:
+        yield make
 
 
 @contextmanager
@@ -134,6 +33,17 @@ def events(vm: VM) -> Iterator[Program]:
         yield monitor
     finally:
         monitor.signal("TERM")
+
+
+@contextmanager
+def mapped(extent: Extent) -> Iterator[None]:
+    """A device that was made when its disk was writable, and sends on to it whatever it is given."""
+    run = extent.vm.remote.run
+    run(f'dmsetup create over-extent --table "0 $(blockdev --getsz {extent.disk}) linear {extent.disk} 0"')
+    try:
+        yield
+    finally:
+        run("dmsetup remove --retry over-extent")
 
 
 @contextmanager
@@ -219,6 +129,29 @@ def test_asked_for_no_more(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
     assert extent.flags == "-"
 
 
+def test_made_read_only_while_it_is_open(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
+    """Who has it open for writing from before writes no more; the kernel only keeps others from opening it so."""
+    extent = extent_of(0)
+    extent.give()
+    extent.wait_for_disk()
+    mark(vm1.remote, extent.disk, extent.id)
+    write = f"LC_ALL=C dd if=/dev/zero of={MAPPED} bs=4k count=1 seek={MARK_BLOCK} oflag=direct conv=notrunc"
+    protected = Fault(Kind.PUT, 1, command=Admin.IDENTIFY, nsid=extent.namespace.number, cdw10=CNS_NAMESPACE, at=NSATTR)
+    with mapped(extent):
+        with vm1.host.fault(CONTROLLER, protected):
+            vm1.rescan()
+            wait_until(lambda: extent.attribute("ro") == "1", "a disk that is read-only")
+            for operation in (write, f"blkdiscard {MAPPED}", f"blkdiscard --zeroout {MAPPED}"):
+                done = vm1.remote.run(operation, check=False)
+                assert done.returncode != 0, operation
+            assert "No data available" in vm1.remote.run(write, check=False).stderr
+            assert marked(vm1.remote, extent.disk) == extent.id
+        vm1.rescan()
+        wait_until(lambda: extent.attribute("ro") == "0", "a disk that is writable again")
+        vm1.remote.run(write)
+    assert marked(vm1.remote, extent.disk) == ""
+
+
 def test_taken_away(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
     """In use or not: its I/O fails, that of the other disk does not, and the slot is for another."""
     extent, next_one = extent_of(0), extent_of(SIZE)
@@ -238,8 +171,8 @@ def test_taken_away(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
 
 
 @pytest.mark.slow
-def test_comes_back_during_quarantine(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
-    """Another VM may have written to it meanwhile: this one must not go on with what it has cached of it."""
+def test_comes_back_during_quarantine(vm1: VM, vm2: VM, extent_of: Callable[[int], Extent]) -> None:
+    """Another VM has written to it meanwhile: this one must not go on with what it has cached of it."""
     extent = extent_of(0)
     extent.give()
     extent.wait_for_disk()
@@ -252,26 +185,17 @@ def test_comes_back_during_quarantine(vm1: VM, extent_of: Callable[[int], Extent
         wait_until(lambda: any("quarantines" in line for line in vm1.kernel_log[said:]), "the VM to be told")
         extent.write("remove_extent", extent.id)
         extent.wait_for_the_end()
+        extent.lend(vm2)
         extent.give()
     finally:
         extent.write("quarantine", "0")
     wait_until(lambda: vm1.state == "ready", "the queues")
-    extent.wait_for_another_disk(former)
+    extent.wait_for_another_disk(former, vm2)
 
 
 @pytest.mark.slow
 def test_comes_and_goes_during_resets(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
-    extent = extent_of(0)
-    reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
-    with vm1.verified_load():
-        resets = Program(vm1.host, f"sh -c 'for i in $(seq 50); do {reset}; sleep 1; done'")
-        while resets.running():
-            extent.give()
-            extent.wait_for_disk()
-            extent.ask_for()
-            extent.wait_for_the_end()
-        assert resets.wait() == 0, resets.output()
-        vm1.goes_on("after the resets")
+    come_and_go_during_resets(vm1, extent_of(0))
 
 
 @pytest.mark.slow
@@ -293,7 +217,7 @@ def test_changes_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]
 
 
 @pytest.mark.slow
-def test_comes_back_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Extent]) -> None:
+def test_comes_back_while_the_vm_sleeps(vm1: VM, vm2: VM, extent_of: Callable[[int], Extent]) -> None:
     """It has not seen that its extent was gone: another slot tells."""
     extent = extent_of(0)
     extent.give()
@@ -305,8 +229,9 @@ def test_comes_back_while_the_vm_sleeps(vm1: VM, extent_of: Callable[[int], Exte
         vm1.send_to_sleep()
         wait_until(lambda: vm1.asleep, "the VM to sleep", 240)
         extent.write("remove_extent", extent.id)
+        extent.lend(vm2)
         extent.give()
         vm1.wake()
         wait_until(lambda: vm1.state == "ready", "the queues")
-        extent.wait_for_another_disk(former)
+        extent.wait_for_another_disk(former, vm2)
         vm1.goes_on("after its sleep")

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a VM makes of a controller that fails, hangs or lies: it tries again, goes on with less, or has the verdict."""
+"""What a VM makes of a controller that fails, hangs or lies: it tries again, goes on with less, or has the verdict.
+
+LIGHTIOV_LIES says how many lies a test has to stand (default 300, and 10000 where it is slow).
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -12,9 +16,15 @@ from fleet import DRIVER, VM
 from lab import Admin, Fault, Io, Kind, wait_until
 from lab.fault import DO_NOT_RETRY, IO, RETRY_DELAYS_MS, retry_delay
 
-CONTROLLER = "nvme0"  # of vm1 and vm2
+CONTROLLER = "nvme0"  # of vm1 and vm2, and of vm3
 INTERNAL_ERROR = 0x006
 TRIES = 6
+LIES = os.environ.get("LIGHTIOV_LIES")
+ENOUGH = [int(LIES or 300), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
+# As many as requests of a verified load: each is lied about some times, and not until it has had all its tries.
+BURST = 16
+# Milliseconds after which a command counts as lost, where many are to be.
+IMPATIENT = 2000
 VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
 # As Linux's nvme driver would have it: the command, the status it is completed with, and what its program is told.
 VERDICTS = {
@@ -67,6 +77,18 @@ def without_its_driver(vm: VM) -> Iterator[str]:
     finally:
         vm.remote.run(f"[ ! -e {DRIVER}/{address} ] || echo {address} > {DRIVER}/unbind")
         vm.bind(address)
+
+
+@contextmanager
+def impatient(vm: VM) -> Iterator[None]:
+    """A command of the VM's disk counts as lost sooner."""
+    limit = f"/sys/block/{vm.disk.removeprefix('/dev/')}/queue/io_timeout"
+    usual = vm.limit("io_timeout")
+    vm.remote.run(f"echo {IMPATIENT} > {limit}")
+    try:
+        yield
+    finally:
+        vm.remote.run(f"echo {usual} > {limit}")
 
 
 class TestVerdicts:
@@ -132,6 +154,24 @@ class TestQueues:
             assert played(vm2)
         assert any("cannot be started" in line for line in vm2.kernel_log[said:])
 
+    @pytest.mark.slow
+    def test_none_of_a_controller_that_is_dead(self, vm3: VM) -> None:
+        """The driver finds out when it has begun to start the device, and leaves nothing that works on afterwards."""
+        refusal = Fault(Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=Admin.SET_FEATURES)
+        times = 20
+        address, said = vm3.unbind(), len(vm3.kernel_log)
+        try:
+            with fault(vm3, refusal):
+                lost = vm3.host.run(f"echo 1 > {vm3.mdev}/../lightiov/reset_controller", check=False)
+                assert lost.returncode != 0
+                for _ in range(times):
+                    assert vm3.remote.run(f"echo {address} > {DRIVER}/bind", check=False).returncode != 0
+            assert sum("cannot be started" in line for line in vm3.kernel_log[said:]) == times
+            assert not vm3.complaints
+        finally:
+            vm3.take_controller_anew()
+        vm3.fio(*VERIFIED)
+
     def test_one_that_is_not_deleted_costs_a_reset_and_no_error(self, vm1: VM, vm2: VM) -> None:
         log = len(vm1.host.kernel_log())
         refusal = Fault(
@@ -144,7 +184,7 @@ class TestQueues:
 
 
 class TestLies:
-    @pytest.mark.parametrize("enough", [300, pytest.param(10000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("enough", ENOUGH)
     def test_of_what_was_completed(self, vm2: VM, nsid: int, enough: int) -> None:
         """What completes nothing that is in flight changes nothing."""
         said = len(vm2.kernel_log)
@@ -154,6 +194,16 @@ class TestLies:
                     wait_until(lambda: played(vm2) > enough, f"{enough} of {kind}", 600)
             vm2.goes_on("after the lies")
         assert any("which is not in flight: ignored" in line for line in vm2.kernel_log[said:])
+
+    @pytest.mark.parametrize("enough", [2 * BURST, *ENOUGH[1:]])
+    def test_at_random(self, vm1: VM, vm2: VM, nsid: int, enough: int) -> None:
+        """Some of which lose a command: then all queues are made anew, and what was under way is given again."""
+        with impatient(vm2), vm1.verified_load(), vm2.verified_load():
+            for seed in range(-(-enough // BURST)):
+                with fault(vm2, Fault(Kind.ANY_LIE, queue=IO, nsid=nsid, count=BURST, seed=seed)):
+                    wait_until(lambda: played(vm2) == BURST, f"{BURST} lies with seed {seed}")
+                    vm2.goes_on(f"after {(seed + 1) * BURST} lies")
+            vm1.goes_on("beside the lies")
 
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", [Kind.VANISH, Kind.WRONG_ID, Kind.WRONG_PHASE])

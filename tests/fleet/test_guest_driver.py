@@ -26,10 +26,9 @@ def failed(load: Program) -> bool:
 
 
 def test_controller_reset(vm1: VM, vm2: VM) -> None:
-    reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
     with vm1.verified_load(), vm2.verified_load():
         for _ in range(3):
-            vm1.host.run(reset)
+            vm1.reset_controller()
             for vm in (vm1, vm2):
                 vm.goes_on("after a reset")
 
@@ -122,6 +121,28 @@ def test_suspended_with_a_cpu_offline(vm2: VM) -> None:
         vm2.fio(*VERIFIED, f"--cpus_allowed={allowed}")
         assert vm2.queue_interrupts != before, f"no queue pair interrupted for CPU {allowed}"
     assert not [line for line in vm2.kernel_log[said:] if "interrupt was lost" in line or "no answer" in line]
+
+
+@pytest.mark.slow
+def test_removed_after_it_did_not_wake(vm2: VM) -> None:
+    """A device that gets no interrupts after sleep is given up; the VM sleeps again with it, and is rid of it."""
+    address = vm2.address
+    # Which counts when a driver asks for vectors the next time.
+    vectors = f"/sys/bus/pci/devices/{address}/msi_bus"
+    said = len(vm2.kernel_log)
+    vm2.remote.run(f"echo 0 > {vectors}")
+    try:
+        for _ in range(2):
+            vm2.send_to_sleep()
+            wait_until(lambda: vm2.asleep, "the VM to sleep", 240)
+            vm2.wake()
+            wait_until(lambda: vm2.driver_state == "dead", "the device to be given up")
+        vm2.unbind()
+    finally:
+        vm2.remote.run(f"echo 1 > {vectors}")
+    assert any("not the interrupt vectors" in line for line in vm2.kernel_log[said:])
+    vm2.bind(address)
+    vm2.fio(*VERIFIED)
 
 
 @pytest.mark.slow

@@ -1,96 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many VMs' worth of clients that come, go, reset and get other disks, on a controller that is reset all the while.
-
-LIGHTIOV_CROWD_RESETS says how often (default 50), LIGHTIOV_CROWD how many clients (default 20).
-"""
+"""A crowd of clients on a controller that is reset all the while: tests/shared/crowd.py says how many of both."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import time
-from dataclasses import replace
-
 import pytest
-from passthrough import MIB_BLOCKS, Controller, Extent, Mdev
-
-from lab import Program
-
-RESETS = int(os.environ.get("LIGHTIOV_CROWD_RESETS", "50"))
-CLIENTS = int(os.environ.get("LIGHTIOV_CROWD", "20"))
-SEEDS = secrets.randbits(48)
-ENOUGH = "/run/enough-crowd"
-# Each client's part of a namespace: a disk that it keeps, and room for one that comes, grows and goes.
-PART = 64 * MIB_BLOCKS
-
-
-def disk(client: int, first: int, count: int) -> Extent:
-    """In MiB of the client's part. Eight have a namespace to themselves before any shares one."""
-    return Extent(1 + client % 8, client // 8 * PART + first * MIB_BLOCKS, count * MIB_BLOCKS)
-
-
-def comes_and_goes(mdev: Mdev, kept: Extent) -> Program:
-    """I/O, a reset under load, wrong commands, by turns. It may fail, but is not to crash or hang."""
-    turns = (
-        f"bench {mdev.uuid} --disk {kept.id} --queues 2 --seconds 1",
-        f"provoke {mdev.uuid} reset --disk {kept.id}",
-        f"verify {mdev.uuid} --disk {kept.id} --queues 2 --count 1024 --yes-destroy-data",
-    )
-    turn = "; ".join(f"liov {command} || [ $? -lt 128 ] || exit 1" for command in turns)
-    return Program(mdev.host, f"sh -c 'until [ -e {ENOUGH} ]; do {turn}; done'")
-
-
-def changes(mdev: Mdev, extra: Extent) -> Program:
-    """Another disk is added, grows, is asked for, and is taken away unless its owner has gone."""
-    larger, sysfs = replace(extra, count=2 * extra.count), mdev.sysfs
-    steps = (
-        f"echo {extra} > {sysfs}/extent",
-        "sleep 0.3",
-        f"echo {larger} > {sysfs}/extent",
-        f"echo {extra.id} > {sysfs}/release",
-        "sleep 0.3",
-        # It may go between the look and the deed: then it is gone as well.
-        f"{{ ! grep -q {extra.id} {sysfs}/extents || echo {extra.id} > {sysfs}/remove_extent"
-        f" || ! grep -q {extra.id} {sysfs}/extents; }}",
-    )
-    return Program(mdev.host, f"sh -c 'until [ -e {ENOUGH} ]; do {{ {' && '.join(steps)}; }} || exit 1; done'")
+from crowd import Crowd
+from passthrough import Controller
 
 
 @pytest.mark.slow
 def test_all_come_back(controller: Controller) -> None:
-    host = controller.host
-    host.run(f"rm -f {ENOUGH}")
-    kept = [disk(client, 0, 16) for client in range(CLIENTS)]
-    mdevs = [controller.mdev_of(extent, queue_pairs=2) for extent in kept]
-    log = len(host.kernel_log())
-    clients = [comes_and_goes(mdev, extent) for mdev, extent in zip(mdevs, kept)]
-    changers = [changes(mdev, disk(client, 32, 4)) for client, mdev in enumerate(mdevs)]
-    try:
-        for _ in range(RESETS):
-            host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller", timeout=300)
-            time.sleep(0.5)
-    finally:
-        host.run(f"touch {ENOUGH}")
-    for program in (*clients, *changers):
-        assert program.wait(300) == 0, program.output()
-
-    # A client may fail only because its queues went, or the controller did over its command, and is told so.
-    failures = [line for program in clients for line in program.output().splitlines() if line.startswith("liov:")]
-    others = [line for line in failures if not any(reason in line for reason in ("reset", "did not answer"))]
-    assert not others, "\n".join(others)
-    assert controller.read("state") == "live"
-    lines = [line for line in host.kernel_log()[log:] if "does not come back from a reset" in line]
-    assert not lines, "\n".join(lines)
-    for mdev, extent in zip(mdevs, kept):
-        assert mdev.read("state") == "closed"
-        assert list(mdev.extents()) == [extent.id]
-    # All at once, each on its own disk: nobody has another's.
-    writers = [
-        mdev.start("verify", f"--disk {extent.id} --seed {SEEDS + number} --queues 2 --write-only --yes-destroy-data")
-        for number, (mdev, extent) in enumerate(zip(mdevs, kept))
-    ]
-    for writer in writers:
-        assert writer.wait(300) == 0, writer.output()
-    for number, (mdev, extent) in enumerate(zip(mdevs, kept)):
-        mdev.liov("verify", f"--disk {extent.id} --seed {SEEDS + number} --queues 2 --check-only", timeout=300)
-        assert mdev.statistic("pinned_bytes") == 0
+    crowd = Crowd.gather(controller, range(1, 9))
+    crowd.live_through_resets()
+    crowd.is_whole()

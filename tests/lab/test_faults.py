@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A controller that fails, hangs or lies: no owner pays for what befell another, and what cannot be is said aloud."""
+"""A controller that fails, hangs or lies: no owner pays for what befell another, and what cannot be is said aloud.
+
+LIGHTIOV_LIES says how many lies a test has to stand (default 100, and 10000 where it is slow).
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count, cycle
+
 import pytest
-from passthrough import Controller, Mdev, under_load
+from passthrough import GIB_BLOCKS, Controller, Mdev, under_load, verified_all_the_while
 
 from lab import Admin, Fault, Kind, wait_until
 from lab.fault import ADMIN, DO_NOT_RETRY
 
 INTERNAL_ERROR = 0x006
 CNS_NAMESPACE = 0
+LIES = os.environ.get("LIGHTIOV_LIES")
+ENOUGH = [int(LIES or 100), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
 # The longest that a controller is waited for, and some for the rest.
 WITHOUT_ANSWER = 180
 
@@ -202,6 +212,55 @@ class TestLies:
         with controller.fault(Fault(Kind.WRONG_SQ_HEAD, queue=mdev.queue_ids()[0])):
             works(mdev)
             assert controller.faults_played >= 2
+
+
+class TestLiesWithoutEnd:
+    """Beside them somebody opens a device, writes, verifies and closes it, over and over, and notices nothing."""
+
+    @pytest.mark.parametrize("enough", ENOUGH)
+    @pytest.mark.parametrize("kind", [Kind.STRAY, Kind.TWICE, Kind.WRONG_SQ_HEAD])
+    def test_on_the_admin_queue(self, controller: Controller, kind: Kind, enough: int) -> None:
+        mdev = controller.mdev("1", 8)
+        self.stands(controller, Fault(kind, queue=ADMIN), enough, lambda: works(mdev, 8))
+
+    @pytest.mark.parametrize("enough", ENOUGH)
+    @pytest.mark.parametrize("amount", [None, 64], ids=["all", "some"])
+    def test_of_a_namespace(self, controller: Controller, amount: int | None, enough: int) -> None:
+        lies = Fault(Kind.GARBLE, amount, command=Admin.IDENTIFY, nsid=1)
+        rescans = f"for i in $(seq 20); do nvme ns-rescan {controller.admin}; done"
+        self.stands(controller, lies, enough, lambda: controller.host.run(rescans, check=False))
+
+    @pytest.mark.parametrize("enough", ENOUGH)
+    def test_of_what_is_logged(self, controller: Controller, enough: int) -> None:
+        """The host module reads the list of changed namespaces when one has changed."""
+        sizes = cycle([GIB_BLOCKS * 512 - (1 << 20), GIB_BLOCKS * 512])
+
+        def change() -> None:
+            before = controller.faults_played
+            controller.host.qmp("block_resize", device=f"{controller.id}n3", size=next(sizes))
+            wait_until(lambda: controller.faults_played > before, "the host module to read the log page")
+
+        try:
+            self.stands(controller, Fault(Kind.GARBLE, command=Admin.GET_LOG_PAGE), enough, change)
+        finally:
+            controller.host.qmp("block_resize", device=f"{controller.id}n3", size=GIB_BLOCKS * 512)
+
+    def stands(self, controller: Controller, lies: Fault, enough: int, provoke: Callable[[], object]) -> None:
+        """What provokes lies is done until there were enough; in the end all is as it was."""
+        before, told = resets(controller), 0
+        with verified_all_the_while(controller.mdev("2", 2), "--queues 2 --count 2048") as neighbour:
+            for seed in count():
+                with controller.fault(replace(lies, seed=seed)):
+                    provoke()
+                    told += controller.faults_played
+                assert neighbour.running(), neighbour.output()
+                if told >= enough:
+                    break
+        rescan(controller)
+        assert controller.identities() == all_identities(controller)
+        assert controller.read("state") == "live"
+        assert resets(controller) == before
+        works(controller.mdev("3", 8), 8)
 
 
 @pytest.mark.slow

@@ -13,7 +13,8 @@ from pathlib import Path
 import kernels
 import pytest
 
-NATIVE = Path(__file__).resolve().parents[2] / "collections/ansible_collections/lightiov/nvme/native"
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
 TREE = kernels.ensure_tree()
 # What dkms.conf says for a build without debug information.
 AS_DKMS = ("KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES=")
@@ -34,6 +35,21 @@ def test_modules_build_clean(version: str, source: Path) -> None:
     build_clean(version, source, f"C={sparse(version)}")
     assert {module.name for module in source.rglob("*.ko")} == {"lightiov_host.ko", "lightiov_guest.ko"}
     assert not upward_calls(source / "host")
+
+
+def series(version: str) -> tuple[int, int]:
+    major, minor = re.split(r"[.+~-]", version)[:2]
+    return int(major), int(minor)
+
+
+def test_all_kernels_that_the_readme_names_are_built_for() -> None:
+    """The newest of them moves on by itself: Debian's backports have one kernel at a time."""
+    named = re.search(r"Linux (\d+\.\d+), (\d+\.\d+) or (\d+\.\d+)", (ROOT / "README.md").read_text())
+    assert named
+    *lasting, newest = map(series, named.groups())
+    built = {series(version) for version in kernels.versions(TREE)}
+    assert set(lasting) <= built
+    assert newest <= max(built)
 
 
 def test_modules_are_one_unit_each_for_dkms(source: Path) -> None:

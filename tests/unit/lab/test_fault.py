@@ -31,6 +31,10 @@ from lab.state import State
         (Fault(Kind.STALL, 3000, command=Io.WRITE, queue=5, nsid=2), "stall=0xbb8,queue=5,opcode=1,nsid=2"),
         (Fault(Kind.STALL, queue=ADMIN, spared=1, every=2), "stall,queue=admin,spared=1,every=2"),
         (Fault(Kind.GARBLE, 8, command=Admin.IDENTIFY, seed=0), "garble=0x8,queue=admin,opcode=6,seed=0"),
+        (
+            Fault(Kind.PUT, 1, command=Admin.IDENTIFY, nsid=2, cdw10=0, at=99),
+            "put=0x1,queue=admin,opcode=6,nsid=2,cdw10=0,at=99",
+        ),
         (Fault(Kind.ANY_LIE, queue=IO), "lie=any,queue=io"),
         (Fault(Kind.VANISH), "vanish"),
     ],
@@ -41,7 +45,7 @@ def test_a_fault_as_text(fault: Fault, text: str) -> None:
 
 def test_the_emulator_knows_all_that_a_fault_may_say() -> None:
     explained = set(re.findall(r"^\+ \*   ([a-z0-9=]+)", PATCHES[-1].read_text(), re.MULTILINE))
-    every = Fault(Kind.ANY_LIE, command=Io.READ, nsid=1, cdw10=1, spared=1, every=1, count=1, seed=1)
+    every = Fault(Kind.ANY_LIE, command=Io.READ, nsid=1, cdw10=1, spared=1, every=1, count=1, seed=1, at=1)
     keys = {word.split("=")[0] + "=" for word in str(every).split(",")[1:]}
     for said in {kind.value for kind in Kind} | keys:
         assert any(word.startswith(said) for word in explained), said
@@ -50,6 +54,8 @@ def test_the_emulator_knows_all_that_a_fault_may_say() -> None:
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a value: the status"):
         Fault(Kind.STATUS)
+    with pytest.raises(ValueError, match="needs a value: the byte"):
+        Fault(Kind.PUT)
     with pytest.raises(ValueError, match="has no value"):
         Fault(Kind.TWICE, 2)
 

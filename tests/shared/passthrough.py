@@ -21,6 +21,7 @@ PCI = PurePosixPath("/sys/bus/pci")
 MDEVS = PurePosixPath("/sys/bus/mdev/devices")
 GIB_BLOCKS = (1 << 30) // 512
 MIB_BLOCKS = (1 << 20) // 512
+ENOUGH = "/run/enough"
 LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
 
 
@@ -251,3 +252,16 @@ def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program
     wait_until(lambda: mdev.statistic("interrupts") > enough or not load.running(), "load")
     assert load.running(), load.output()
     return load
+
+
+@contextmanager
+def verified_all_the_while(mdev: Mdev, options: str) -> Iterator[Program]:
+    """Opens it, writes, verifies and closes it over and over; the first error ends it, and is raised at the end."""
+    mdev.host.run(f"rm -f {ENOUGH}")
+    turn = f"{LIOV} verify {mdev.uuid} {options} --yes-destroy-data"
+    worker = Program(mdev.host, f"sh -c 'until [ -e {ENOUGH} ]; do {turn} || exit 1; done'")
+    try:
+        yield worker
+    finally:
+        mdev.host.run(f"touch {ENOUGH}")
+    assert worker.wait(300) == 0, worker.output()
