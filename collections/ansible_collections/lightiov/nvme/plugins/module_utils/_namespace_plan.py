@@ -23,6 +23,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_store imp
     LbaFormat,
     Store,
     attached_to,
+    best_format,
     formats_of,
     look,
 )
@@ -225,7 +226,11 @@ class _Part:
                 "lightiov_namespaces_destroy (option destroy) if all of it may be lost, or take it off "
                 "lightiov_namespaces"
             )
-        self._require_management(f"{where} cannot be deleted")
+        if not self.store.can_create:
+            raise LightiovError(
+                f"{where} cannot be deleted, because the controller cannot delete namespaces: take it off "
+                "lightiov_namespaces"
+            )
         row = next(row for row in self.rows if row["nsid"] == there.nsid)
         row["name"] = one.name
         attached = there.attached
@@ -263,7 +268,11 @@ class _Part:
             row = self._plan_create(where, wanted)
         attached = wanted.state == "attached"
         if row["attached"] != attached:
-            self._require_management(f"{where} cannot be {wanted.state}")
+            if not self.store.can_attach:
+                raise LightiovError(
+                    f"{where} cannot be {wanted.state}, because the controller cannot attach and detach namespaces: "
+                    "take it off lightiov_namespaces"
+                )
             if not attached and one.there and (users := self._users(one.there)):
                 self._refuse_used(f"{where} is to be detached", users)
             self._add("attach" if attached else "detach", row, self.steps.attach if attached else self.steps.detach)
@@ -277,7 +286,7 @@ class _Part:
         size, store = wanted.size, self.store
         if not store.can_create:
             raise LightiovError(f"{where} cannot be made, because the controller cannot create namespaces: {EXTENTS}")
-        lba_format = store.best_format(wanted.block_size)
+        lba_format = best_format(store.formats, wanted.block_size)
         if lba_format is None or size % lba_format.block_size:
             raise self._no_format(where, wanted, store.formats)
         if self.left is not None and size > self.left:
@@ -315,10 +324,10 @@ class _Part:
                 f"{where} cannot have blocks of {wanted.block_size} bytes, because the controller formats or erases "
                 "only all namespaces at once: leave block_size out, or format while it has no other"
             )
-        formats = replace(store, formats=formats_of(self.host, store, there) if there.attached else store.formats)
-        lba_format = formats.best_format(wanted.block_size)
+        formats = formats_of(self.host, store, there)
+        lba_format = best_format(formats, wanted.block_size)
         if lba_format is None or there.size % lba_format.block_size:
-            raise self._no_format(where, wanted, formats.formats)
+            raise self._no_format(where, wanted, formats)
         if users := self._users(there):
             self._refuse_used(f"{where} is to be formatted", users)
         if there.identity not in self.request.destroy:
@@ -369,12 +378,6 @@ class _Part:
             "lightiov_vms first, or detach it from the other controller with nvme detach-ns",
             until="mdev",
         )
-
-    def _require_management(self, failed: str) -> None:
-        if not self.store.can_attach:
-            raise LightiovError(
-                f"{failed}, because the controller cannot attach and detach namespaces: take it off lightiov_namespaces"
-            )
 
     def _require_tools(self) -> None:
         for tool, by, until in (("mdevctl", "as a package", "packages"), ("liov", "by role native", "source")):

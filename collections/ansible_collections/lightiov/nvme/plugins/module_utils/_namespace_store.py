@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -78,11 +78,15 @@ class Store:
     def find(self, identity: str) -> Allocated | None:
         return next((one for one in self.namespaces if one.identity == identity), None)
 
-    def best_format(self, block_size: int | None) -> LbaFormat | None:
-        """Without metadata, which no disk of a VM has; the larger blocks where nothing is asked for."""
-        plain = [one for one in self.formats if not one.metadata and block_size in (None, one.block_size)]
-        small = [one for one in plain if one.block_size <= nvme.PAGE]
-        return min(small, key=lambda one: (-one.block_size, one.slowness, one.index), default=None)
+
+def best_format(formats: Sequence[LbaFormat], block_size: int | None) -> LbaFormat | None:
+    """Without metadata, which no disk of a VM has; the larger blocks where nothing is asked for."""
+    fitting = [
+        one
+        for one in formats
+        if not one.metadata and one.block_size <= nvme.PAGE and block_size in (None, one.block_size)
+    ]
+    return min(fitting, key=lambda one: (-one.block_size, one.slowness, one.index), default=None)
 
 
 def look(host: Host, controller: Controller) -> Store:
@@ -94,16 +98,17 @@ def look(host: Host, controller: Controller) -> Store:
     managed = bool(oacs & OACS_MANAGEMENT)
     # One that only attaches and detaches has the same bit set, but is exact in its list of commands.
     commands = ask(nvme.commands_log()) if managed and lpa & LPA_COMMANDS else None
+    can_create = managed and _supported(commands, nvme.MANAGEMENT)
     return Store(
         controller=controller,
         id=struct.unpack_from("<H", about, 78)[0],
-        can_create=managed and _supported(commands, nvme.MANAGEMENT),
+        can_create=can_create,
         can_attach=managed and _supported(commands, nvme.ATTACHMENT),
         can_format=bool(oacs & OACS_FORMAT),
         formats_all=bool(fna & FNA_ALL),
         unallocated=unallocated if total else None,
-        # Of the namespaces to come, 5.17.2.1.
-        formats=_formats(ask(nvme.identify(nvme.CNS_NAMESPACE, nvme.ALL_NAMESPACES))) if managed else (),
+        # Of namespaces to come, which a controller that makes none does not tell.
+        formats=_formats(ask(nvme.identify(nvme.CNS_NAMESPACE, nvme.ALL_NAMESPACES))) if can_create else (),
         namespaces=_namespaces(host, controller, managed),
     )
 
@@ -119,7 +124,7 @@ def attached_to(host: Host, store: Store, namespace: Allocated) -> list[int]:
 
 def formats_of(host: Host, store: Store, namespace: Allocated) -> tuple[LbaFormat, ...]:
     """Those that one namespace can have."""
-    return _formats(_ask(host, store.controller, nvme.identify(nvme.CNS_NAMESPACE, namespace.nsid)))
+    return _formats(_about(host, store.controller, namespace.nsid, namespace.attached))
 
 
 def identity_of(host: Host, controller: Controller, nsid: int) -> str:
@@ -178,8 +183,7 @@ def _nsids(host: Host, controller: Controller, cns: int) -> list[int]:
 
 
 def _namespace(host: Host, controller: Controller, nsid: int, active: bool) -> Allocated:
-    cns = nvme.CNS_NAMESPACE if active else nvme.CNS_ALLOCATED_NAMESPACE
-    about = _ask(host, controller, nvme.identify(cns, nsid))
+    about = _about(host, controller, nsid, active)
     flbas = about[26]
     shift = about[128 + 4 * ((flbas & 0xF) | (flbas >> 5 & 3) << 4) + 2]
     return Allocated(
@@ -189,6 +193,11 @@ def _namespace(host: Host, controller: Controller, nsid: int, active: bool) -> A
         blocks=struct.unpack_from("<Q", about)[0],
         attached=active,
     )
+
+
+def _about(host: Host, controller: Controller, nsid: int, active: bool) -> bytes:
+    """The Identify Namespace data structure: of an inactive one, CNS 00h has zeroes."""
+    return _ask(host, controller, nvme.identify(nvme.CNS_NAMESPACE if active else nvme.CNS_ALLOCATED_NAMESPACE, nsid))
 
 
 def _identity(host: Host, controller: Controller, nsid: int, about: bytes) -> str:

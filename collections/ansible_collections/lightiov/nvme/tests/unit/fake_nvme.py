@@ -102,12 +102,13 @@ class FakeNvme:
         if cns in (0x02, 0x10):
             listed = self.traits["namespaces"] if cns == 0x02 else self.allocated
             return b"".join(struct.pack("<I", one) for one in sorted(listed) if one > nsid)
-        if cns == 0x00 and nsid == 0xFFFFFFFF:
+        if cns == 0x00 and nsid == 0xFFFFFFFF and not self.traits.get("fixed"):
             return self._about_namespace(0)
         if nsid not in self.allocated:
             raise Failed(0x00B)
         if cns == 0x12:
-            ids = [CONTROLLER_ID] * (nsid in self.traits["namespaces"]) + self.traits.get("siblings", {}).get(str(nsid), [])
+            own = [CONTROLLER_ID] if nsid in self.traits["namespaces"] else []
+            ids = [*own, *self.traits.get("siblings", {}).get(str(nsid), [])]
             return struct.pack(f"<H{len(ids)}H", len(ids), *ids)
         if cns == 0x03:
             return bytes.fromhex(self.traits.get("descriptors", {}).get(str(nsid), ""))
@@ -199,7 +200,8 @@ class FakeNvme:
         if nsid not in traits["detached"]:
             raise Failed(0x00B)
         self._change(
-            namespaces=sorted([*traits["namespaces"], nsid]), detached=[one for one in traits["detached"] if one != nsid]
+            namespaces=sorted([*traits["namespaces"], nsid]),
+            detached=[one for one in traits["detached"] if one != nsid],
         )
 
     def _detach(self, nsid: int, data: bytes) -> None:

@@ -283,8 +283,10 @@ def test_controller_that_cannot_create(host: Host, drive: FakeHost) -> None:
     said = refused(host, one())
     assert "the controller cannot create namespaces" in said
     assert "give disks a size" in said
-    # It attaches and detaches all the same.
+    assert "cannot delete namespaces" in refused(host, former(state="absent"), destroy=frozenset({OTHERS}))
+    # It attaches, detaches and formats all the same.
     assert act(host, former(state="detached")) == ["detach"]
+    assert act(host, former(state="detached", block_size=512)) == ["attach", "check_blank", "format", "detach"]
 
 
 def test_controller_that_manages_nothing(host: Host, drive: FakeHost) -> None:
@@ -312,20 +314,23 @@ def test_uuid_of_one_without_another_identity(host: Host, drive: FakeHost) -> No
     assert act(host, one("former", None, namespace=f"uuid.{uuid}", state="detached")) == ["detach"]
 
 
+NAMED = "of controller S1 (0000:01:00.0)"
+
+
 @pytest.mark.parametrize(
-    ("opcode", "status", "wish", "said"),
+    ("answer", "wish", "said"),
     [
-        ("0d", 0x116, one(), "Namespace data of controller S1 (0000:01:00.0) was not made, because the controller has as"),
-        ("15", 0x127, one(), "was not attached, because the controller has as many namespaces attached as it can"),
-        ("15", 0x11A, former(state="detached"), f"Namespace former ({OTHERS}) of controller S1 (0000:01:00.0) was not"),
-        ("80", 0x084, former(block_size=512), "was not formatted, because a namespace of the drive is being formatted"),
-        ("06", 0x006, one(), "Controller S1 (0000:01:00.0) does not tell its namespaces, because the controller had an"),
+        ({"0d": 0x116}, one(), f"Namespace data {NAMED} was not made, because the controller has as many"),
+        ({"15": 0x127}, one(), "was not attached, because the controller has as many namespaces attached as it can"),
+        ({"15": 0x11A}, former(state="detached"), f"Namespace former ({OTHERS}) {NAMED} was not detached"),
+        ({"80": 0x084}, former(block_size=512), "was not formatted, because a namespace of the drive is being"),
+        ({"06": 0x006}, one(), "Controller S1 (0000:01:00.0) does not tell its namespaces, because the controller had"),
     ],
 )
 def test_refusals_of_the_controller(
-    host: Host, drive: FakeHost, opcode: str, status: int, wish: dict[str, Any], said: str
+    host: Host, drive: FakeHost, answer: dict[str, int], wish: dict[str, Any], said: str
 ) -> None:
-    drive.change_hardware(A, answers={opcode: status})
+    drive.change_hardware(A, answers=answer)
     assert said in refused(host, wish)
     drive.change_hardware(A, answers={})
     act(host, wish)

@@ -66,8 +66,8 @@ def bytes_set(data: bytes) -> dict[int, int]:
     return {at: byte for at, byte in enumerate(data) if byte}
 
 
-# What nvme-cli 2.3 with libnvme 1.3 gave to the ioctl, but for the timeout, which is the caller's to choose; what is not
-# here was 0. The data is what is not 0 of it, by offset.
+# What nvme-cli 2.3 with libnvme 1.3 gave to the ioctl, but for the timeout, which is the caller's to choose. What is
+# not here was 0. The data is what is not 0 of it, by offset.
 NVME_CLI = {
     "create-ns -s 0x1234567 -c 0x1234567 -f 1": (
         nvme.create(0x1234567, 1),
@@ -111,7 +111,7 @@ def test_what_nvme_cli_sends(line: str) -> None:
 
 @pytest.mark.parametrize(("index", "flbas"), [(0, 0x00), (1, 0x01), (15, 0x0F), (16, 0x20), (17, 0x21), (63, 0x6F)])
 def test_create_by_the_tables(index: int, flbas: int) -> None:
-    """Base 2.0, figures 366 and 368; NVM Command Set 1.0, figures 97 and 107: more than 16 formats take bits 6:5."""
+    """Base 2.0, 5.23, and NVM Command Set 1.0, 4.1.5: the upper bits of a format are in 6:5 of FLBAS."""
     seen = sent(nvme.create(0x0123456789ABCDEF, index))
     assert (seen["opcode"], seen["nsid"], seen["cdw10"] & 0xF, seen["cdw11"] >> 24) == (0x0D, 0, 0, 0)
     nsze, ncap = struct.unpack_from("<QQ", seen["data"])
@@ -124,14 +124,14 @@ def test_create_by_the_tables(index: int, flbas: int) -> None:
 
 @pytest.mark.parametrize(("index", "lbaf"), [(0, 0x0000), (1, 0x0001), (15, 0x000F), (16, 0x1000), (63, 0x300F)])
 def test_format_by_the_table(index: int, lbaf: int) -> None:
-    """Base 2.0, figure 189: LBAFL 3:0, MSET 4, PI 7:5, PIL 8, SES 11:9 (user data erase), LBAFU 13:12."""
+    """Base 2.0, 5.14: LBAFL 3:0, MSET 4, PI 7:5, PIL 8, SES 11:9 (user data erase), LBAFU 13:12."""
     seen = sent(nvme.format_nvm(5, index))
     assert seen["cdw10"] == lbaf | 1 << 9
     assert seen["timeout_ms"] == 3_600_000
 
 
 def test_commands_log_by_the_table() -> None:
-    """Base 2.0, figures 197 and 198: LID 7:0, NUMDL 31:16, 0's based."""
+    """Base 2.0, 5.16: LID 7:0, NUMDL 31:16, 0's based."""
     seen = sent(nvme.commands_log())
     assert (seen["opcode"], seen["nsid"], seen["cdw10"], seen["cdw11"]) == (0x02, 0xFFFFFFFF, 0x03FF0005, 0)
     assert seen["data_len"] == 4096

@@ -10,8 +10,8 @@ import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils import _nvme as nvme
 from ansible_collections.lightiov.nvme.plugins.module_utils._nvme_status import refused
 
-# Base 2.0, figures 188 (Format NVM), 362 (Namespace Attachment) and 369 (Namespace Management); and what 4.2.3.1 has for
-# any command that may be given at the wrong time.
+# Base 2.0, the command specific statuses of Format NVM (5.14.1), Namespace Attachment (5.22.1) and Namespace Management
+# (5.23.1); and what 4.2.3.1 has for any command that may be given at the wrong time.
 NAMED = {
     nvme.MANAGEMENT: (0x10A, 0x115, 0x116, 0x11B, 0x124, 0x129),
     nvme.ATTACHMENT: (0x118, 0x119, 0x11A, 0x11C, 0x124, 0x125, 0x127, 0x129, 0x12A, 0x12B),
