@@ -102,7 +102,7 @@ def _check_removals(request: Request, parts: Sequence[_Part]) -> None:
         f"{one.name} ({one.there.identity}) of controller {part.store.controller}"
         for part in parts
         for one in part.matches
-        if one.wanted is None and one.there and one.there.identity not in request.destroy
+        if one.wanted is None and one.there
     ]
     listed = ", ".join(names)
     if names and not request.remove:
