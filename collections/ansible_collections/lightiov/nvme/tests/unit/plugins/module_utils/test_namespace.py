@@ -343,6 +343,23 @@ def test_failed_creation_leaves_no_record(host: Host, drive: FakeHost) -> None:
     assert not drive.path(RECORD).exists()
 
 
+def test_what_was_there_before_is_not_what_was_being_made(host: Host, drive: FakeHost) -> None:
+    theirs = f"eui.{'2' * 32}"
+    drive.change_hardware(A, detached=[2], shapes={"2": [2 * GIB // 4096, 4096]}, ids={"1": OTHERS, "2": theirs})
+    pending = {"size": 2 * GIB, "identity": "", "image": "", "others": [OTHERS, theirs]}
+    drive.write_json(RECORD, {"S1": {"data": pending}})
+    assert act(host, one()) == ["create", "attach"]
+    assert (attached(drive), detached(drive)) == ([1, 3], [2])
+
+
+def test_what_was_being_made_is_taken_over(host: Host, drive: FakeHost) -> None:
+    ours = f"eui.{'2' * 32}"
+    drive.change_hardware(A, detached=[2], shapes={"2": [2 * GIB // 4096, 4096]}, ids={"1": OTHERS, "2": ours})
+    drive.write_json(RECORD, {"S1": {"data": {"size": 2 * GIB, "identity": "", "image": "", "others": [OTHERS]}}})
+    assert act(host, one()) == ["record", "attach"]
+    assert record(drive)["data"]["identity"] == ours
+
+
 def test_several_that_may_be_the_one_that_was_being_made(host: Host, drive: FakeHost) -> None:
     pending = {"size": 2 * GIB, "identity": "", "image": "", "others": [OTHERS]}
     drive.write_json(RECORD, {"S1": {"data": pending}})
