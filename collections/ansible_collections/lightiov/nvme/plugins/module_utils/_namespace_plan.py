@@ -292,8 +292,8 @@ class _Part:
         if self.left is not None and size > self.left:
             raise LightiovError(
                 f"{where} cannot have {show_size(size)}, because {show_size(self.left)} of the controller are not "
-                "allocated: choose a smaller size, or let a namespace go with state: absent, and deploy again if its "
-                "disk is only taken off in this run"
+                "allocated: choose a smaller size, or let a namespace go with state: absent, in a run before this one "
+                "if a disk is on it"
             )
         self.left = None if self.left is None else self.left - size
         row = {
