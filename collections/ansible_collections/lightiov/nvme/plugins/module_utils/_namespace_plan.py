@@ -180,8 +180,8 @@ class _Part:
             if one.goes:
                 self._plan_going(one)
         for one in self.matches:
-            if not one.goes and self.request.phase != "shrink":
-                self._plan_coming(one)
+            if one.wanted and not one.goes and self.request.phase != "shrink":
+                self._plan_coming(one, one.wanted)
 
     def _plan_record(self, one: Match) -> None:
         """Of what a run that was cut short has made, or deleted, and could not write down any more."""
@@ -256,9 +256,7 @@ class _Part:
         self._add("check_blank", row, self.steps.check_blank)
         return True
 
-    def _plan_coming(self, one: Match) -> None:
-        wanted = one.wanted
-        assert wanted is not None
+    def _plan_coming(self, one: Match, wanted: Wanted) -> None:
         where = f"Namespace {one.name} of controller {self.store.controller}"
         if one.there:
             row = next(row for row in self.rows if row["nsid"] == one.there.nsid)
@@ -282,8 +280,8 @@ class _Part:
             self._plan_fill(where, one, row, image)
 
     def _plan_create(self, where: str, wanted: Wanted) -> Row:
-        assert wanted.size is not None
-        size, store = wanted.size, self.store
+        # One without a size has an identity, and is there.
+        size, store = wanted.size or 0, self.store
         if not store.can_create:
             raise LightiovError(f"{where} cannot be made, because the controller cannot create namespaces: {EXTENTS}")
         lba_format = best_format(store.formats, wanted.block_size)
