@@ -22,7 +22,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     passed_to_mdevctl,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
-from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import PCI_DEVICES
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import PCI_DEVICES, Controller
 
 # Of a run that was killed, one may be left over.
 LABEL = f"{MARK}(blank)"
@@ -69,32 +69,40 @@ def erase(host: Host, passing: Passing) -> None:
 
 
 def _blank(host: Host, passing: Passing, *options: str) -> None:
-    with _temporary(host, passing) as mdev:
+    tenant = passing.mdev.wanted.tenant
+    with temporary(host, passing.mdev.controller, passing.extent, tenant, passing.refusal) as mdev:
         try:
-            host.runner.run(["liov", "blank", mdev, *options], timeout=_deadline(passing))
+            host.runner.run(["liov", "blank", mdev, *options], timeout=seconds(_size(passing)))
         except CommandError as error:
             remedy = "see the kernel log" if options else passing.remedy
             raise LightiovError(f"{passing.refusal}, and that it is not: {remedy} ({error.output or error})") from error
 
 
-def _deadline(passing: Passing) -> float:
+def _size(passing: Passing) -> int:
+    """Bytes, 0 where the controller does not tell."""
     extent = passing.extent
-    sizes = (
+    return sum(
         one.lba_size * (one.lba_count if extent.count is None else extent.count)
         for one in passing.mdev.controller.namespaces
         if one.nsid == extent.nsid
     )
-    return 60 + sum(sizes) // BYTES_PER_SECOND
+
+
+def seconds(size: int) -> float:
+    """Within which any drive has read or written so many bytes."""
+    return 60 + size // BYTES_PER_SECOND
 
 
 @contextlib.contextmanager
-def _temporary(host: Host, passing: Passing) -> Iterator[str]:
-    """An mdev with this alone, that no boot brings back."""
-    controller = passing.mdev.controller
+def temporary(host: Host, controller: Controller, extent: Extent, tenant: str, refusal: str) -> Iterator[str]:
+    """An mdev with this extent alone, that no boot brings back.
+
+    `tenant` has it while the controller has no other; `refusal` is a clause that says why it is read or written.
+    """
     # Beside mdevs that serve the controller's tenant, only that one can be.
-    tenant = host.read(f"{PCI_DEVICES}/{controller.address}/lightiov/tenant") or passing.mdev.wanted.tenant
+    tenant = host.read(f"{PCI_DEVICES}/{controller.address}/lightiov/tenant") or tenant
     # Read as a disk that is nobody's.
-    extent = replace(passing.extent, id=str(uuid.uuid4()), name="blank", read_only=False)
+    extent = replace(extent, id=str(uuid.uuid4()), name="blank", read_only=False)
     definition = Definition(
         uuid=str(uuid.uuid4()),
         address=controller.address,
@@ -106,7 +114,7 @@ def _temporary(host: Host, passing: Passing) -> Iterator[str]:
             host.runner.run(["mdevctl", "start", *arguments])
     except CommandError as error:
         raise LightiovError(
-            f"{passing.refusal}, and it cannot be read: see the kernel log for the reason ({error.output or error})"
+            f"{refusal}, and it cannot be read: see the kernel log for the reason ({error.output or error})"
         ) from error
     try:
         yield definition.uuid

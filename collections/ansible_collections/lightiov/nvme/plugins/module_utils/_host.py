@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import tempfile
 import time
@@ -36,6 +37,15 @@ class Host:
     def write_attribute(self, absolute: str, text: str) -> None:
         """Tell a driver something; OSError is its refusal."""
         self.path(absolute).write_text(text, encoding="ascii")
+
+    def ioctl(self, absolute: str, request: int, argument: bytearray) -> int:
+        """Ask a device for something; the argument is changed in place. OSError is the kernel's refusal."""
+        descriptor = os.open(self.path(absolute), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            answer: int = fcntl.ioctl(descriptor, request, argument, True)
+            return answer
+        finally:
+            os.close(descriptor)
 
     def settle(self) -> None:
         """Wait for udev: its rules start drivers' mdevs and make device nodes."""

@@ -145,6 +145,9 @@ class FakeHost:
             "ids": {str(nsid): identity for nsid, identity in (ids or {}).items()},
             "old": old,
             "lba_bytes": lba_bytes,
+            # What is not as delivered: of namespaces, by NSID; and those that are attached to no controller.
+            "shapes": {},
+            "detached": [],
             "silent": False,
             "data": {},
             "instance": f"nvme{len(hardware)}",
@@ -236,7 +239,7 @@ class FakeHost:
         self.write(f"{device}/lightiov/firmware", "8.2.0\n")
         self.write(f"{device}/lightiov/state", "live\n")
         self.write(f"{device}/lightiov/vectors", "64\n")
-        self.write(f"{device}/lightiov/admin", "lightiov0\n")
+        self.write(f"{device}/lightiov/admin", traits["instance"].replace("nvme", "lightiov") + "\n")
         self.write(f"{device}/mdev_supported_types/lightiov-passthrough/available_instances", "64\n")
         self._account(device, traits)
 
@@ -254,12 +257,18 @@ class FakeHost:
             has = sorted(owners.get(nsid, ()))
             owner = "-" if not has else has[0] if len(has) == 1 else f"{len(has)}mdevs"
             granularity = "" if traits["old"] else f" {GRANULARITY}"
-            lbas = f"{traits['lba_bytes']} {NAMESPACE_BYTES // traits['lba_bytes']}"
+            lbas = "{1} {0}".format(*self.shape(traits, nsid))
             lines.append(f"{nsid} {lbas} {owner} {traits['ids'].get(nsid, '-')}{granularity}\n")
         self.write(f"{device}/lightiov/namespaces", "".join(lines))
         self.write(f"{device}/lightiov/tenant", "".join(tenants - {""}) + "\n")
         self.write(f"{device}/lightiov/queue_pairs", f"{traits['queue_pairs']}\n")
         self.write(f"{device}/lightiov/queue_pairs_free", f"{traits['queue_pairs'] - used}\n")
+
+    @staticmethod
+    def shape(traits: dict[str, Any], nsid: str) -> tuple[int, int]:
+        """How many blocks of how many bytes a namespace has."""
+        blocks, size = traits["shapes"].get(nsid, (NAMESPACE_BYTES // traits["lba_bytes"], traits["lba_bytes"]))
+        return blocks, size
 
     def add_block(
         self, name: str, number: str, *, nsid: int | None = None, parent: str = "", lba_bytes: int = LBA_BYTES
@@ -525,6 +534,9 @@ class FakeHost:
         data = self.hardware[address]["data"]
         places = (key.split("@") for key, what in data.items() if what)
         inside = [int(lba) for nsid, lba in places if nsid == extent["nsid"] and start <= int(lba) < end]
+        if command == "copy-in":
+            self.write_data(address, int(extent["nsid"]), f"image {options[0]}")
+            return
         if command != "blank":
             raise Refused(f"liov: '{command}' is not a command; see 'liov help'")
         if inside and "--yes-destroy-data" not in options:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, CommandError, Runner
 from fake_host import FakeHost, Refused
+from fake_nvme import FakeNvme
 
 
 class InProcess(Runner):
@@ -35,8 +36,12 @@ class InProcess(Runner):
 
 
 class PlayedHost(Host):
-    """Plays what the host module does when its attributes are written to."""
+    """Plays what the host module does when its attributes are written to, and controllers by their device nodes."""
 
     def write_attribute(self, absolute: str, text: str) -> None:
         assert isinstance(self.runner, InProcess)
         self.runner.fake.told(absolute, text)
+
+    def ioctl(self, absolute: str, request: int, argument: bytearray) -> int:
+        assert isinstance(self.runner, InProcess)
+        return FakeNvme.behind(self.runner.fake, absolute).answer(request, argument)
