@@ -102,10 +102,11 @@ native: $(READY) ## build the kernel modules for every supported kernel; compile
 # Molecule remembers that it has created the hosts, also after `make down`: so the lab is seen to here. Each scenario
 # stands alone, but what the one before has deployed is not deployed again.
 .PHONY: molecule
-molecule: lab ## deploy onto the lab with Molecule, again without a change; reboot a host; tear down and deploy anew
+molecule: lab ## deploy onto the lab with Molecule, again without a change; reboot a host; tear down; plan, grow, shrink
 	$(BIN)/molecule test --scenario-name default --destroy never
 	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name reboot --destroy never
 	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name teardown --destroy never
+	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name partition --destroy never
 	./lab/lab check-logs
 
 .PHONY: fleet
