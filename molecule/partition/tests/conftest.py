@@ -19,7 +19,7 @@ import yaml
 from lab import Host, Lab
 
 PROJECT = Path(__file__).resolve().parents[3]
-LISTED = PROJECT / "inventories/lab/host_vars"
+LISTED = PROJECT / "inventories/lab-pinned/host_vars"
 # What is of mediated devices and VMs; each run reports beside it.
 ONLY = ("--tags", "partition,mdev,vm")
 # What a deployment says that writes placements down, on the first host and on those whose placements changed.
@@ -110,7 +110,7 @@ def wish(vm: dict[str, Any]) -> dict[str, Any]:
 def fleet() -> Iterator[Fleet]:
     directory = PROJECT / ".lab/partition"  # beside which the lab's ssh_config is found
     shutil.rmtree(directory, ignore_errors=True)  # of a run that was interrupted
-    shutil.copytree(PROJECT / "inventories/lab", directory, ignore=shutil.ignore_patterns("host_vars", "placements"))
+    shutil.copytree(LISTED.parent, directory, ignore=shutil.ignore_patterns(LISTED.name))
     variables = directory / "group_vars/lightiov_hosts"
     shared = variables.with_suffix(".yml").read_text()
     variables.with_suffix(".yml").unlink()
