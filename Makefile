@@ -39,6 +39,12 @@ $(READY): requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+# Tests look for VMs where their inventory has put them, so they have a lab of their own, which `make deploy` leaves alone.
+test test-lab test-slow molecule fleet fleet-slow: export LIGHTIOV_LAB := $(or $(LIGHTIOV_LAB),fleet)
+test test-lab test-slow molecule fleet fleet-slow: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
+# There is seldom memory for two labs.
+ALONE := ./lab/lab down --name lab
+
 .PHONY: lab
 lab: $(READY) ## build and boot the lab's two hosts
 	./lab/lab up
@@ -56,8 +62,9 @@ teardown: $(READY) ## hand the lab's controllers back to the stock driver; data 
 	$(PLAYBOOK) playbooks/teardown.yml
 
 .PHONY: down
-down: ## stop the lab
+down: ## stop the lab, and that of the tests
 	./lab/lab down
+	./lab/lab down --name fleet
 
 # The fake hosts of these tests keep each write as a host does, and memory takes it sooner than a disk.
 unit unit39: export TMPDIR := /dev/shm
@@ -102,14 +109,15 @@ native: $(READY) ## build the kernel modules for every supported kernel; compile
 # Molecule remembers that it has created the hosts, also after `make down`: so the lab is seen to here. Each scenario
 # stands alone, but what the one before has deployed is not deployed again.
 .PHONY: molecule
-molecule: lab ## deploy onto the lab with Molecule, again without a change; reboot a host; tear down and deploy anew
+molecule: lab ## deploy onto the lab with Molecule, again without a change; reboot a host; tear down; plan, grow, shrink
 	$(BIN)/molecule test --scenario-name default --destroy never
 	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name reboot --destroy never
 	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name teardown --destroy never
+	LIGHTIOV_DEPLOYED=1 $(BIN)/molecule test --scenario-name partition --destroy never
 	./lab/lab check-logs
 
 .PHONY: fleet
-fleet: $(READY) ## what a deployment promises, checked on the lab that `make deploy` or `make molecule` left
+fleet: $(READY) ## what a deployment promises, checked on the lab that `make molecule` left
 	$(BIN)/pytest -q --durations=5 -m "not slow and not debug" tests/fleet
 
 .PHONY: fleet-slow
@@ -152,14 +160,17 @@ checks: $(READY) ## what needs no lab: unit, lint, sanity, native
 # While the lab is built and boots, the checks run.
 .PHONY: test
 test: $(READY) ## what continuous integration runs, with the time that each part took
+	$(ALONE)
 	tests/timed.py lab,checks molecule fleet down host-module
 
 .PHONY: test-slow
 test-slow: $(READY) ## what takes minutes a test, and hours in all: before a thing is called done
+	$(ALONE)
 	tests/timed.py deploy fleet-slow down host-module-slow iommufd
 
 .PHONY: test-lab
 test-lab: $(READY) ## the whole system in the lab, VMs included
+	$(ALONE)
 	tests/timed.py molecule fleet down
 
 .PHONY: test-debug

@@ -50,14 +50,22 @@ class HostSpec:
 
 
 def host_spec(name: str) -> HostSpec:
-    """host1, host2, ...: alike but for the serial numbers."""
+    """host1, host2, ...: alike but for the serial numbers; and host3 is smaller, since fleets are not of one kind."""
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
         raise ValueError(f"{name!r} is not a host's name; use host1, host2, ...")
+    small = name == "host3"
     return HostSpec(
         name=name,
+        memory_mib=3072 if small else 5120,
         controllers=(
-            Controller("nvme0", f"LIOV{number}A", queue_pairs=64, namespaces=8, namespace_bytes=GIB),
+            Controller(
+                "nvme0",
+                f"LIOV{number}A",
+                queue_pairs=16 if small else 64,
+                namespaces=4 if small else 8,
+                namespace_bytes=GIB,
+            ),
             # Stays with the stock driver: for comparison, and for what must be refused.
             Controller(
                 "nvme1", f"LIOV{number}B", queue_pairs=8, namespaces=2, namespace_bytes=256 * MIB, identity_bytes=8

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Promises about a whole deployment, kept on the lab that `make deploy` leaves behind."""
+"""Promises about a whole deployment, kept on the lab that `make molecule` leaves behind."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def inventory(tmp_path: Path) -> Iterator[Path]:
     """A copy of the lab's inventory, for a test to change."""
     directory = PROJECT / ".lab" / tmp_path.name  # beside which the lab's ssh_config is found
     shutil.rmtree(directory, ignore_errors=True)  # of a run that was interrupted
-    shutil.copytree(PROJECT / "inventories/lab", directory)
+    shutil.copytree(PROJECT / "inventories/lab-pinned", directory)
     yield directory
     shutil.rmtree(directory)
 

@@ -288,7 +288,13 @@ class VM:
 class Ansible:
     """Ansible as a user of the checkout runs it."""
 
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    # Its VMs are where the tests look for them.
+    environment = {
+        **os.environ,
+        "ANSIBLE_INVENTORY": str(PROJECT / "inventories/lab-pinned"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+    }
 
     def playbook(self, name: str, *arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess[str]:
         return self._run("ansible-playbook", name, *arguments, cwd=cwd)

@@ -18,7 +18,7 @@ def test_one_hypervisor_cannot_build_it(ansible: Ansible, vm1: VM, vm3: VM, tmp_
     inventory = tmp_path / "hosts.yml"
     host1 = {"hosts": {"host1": {"lightiov_guest_kernels": [KERNEL]}}}
     inventory.write_text(yaml.safe_dump({"lightiov_hosts": host1}))
-    run = ansible.playbook("playbooks/deploy.yml", "-i", "inventories/lab", "-i", str(inventory))
+    run = ansible.playbook("playbooks/deploy.yml", "-i", "inventories/lab-pinned", "-i", str(inventory))
     assert run.returncode != 0
     said = run.stdout.split("lightiov.nvme.report : Report]")[-1].split(" => ", 1)[1]
     report: list[str] = json.JSONDecoder().raw_decode(said)[0]["msg"]

@@ -29,6 +29,6 @@ def test_installed_collection_finds_nothing_to_do(ansible: Ansible, tmp_path: Pa
     galaxy("install", "--no-deps", "-p", target, archive)
     assert (target / "ansible_collections/lightiov/nvme/native/host/Kbuild").is_file()
 
-    run = ansible.playbook("lightiov.nvme.deploy", "-i", str(PROJECT / "inventories/lab"), cwd=tmp_path)
+    run = ansible.playbook("lightiov.nvme.deploy", "-i", str(PROJECT / "inventories/lab-pinned"), cwd=tmp_path)
     assert run.returncode == 0, run.stdout[-4000:]
     assert set(changed(run).values()) == {0}, run.stdout[-4000:]

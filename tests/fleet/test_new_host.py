@@ -37,7 +37,7 @@ def deploy(ansible: Ansible, host: Host, directory: Path, *options: str) -> Comp
     inventory = directory / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"lightiov_hosts": {"hosts": {host.name: variables}}}))
     return ansible.playbook(
-        "playbooks/deploy.yml", "-i", "inventories/lab", "-i", str(inventory), *VM(host, "vm4").only, *options
+        "playbooks/deploy.yml", "-i", "inventories/lab-pinned", "-i", str(inventory), *VM(host, "vm4").only, *options
     )
 
 

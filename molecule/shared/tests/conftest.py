@@ -15,7 +15,7 @@ from testinfra.host import Host
 
 from lab.spec import host_spec
 
-HOST_VARS = Path(__file__).resolve().parents[3] / "inventories/lab/host_vars"
+HOST_VARS = Path(__file__).resolve().parents[3] / "inventories/lab-pinned/host_vars"
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "lightiov.nvme")
 
 

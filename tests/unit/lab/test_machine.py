@@ -29,6 +29,12 @@ def test_hosts_differ_in_serial_numbers() -> None:
     assert host_spec("host2").slot("nvme1") == 2
 
 
+def test_third_host_is_smaller() -> None:
+    small, other = host_spec("host3"), host_spec("host1")
+    assert small.memory_mib < other.memory_mib
+    assert small.controllers[0].queue_pairs < other.controllers[0].queue_pairs
+
+
 def test_namespaces_keep_their_identity_in_another_slot() -> None:
     host = host_spec("host1")
     other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])

@@ -74,8 +74,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             for name, text in sorted(changed.items())
         ]
         # With many hosts, what has not changed is of no interest, and in the files.
-        del planned["placements"]
-        return {"changed": bool(changed), "diff": diff, "hosts": sorted(changed), **planned}
+        placements = {name: self._content(paths[name], text) for name, text in changed.items()}
+        return {**planned, "changed": bool(changed), "diff": diff, "hosts": sorted(changed), "placements": placements}
 
     def _content(self, path: Path, text: str) -> dict[str, Any]:
         try:

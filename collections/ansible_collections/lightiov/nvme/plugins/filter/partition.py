@@ -21,7 +21,7 @@ author:
 description:
   - Takes what the operator wants, what the hosts have and what is placed, and gives placements.
   - The same input gives the same placements, whatever its order. What is placed stays. Planned again, nothing changes.
-  - Changes nothing by itself. The playbook C(lightiov.nvme.plan) writes what it returns.
+  - Changes nothing by itself. The playbooks C(lightiov.nvme.plan) and C(lightiov.nvme.deploy) write what it returns.
 extends_documentation_fragment:
   - lightiov.nvme.planning
 positional: strategy, reserve
@@ -29,8 +29,9 @@ options:
   _input:
     description:
       - The hosts by name. Each has its list of VMs as C(vms), what M(lightiov.nvme.host_info) returned as C(found) or
-        nothing when the host did not answer, its C(lightiov_resources) as C(settings), the names of its groups as
-        C(groups), and the content of its file of placements as C(placements).
+        nothing when the host did not answer, C(asked) as false when that is no surprise, its C(lightiov_resources) as
+        C(settings), the names of its groups as C(groups), and the content of its file of placements as C(placements).
+      - A host without a file, whose list is its own and names controller and namespace of every disk, keeps that list.
     type: dict
     required: true
 seealso:
@@ -51,7 +52,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(placements), the VMs of each host as its C(lightiov_vms). C(files), the same as text.
+    - C(placements), the VMs of each host as its C(lightiov_vms). C(files), the same as text, for hosts that
+      answered and do not keep a list of their own.
     - C(unplaced), with C(vm), C(sentence), C(funnel), C(conflict) and C(remedy) for each VM that does not fit.
     - C(refused), C(cautions) and C(leaving), sentences. C(moves), as asked for.
   type: dict

@@ -211,7 +211,7 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     )
     reload = outdated and wanted.load and wanted.reload
     if reload:
-        _plan_unload(module, result, "set reload to false to leave it until then", until="")
+        _plan_unload(module, result, "take reload out of lightiov_allow to leave it until then", until="")
     if reload or (wanted.load and not loaded):
         result.add("load", wanted.module, partial(former.load_or_put_back, module))
     # What a kernel has that waits is better than nothing.

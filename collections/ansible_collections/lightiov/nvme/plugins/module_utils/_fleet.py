@@ -17,13 +17,20 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vms
 Variables = Mapping[str, Any]
 
 
-def guests(hypervisors: Iterable[str], hostvars: Mapping[str, Variables]) -> list[dict[str, Any]]:
-    """Without those of a hypervisor whose list is missing or wrong: its own preflight says what is wrong."""
+def guests(
+    hypervisors: Iterable[str],
+    hostvars: Mapping[str, Variables],
+    elsewhere: Mapping[str, object] | None = None,
+) -> list[dict[str, Any]]:
+    """Without those of a hypervisor whose list is missing or wrong: its own preflight says what is wrong.
+
+    `elsewhere` are lists of hypervisors whose variables have another.
+    """
     found = []
     for hypervisor in hypervisors:
         variables = hostvars[hypervisor]
         try:
-            listed = vms(variables.get("lightiov_vms"))
+            listed = vms((elsewhere or {}).get(hypervisor, variables.get("lightiov_vms")))
         except LightiovError:
             continue
         found += [_guest(hypervisor, variables, vm) for vm in listed]

@@ -10,8 +10,8 @@ short_description: Plan the fleet and write where its VMs are
 version_added: 0.2.0
 description:
   - Plans as P(lightiov.nvme.partition#filter) does, and writes one file a host, on the machine that runs Ansible.
-  - A file is written only when it says something new. Its C(lightiov_generation) is that of the host which the plan was
-    made from.
+  - A file is written only when it says something new, and only for hosts that have answered. Its
+    C(lightiov_generation) is that of the host which the plan was made from.
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
@@ -78,6 +78,11 @@ hosts:
   returned: success
   type: list
   elements: str
+placements:
+  description: What the files of these hosts say now, or would say in check mode.
+  returned: success
+  type: dict
+  sample: {"hv1": {"lightiov_generation": 7, "lightiov_vms": []}}
 unplaced:
   description: VMs that do not fit, each with a sentence, a funnel, the wishes in conflict and the nearest remedy.
   returned: success

@@ -13,7 +13,7 @@ from typing import Any
 
 HEAD = """\
 ---
-# Where the VMs of {host} are. Written by lightiov.nvme.plan, read by lightiov.nvme.deploy; keep it in version control.
+# Where the VMs of {host} are. Written and read by lightiov.nvme.deploy; keep it in version control.
 # A VM stays where it is written. To have one planned anew, remove it here before it is deployed.
 lightiov_generation: {generation}
 """

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, wish
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
@@ -39,11 +39,14 @@ class Policy:
 
 
 def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[str, Any]:
-    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `settings`, `groups` and `placements`."""
-    entries, seen_by = intent.collect({name: one.get("vms") or [] for name, one in hosts.items()})
+    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `asked`, `settings`, `groups`, `placements`."""
+    lists = {name: one.get("vms") or [] for name, one in hosts.items()}
+    entries, seen_by = intent.collect(lists)
     wanted = intent.parse(entries, seen_by, policy.memory_mib, policy.vcpus)
     described = resources.parse({name: _resources(name, one) for name, one in hosts.items()})
-    present, differing = _present(hosts)
+    # Their lists are their placements, for people to change.
+    by_hand = {name for name in wish.written_by_hand(lists, seen_by) if not hosts[name].get("placements")}
+    present, differing = _present(hosts, by_hand, policy)
     planner = Planner(described, wanted, present, policy.strategy, policy.reserve)
     plan = planner.run()
     spec = {one.name: one for one in described}
@@ -64,7 +67,11 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
     }
     return {
         "placements": placements,
-        "files": {name: files.text(name, _generation(hosts[name], vms), vms) for name, vms in placements.items()},
+        "files": {
+            name: files.text(name, _generation(hosts[name], vms), vms)
+            for name, vms in placements.items()
+            if spec[name].reachable and name not in by_hand
+        },
         "unplaced": unplaced,
         "refused": [*differing, *plan.refused],
         "cautions": plan.warnings,
@@ -144,16 +151,25 @@ def _resources(name: str, host: Mapping[str, Any]) -> dict[str, Any]:
             for one in controller.get("namespaces") or []
         ]
         controllers.append(merged)
-    return {**described, "controllers": controllers, "groups": host.get("groups") or [], "reachable": bool(found)}
+    return {
+        **described,
+        "controllers": controllers,
+        "groups": host.get("groups") or [],
+        "reachable": bool(found),
+        "asked": host.get("asked", True),
+    }
 
 
-def _present(hosts: Mapping[str, Mapping[str, Any]]) -> tuple[list[Placement], list[str]]:
-    """Files, and hosts where there is none; where the two differ, a sentence."""
+def _present(
+    hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], policy: Policy
+) -> tuple[list[Placement], list[str]]:
+    """Files, lists by hand, and hosts where there is none; where file and host differ, a sentence."""
     present = []
     differing: list[str] = []
     for name in sorted(hosts, key=natural):
         host = hosts[name]
-        written, told = _written(host), _told(host)
+        told = _told(host)
+        written = {str(one["name"]): one for one in host["vms"]} if name in by_hand else _written(host)
         places = {
             (vm, disk["name"]): disk["first"]
             for vm, one in told.items()
@@ -163,8 +179,9 @@ def _present(hosts: Mapping[str, Mapping[str, Any]]) -> tuple[list[Placement], l
         for vm, entry in written.items():
             if entry.get("state") == "absent":
                 continue
-            present.append(Placement.from_vm(name, entry, places))
-            differing += _difference(name, vm, entry, told[vm]) if vm in told else []
+            present.append(Placement.from_vm(name, entry, places, policy.memory_mib, policy.vcpus))
+            # A list by hand may say that a disk is another from now on.
+            differing += _difference(name, vm, entry, told[vm]) if vm in told and name not in by_hand else []
         present += [Placement.from_vm(name, _recovered(one), places) for vm, one in told.items() if vm not in written]
     return present, differing
 

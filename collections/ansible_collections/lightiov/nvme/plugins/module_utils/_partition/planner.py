@@ -191,7 +191,8 @@ class Planner:
                 self.plan.refused += fit.keep(self.ledger, one)
                 self._where[one.vm] = self.ledger.by_name[one.host]
         for vm in sorted(self._where, key=natural):
-            self.plan.refused += change(self.ledger, self._where[vm], vm, shapes[vm])
+            if self._where[vm].spec.reachable:
+                self.plan.refused += change(self.ledger, self._where[vm], vm, shapes[vm])
 
     def _reserve(self, count: int) -> None:
         """Hosts that stay empty, so that the VMs of one that is lost find room: the largest of those that are."""
@@ -216,7 +217,7 @@ class Planner:
 
     def _warn(self) -> None:
         for host in self.ledger.hosts:
-            if not host.spec.reachable and host.placed:
+            if host.spec.asked and not host.spec.reachable and host.placed:
                 self.plan.warnings.append(
                     f"Host {host.spec.name} does not answer, so its {len(host.placed)} VMs keep what they have and "
                     "it gets no new ones: see to the host, or take it out of lightiov_hosts"

@@ -65,6 +65,8 @@ class Host:
     generation: int = 0
     # Nothing is known of it but what is written down: that stays, and nothing new comes.
     reachable: bool = True
+    # That this is so surprises nobody.
+    asked: bool = True
 
 
 def parse(described: object) -> list[Host]:
@@ -107,6 +109,7 @@ def _host(name: str, options: object) -> Host:
         cordon=_cordon(options, where),
         generation=_number(options.get("generation"), "generation", where, 0),
         reachable=bool(options.get("reachable", True)),
+        asked=bool(options.get("asked", True)),
     )
 
 

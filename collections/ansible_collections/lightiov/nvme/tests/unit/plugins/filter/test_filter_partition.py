@@ -114,12 +114,57 @@ def test_file_and_host_that_differ_are_both_named() -> None:
 def test_unreachable_host_keeps_its_file() -> None:
     hosts = fleet(vm("vm1"))
     hosts = applied(hosts, partition(hosts))
-    before = partition(hosts)["files"]["hv1"]
-    hosts["hv1"]["found"] = None
+    before = partition(hosts)["placements"]["hv1"]
+    hosts["hv1"].update(found=None, vms=[vm("vm1", memory_mib=2048)])
     planned = partition(hosts)
-    assert planned["files"]["hv1"] == before
-    assert not planned["refused"]
+    assert planned["placements"]["hv1"] == before
+    assert not planned["files"] and not planned["refused"]
     assert planned["cautions"][0].startswith("Host hv1 does not answer, so its 1 VMs keep what they have")
+    # As those outside --limit.
+    hosts["hv1"]["asked"] = False
+    assert not partition(hosts)["cautions"]
+
+
+def by_hand(name: str, gib: int, namespace: int = 1) -> dict[str, Any]:
+    place = {"name": "data", "controller": "HV1-0", "namespace": namespace, "size": f"{gib} GiB", "queue_pairs": 2}
+    return {"name": name, "tenant": "blue", "memory_mib": 1024, "vcpus": 1, "disks": [place]}
+
+
+def test_list_by_hand_needs_no_file_and_is_not_free_for_others() -> None:
+    hosts = {
+        "hv1": {"vms": [by_hand("vm1", 95)], "found": told("hv1")},
+        "hv2": {"vms": [vm("vm2")], "found": told("hv2")},
+    }
+    planned = partition(hosts)
+    assert list(planned["files"]) == ["hv2"]
+    assert planned["placements"]["hv1"][0]["disks"][0]["size"] == "95 GiB"
+    # Beside one that says nothing of its place there is something to write down for the host.
+    hosts["hv1"]["vms"].append(vm("vm3"))
+    planned = partition(hosts)
+    assert sorted(planned["files"]) == ["hv1", "hv2"]
+    assert planned["unplaced"][0]["conflict"] == ["host", "disks"]
+
+
+def test_list_by_hand_may_change_where_a_plan_may_not() -> None:
+    disk = {"name": "data", "controller": "HV1-0", "namespace": "1", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
+    found = told("hv1", placed=[{"vm": "vm1", "tenant": "blue", "disks": [disk]}])
+    found["controllers"][0]["namespaces"].append({"nsid": 2, "bytes": 100 * GIB})
+    hosts = {"hv1": {"vms": [by_hand("vm1", 10, namespace=2)], "found": found}, "hv2": {"vms": [vm("vm2")]}}
+    planned = partition(hosts)
+    assert planned["placements"]["hv1"][0]["disks"][0]["namespace"] == "2"
+    assert not planned["refused"]
+
+
+def test_vm_that_a_host_still_has_is_not_placed_again_beside_a_list_by_hand() -> None:
+    disk = {"name": "data", "controller": "HV1-0", "namespace": "1", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
+    found = told("hv1", placed=[{"vm": "vm2", "tenant": "blue", "disks": [disk]}])
+    hosts = {"hv1": {"vms": [by_hand("vm1", 10)], "found": found}, "hv2": {"vms": [vm("vm2")], "found": told("hv2")}}
+    planned = partition(hosts)
+    assert not planned["placements"]["hv2"]
+    assert planned["refused"] == [
+        "VM vm2 is pinned to the hosts that list it and is placed on host hv1, where it stays: unpin it, or move it by "
+        "hand"
+    ]
 
 
 def test_absent_vm_is_told_to_its_host() -> None:

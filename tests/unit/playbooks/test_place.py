@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planning part of a deployment, with what hosts are recorded to have; no host is changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[3]
+GIB = 1 << 30
+PLACE = {"name": "data", "controller": "HV1", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
+PINNED = {"name": "vm1", "tenant": "blue", "guest_install": "none", "disks": [PLACE]}
+
+
+def vm(name: str, gib: int = 10, **options: Any) -> dict[str, Any]:
+    wish = {"tenant": "blue", "memory_mib": 16, "vcpus": 1, "guest_install": "none", "queue_pairs": 2}
+    return {"name": name, **wish, "disks": [{"name": "data", "size": f"{gib} GiB"}], **options}
+
+
+def recorded(name: str, **found: Any) -> dict[str, Any]:
+    """What a host has that has one controller."""
+    namespace = {"nsid": 1, "id": "", "bytes": 100 * GIB}
+    controller = {"serial": name.upper(), "queue_pairs": 8, "vectors": 8, "numa_node": 0, "namespaces": [namespace]}
+    here = {"generation": 0, "digest": "", "memory_mib": 4096, "vcpus": 8, "nodes": {}, "placed": []}
+    return {**here, "controllers": [controller], **found}
+
+
+@dataclass
+class Fleet:
+    directory: Path
+    # By host; for others see `recorded`.
+    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    actions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+
+    def run(
+        self, vms: list[dict[str, Any]], *options: str, playbook: str = "deploy.yml", **hosts: dict[str, Any]
+    ) -> subprocess.CompletedProcess[str]:
+        """Hosts hv1 and hv2 unless others are given, with their own variables."""
+        hosts = hosts or {"hv1": {}, "hv2": {}}
+        variables = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "lightiov_reach_timeout": 1,
+            "lightiov_controllers": [],
+            "lightiov_vms": vms,
+        }
+        inventory = {"lightiov_hosts": {"hosts": hosts, "vars": variables}, "lightiov_guests": {}}
+        (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        found = {name: self.found.get(name) or recorded(name) for name in hosts}
+        expected = {
+            name: {
+                "actions": self.actions.get(name, []),
+                "controllers": [{"serial": one["serial"], "driver": "lightiov"} for one in of["controllers"]],
+            }
+            for name, of in found.items()
+        }
+        # Nothing that a task registers is stronger than these.
+        recordings = {
+            "recorded_found": found,
+            "recorded_expected": expected,
+            "__lightiov_found": "{{ recorded_found[inventory_hostname] }}",
+            "__lightiov_controllers_expected": "{{ recorded_expected[inventory_hostname] }}",
+        }
+        return subprocess.run(
+            ["ansible-playbook", "--inventory", self.directory / "hosts.yml", PROJECT / "playbooks" / playbook,
+             "--extra-vars", json.dumps(recordings), *(("--tags", "partition") if playbook == "deploy.yml" else ()),
+             *options],
+            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    @property
+    def files(self) -> dict[str, str]:
+        return {file.stem: file.read_text() for file in sorted((self.directory / "placements").glob("*.yml"))}
+
+    @property
+    def placed(self) -> dict[str, list[str]]:
+        return {
+            host: [one["name"] for one in yaml.safe_load(text)["lightiov_vms"]] for host, text in self.files.items()
+        }
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def guests(run: subprocess.CompletedProcess[str]) -> set[str]:
+    """The VMs that joined the inventory."""
+    added = [line for line in run.stdout.splitlines() if "(item=" in line]
+    return {line.split("(item=")[1].rstrip(")") for line in added}
+
+
+def test_intent_alone_is_placed_and_stays(fleet: Fleet) -> None:
+    first = fleet.run([vm("web[1:3]")])
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert fleet.placed == {"hv1": ["web1", "web2", "web3"], "hv2": []}
+    assert guests(first) == {"web1 on hv1", "web2 on hv1", "web3 on hv1"}
+    before = fleet.files
+
+    # No room beside them on hv1. The difference is that of a run, and is of this VM alone.
+    more = [vm("web[1:3]"), vm("large", 75)]
+    checked = fleet.run(more, "--check", "--diff")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert fleet.files == before
+    assert guests(checked) == guests(first) | {"large on hv2"}
+    shown = [line for line in checked.stdout.splitlines() if line.startswith(("+  ", "-  "))]
+    assert shown[0] == "+  - name: large"
+    assert not [line for line in shown if line.startswith("-  ")]
+    done = fleet.run(more, "--diff")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith(("+  ", "-  "))] == shown
+    assert fleet.placed == {"hv1": ["web1", "web2", "web3"], "hv2": ["large"]}
+    assert fleet.files["hv1"] == before["hv1"]
+
+    after = fleet.files
+    again = fleet.run(more)
+    assert (fleet.files, again.stdout.count("changed=0")) == (after, 6), again.stdout
+
+
+def test_lists_by_hand_need_no_plan_and_no_connection(fleet: Fleet) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    run = fleet.run([], hv1={"lightiov_vms": [PINNED], **away}, hv2=away)
+    assert "Ask the host" not in run.stdout
+    assert "TASK [lightiov.nvme.partition : Plan]" not in run.stdout
+    assert not (fleet.directory / "placements").exists()
+
+
+def test_hosts_outside_the_limit_keep_what_they_have(fleet: Fleet) -> None:
+    first = fleet.run([vm("web[1:2]", 40)])
+    assert fleet.placed == {"hv1": ["web1", "web2"], "hv2": []}, first.stdout
+    before = fleet.files
+    # web2 has left the list, and web3 would have the room of it.
+    limited = fleet.run([vm("web1", 40), vm("web3", 40)], "--limit", "hv2,web3")
+    assert limited.returncode == 0, limited.stdout + limited.stderr
+    assert fleet.placed == {"hv1": ["web1", "web2"], "hv2": ["web3"]}
+    assert fleet.files["hv1"] == before["hv1"]
+    assert "Host hv1 does not answer" not in limited.stdout
+
+
+def test_stale_host_keeps_its_file_and_gets_nothing_new(fleet: Fleet) -> None:
+    fleet.run([vm("web1")])
+    written = fleet.directory / "placements/hv1.yml"
+    # The module asks this machine, which is at 0.
+    before = written.read_text().replace("lightiov_generation: 0", "lightiov_generation: 1")
+    written.write_text(before)
+    fleet.found["hv1"] = recorded("hv1", generation=2, digest="of others")
+    run = fleet.run([vm("web[1:2]")])
+    assert run.returncode == 2, run.stdout
+    assert "hv1: The placements of host hv1 were planned from its generation 1" in run.stdout
+    assert written.read_text() == before
+    assert fleet.placed["hv2"] == ["web2"]
+
+
+def test_host_that_fails_keeps_its_file_and_others_go_on(fleet: Fleet) -> None:
+    fleet.run([vm("web1")])
+    before = fleet.files
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    run = fleet.run([vm("web[1:2]")], hv1=away, hv2={})
+    assert run.returncode == 2, run.stdout
+    assert "hv1: hv1 does not answer within 1 seconds" in run.stdout
+    assert fleet.files["hv1"] == before["hv1"]
+    assert fleet.placed["hv2"] == ["web2"]
+
+
+def test_what_does_not_fit_is_said_at_the_end(fleet: Fleet) -> None:
+    wanted = [vm("web1"), vm("huge", 1000)]
+    assert fleet.run(wanted, "--check").returncode == 4
+    run = fleet.run(wanted)
+    assert run.returncode == 4, run.stdout + run.stderr
+    assert fleet.placed["hv1"] == ["web1"]
+    report = run.stdout.split("TASK [lightiov.nvme.report : Report]")[1]
+    assert "WITHOUT A PLACE" in report
+    assert "VM huge does not fit (2 hosts, 0 with the bytes)" in report
+
+
+def test_wrong_intent_is_refused_before_a_host_is_asked(fleet: Fleet) -> None:
+    run = fleet.run([vm("web1", tenant=None)])
+    assert run.returncode == 2
+    assert "VM web1 has no tenant: " in run.stdout
+    assert "Reach the host" not in run.stdout
+
+
+def test_check_mode_does_not_guess_what_a_bare_host_has(fleet: Fleet) -> None:
+    fleet.found["hv2"] = recorded("hv2", controllers=[])
+    fleet.actions["hv2"] = [{"action": "bind", "serial": "HV2"}]
+    run = fleet.run([vm("web1"), vm("large", 95)], "--check")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "What hv2 will have for VMs is known once its controllers are taken" in run.stdout
+    assert "WITHOUT A PLACE" not in run.stdout
+
+
+@pytest.mark.parametrize("playbook", ["verify.yml", "teardown.yml"])
+def test_other_playbooks_take_placements_as_they_are(fleet: Fleet, playbook: str) -> None:
+    run = fleet.run([vm("web[1:3]")], "--check", playbook=playbook)
+    assert "lightiov.nvme.partition : Plan]" not in run.stdout
+    assert "web" not in run.stdout
+    assert not (fleet.directory / "placements").exists()
