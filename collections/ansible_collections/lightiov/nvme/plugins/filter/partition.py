@@ -29,8 +29,10 @@ options:
   _input:
     description:
       - The hosts by name. Each has its list of VMs as C(vms), what M(lightiov.nvme.host_info) returned as C(found) or
-        nothing when the host did not answer, C(asked) as false when that is no surprise, its C(lightiov_resources) as
-        C(settings), the names of its groups as C(groups), and the content of its file of placements as C(placements).
+        nothing when the host did not answer, C(asked) as false when that is no surprise, C(placed) of it alone when
+        the host gets nothing new, its C(lightiov_resources) as C(settings), the names of its groups as C(groups), and
+        the content of its file of placements as C(placements).
+      - A VM that may be on a host of which neither C(found) nor C(placed) nor C(placements) is there is not placed.
       - A host without a file, whose list is its own and names controller and namespace of every disk, keeps that list.
     type: dict
     required: true

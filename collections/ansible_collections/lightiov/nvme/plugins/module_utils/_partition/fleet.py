@@ -39,7 +39,10 @@ class Policy:
 
 
 def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[str, Any]:
-    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `asked`, `settings`, `groups`, `placements`."""
+    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `asked`, `settings`, `groups`, `placements`.
+
+    Of a host that has told what is placed on it, but not what it has for more, `placed` is that alone.
+    """
     lists = {name: one.get("vms") or [] for name, one in hosts.items()}
     entries, seen_by = intent.collect(lists)
     wanted = intent.parse(entries, seen_by, policy.memory_mib, policy.vcpus)
@@ -48,6 +51,8 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
     by_hand = {name for name in wish.written_by_hand(lists, seen_by) if not hosts[name].get("placements")}
     present, differing = _present(hosts, by_hand, policy)
     planner = Planner(described, wanted, present, policy.strategy, policy.reserve)
+    hidden = _hidden(hosts, by_hand, wanted, {one.vm for one in present})
+    planner.lost |= hidden.keys()
     plan = planner.run()
     spec = {one.name: one for one in described}
     unplaced = [
@@ -60,6 +65,7 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
         }
         for name, told in plan.unplaced.items()
     ]
+    unplaced += hidden.values()
     leaving = _absent(hosts, entries, wanted.absent, seen_by)
     placements = {
         name: leaving.get(name, []) + [_entry(one, wanted, spec[name]) for one in of.values()]
@@ -78,6 +84,40 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
         "leaving": plan.leaving,
         "moves": _moves(planner, policy),
     }
+
+
+def _hidden(
+    hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], wanted: intent.Intent, present: Container[str]
+) -> dict[str, dict[str, Any]]:
+    """VMs that may be on a host of which nothing is known. Placed elsewhere, they would be there twice."""
+    unknown = [
+        name
+        for name in sorted(hosts, key=natural)
+        if name not in by_hand
+        and not hosts[name].get("found")
+        and hosts[name].get("placed") is None
+        and not hosts[name].get("placements")
+    ]
+    found = {}
+    for vm, shape in wanted.shapes.items():
+        among = {shape.host} if shape.host else shape.hosts
+        where = [name for name in unknown if among is None or name in among]
+        if not where or vm in present:
+            continue
+        remedy = (
+            f"have {where[0]} asked, without --limit, or write in its file that it has none, as lightiov_vms: []"
+            if len(where) == 1
+            else "have them asked, without --limit, or write in the file of each that it has none, as lightiov_vms: []"
+        )
+        found[vm] = {
+            "vm": vm,
+            "sentence": f"VM {vm} is not placed, because it may be on {', '.join(where)}, of which there is neither an "
+            f"answer nor a file of placements: {remedy}",
+            "funnel": [],
+            "conflict": [],
+            "remedy": remedy,
+        }
+    return found
 
 
 def _absent(
@@ -107,7 +147,10 @@ def _written(host: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _told(host: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(one["vm"]): one for one in (host.get("found") or {}).get("placed") or []}
+    placed = host.get("placed")
+    if placed is None:
+        placed = (host.get("found") or {}).get("placed")
+    return {str(one["vm"]): one for one in placed or []}
 
 
 def _entry(placement: Placement, wanted: intent.Intent, host: resources.Host) -> dict[str, Any]:

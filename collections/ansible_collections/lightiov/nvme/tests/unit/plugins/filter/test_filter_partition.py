@@ -125,6 +125,34 @@ def test_unreachable_host_keeps_its_file() -> None:
     assert not partition(hosts)["cautions"]
 
 
+def test_vm_that_may_be_on_a_host_of_which_nothing_is_known_is_not_placed() -> None:
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=None)
+    planned = partition(hosts)
+    assert not planned["placements"]["hv1"]
+    [one] = planned["unplaced"]
+    assert one["sentence"] == (
+        "VM vm1 is not placed, because it may be on hv2, of which there is neither an answer nor a file of placements: "
+        "have hv2 asked, without --limit, or write in its file that it has none, as lightiov_vms: []"
+    )
+    # Its remedies.
+    asked = partition({**hosts, "hv2": {**hosts["hv2"], "found": told("hv2")}})
+    written = partition({**hosts, "hv2": {**hosts["hv2"], "placements": {"lightiov_vms": []}}})
+    # Or it is there, or it cannot be.
+    elsewhere = partition({**hosts, "hv2": {**hosts["hv2"], "vms": []}})
+    failed = partition({**hosts, "hv2": {**hosts["hv2"], "placed": []}})
+    for planned in (asked, written, elsewhere, failed):
+        assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
+
+
+def test_host_that_failed_after_it_has_answered_keeps_what_it_told() -> None:
+    disk = {"name": "data", "controller": "HV2-0", "namespace": "1", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=None)
+    hosts["hv2"]["placed"] = [{"vm": "vm1", "tenant": "blue", "disks": [disk]}]
+    planned = partition(hosts)
+    assert [one["name"] for one in planned["placements"]["hv2"]] == ["vm1"]
+    assert not planned["placements"]["hv1"] and not planned["unplaced"]
+
+
 def by_hand(name: str, gib: int, namespace: int = 1) -> dict[str, Any]:
     place = {"name": "data", "controller": "HV1-0", "namespace": namespace, "size": f"{gib} GiB", "queue_pairs": 2}
     return {"name": name, "tenant": "blue", "memory_mib": 1024, "vcpus": 1, "disks": [place]}
