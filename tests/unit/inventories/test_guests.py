@@ -84,10 +84,11 @@ def test_vms_have_the_variables_that_a_deployment_gives_them(tmp_path: Path) -> 
     inventory.write("placements/hv1.yml", {"lightiov_vms": [placed], "lightiov_generation": 1})
     inventory.write("host_vars/hv2.yml", {"lightiov_vms": [{**VM, "name": 7}]})
     _groups, variables = inventory.read()
+    shown = ", ".join(f"'{name}': {name} | default(none)" for name in VARIABLES)
     play = {
         "hosts": "lightiov_guests",
         "gather_facts": False,
-        "tasks": [{"ansible.builtin.debug": {"var": f"hostvars[inventory_hostname].{name}"}} for name in VARIABLES],
+        "tasks": [{"ansible.builtin.debug": {"msg": f"{{{{ {{{shown}}} }}}}"}}],
     }
     guests = str(PROJECT / "playbooks/guests.yml")
     inventory.write("../play.yml", [{"ansible.builtin.import_playbook": guests}, play])
@@ -97,10 +98,8 @@ def test_vms_have_the_variables_that_a_deployment_gives_them(tmp_path: Path) -> 
         text = inventory.call("ansible-playbook", tmp_path / "play.yml").stdout
         assert "unplaced" not in text
         for name in ("vm1", "7"):
-            for variable in VARIABLES:
-                value = variables[name].get(variable, "VARIABLE IS NOT DEFINED!")
-                shown = json.dumps({f"hostvars[inventory_hostname].{variable}": value}, indent=4)
-                assert f"ok: [{name}] => {shown}" in text, text
+            given = json.JSONDecoder().raw_decode(text.split(f"ok: [{name}] => ")[-1])[0]["msg"]
+            assert given == {variable: variables[name].get(variable) for variable in VARIABLES}
 
 
 def test_a_run_is_limited_to_a_group(tmp_path: Path) -> None:
@@ -166,7 +165,7 @@ def seconds(directory: Path, hosts: int) -> float:
 
 
 def test_ten_thousand_vms(tmp_path: Path) -> None:
-    """An idle core, whatever else this one does; ten times the VMs take no more than twenty times as long."""
-    start, tenth, all_ = (seconds(tmp_path, hosts) for hosts in (1, 20, 200))
+    """What an idle core takes, whatever else this one does; twice the VMs take about twice as long."""
+    start, half, all_ = (seconds(tmp_path, hosts) for hosts in (1, 100, 200))
     assert all_ < SECONDS, f"{all_:.1f} s"
-    assert all_ - start < 20 * (tenth - start), f"{start:.1f} s, {tenth:.1f} s, {all_:.1f} s"
+    assert all_ - start < 3 * (half - start), f"{start:.1f} s, {half:.1f} s, {all_:.1f} s"
