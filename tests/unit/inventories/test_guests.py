@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +136,7 @@ def test_wrong_list_is_no_other_hypervisors_concern(tmp_path: Path) -> None:
     ("hosts", "file", "sentence"),
     [
         ({"hv1": {"lightiov_vms": [{**VM, "name": "hv1"}]}}, "lightiov_guests.yml", "has the name of a hypervisor"),
-        ({"hv1": {"lightiov_vms": [VM]}}, "a_lightiov_guests.yml", "give it a name that comes after those of the files"),
+        ({"hv1": {"lightiov_vms": [VM]}}, "a_lightiov_guests.yml", "give it a name that comes after those of the"),
     ],
     ids=["name", "order"],
 )

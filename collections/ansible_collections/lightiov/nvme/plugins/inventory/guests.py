@@ -12,19 +12,21 @@ version_added: 0.2.0
 author:
   - LightIOV contributors (@lightiov)
 description:
-  - Makes a host of each VM in C(lightiov_vms) of the hypervisors in group C(lightiov_hosts), as P(lightiov.nvme.fleet_guests#filter)
-    finds them. A VM whose C(state) is V(absent) is left out.
-  - The VMs have the variables that C(lightiov.nvme.deploy) gives to those that it enters, and join C(lightiov_guests), a group for each
-    hypervisor, C(lightiov_on_HOST), and a group for each tenant, C(lightiov_tenant_NAME). What Ansible does not allow in the name of a
-    group is an underscore there, so names that differ in nothing else share a group.
+  - Makes a host of each VM in C(lightiov_vms) of the hypervisors in group C(lightiov_hosts), as
+    P(lightiov.nvme.fleet_guests#filter) finds them. A VM whose C(state) is V(absent) is left out.
+  - The VMs have the variables that C(lightiov.nvme.deploy) gives to those that it enters, and join C(lightiov_guests),
+    a group for each hypervisor, C(lightiov_on_HOST), and a group for each tenant, C(lightiov_tenant_NAME). What Ansible
+    does not allow in the name of a group is an underscore there, so names that differ in nothing else share a group.
   - Placements that C(lightiov.nvme.plan) has written take the place of C(lightiov_vms), as in C(lightiov.nvme.deploy).
-  - Reads what the machine that runs Ansible has. No connection is made, so a hypervisor that is off is a hypervisor like any other.
+  - Reads what the machine that runs Ansible has. No connection is made, so a hypervisor that is off is a hypervisor
+    like any other.
 notes:
-  - The playbooks of this collection do without it. It is for C(--limit) with a group, and for plays of your own that enter VMs.
-  - The name of its file ends in C(lightiov_guests.yml) or C(lightiov_guests.yaml). Ansible reads the files of a directory in the order of
-    their names, so it has to come after those that list the hypervisors.
-  - Variables of hypervisors are taken from the inventory, from files beside it and from C(--extra-vars), not from beside a playbook. They
-    may be templates of the hypervisor's own variables, but not of other hosts'.
+  - The playbooks of this collection do without it. It is for C(--limit) with a group, and for plays of your own that
+    enter VMs.
+  - The name of its file ends in C(lightiov_guests.yml) or C(lightiov_guests.yaml). Ansible reads the files of a
+    directory in the order of their names, so it has to come after those that list the hypervisors.
+  - Variables of hypervisors are taken from the inventory, from files beside it and from C(--extra-vars), not from
+    beside a playbook. They may be templates of the hypervisor's own variables, but not of other hosts'.
 options:
   plugin:
     description: The name of this plugin.
@@ -62,7 +64,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._fleet import (
     is_wish,
     refusals,
 )
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 HYPERVISORS = "lightiov_hosts"
 GUESTS = "lightiov_guests"
@@ -116,7 +118,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         raw = combine_vars(self._inventory_variables(host), self._vars)
         raw.update(inventory_hostname=host.name, group_names=sorted(group.name for group in host.get_groups()))
         templar = Templar(loader=self.loader, variables=raw)
-        known = {name: templar.template(raw[name]) for name in (*GUEST_DEPENDS_ON, "lightiov_placements") if name in raw}
+        names = (*GUEST_DEPENDS_ON, "lightiov_placements")
+        known = {name: templar.template(raw[name]) for name in names if name in raw}
         file = Path(known.get("lightiov_placements") or Path(raw["inventory_dir"], "placements"), f"{host.name}.yml")
         if file.is_file():
             # The plan has written it, without templates, and in its tens of thousands of lines speed counts.
@@ -128,7 +131,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     def _inventory_variables(self, host: Any) -> dict[str, Any]:
         """As Ansible puts them together: groups before the host, the inventory's file before files beside it."""
         sources, groups = self.inventory.processed_sources, sort_groups(host.get_groups())
-        found = get_group_vars(groups)
+        found: dict[str, Any] = get_group_vars(groups)
         for more in (
             get_vars_from_inventory_sources(self.loader, sources, groups, "all"),
             host.get_vars(),
