@@ -64,18 +64,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not self._task.check_mode:
             for name, text in changed.items():
                 write_atomically(paths[name], text)
-        diff = [
-            {
-                "before_header": str(paths[name]),
-                "after_header": str(paths[name]),
-                "before": before[name],
-                "after": text,
-            }
-            for name, text in sorted(changed.items())
-        ]
         # With many hosts, what has not changed is of no interest, and in the files.
         del planned["placements"]
-        return {"changed": bool(changed), "diff": diff, "hosts": sorted(changed), **planned}
+        result = {"changed": bool(changed), "hosts": sorted(changed), **planned}
+        if self._task.diff:
+            # Only for who looks at it: what a task that runs once returns is registered for every host.
+            result["diff"] = [
+                {
+                    "before_header": str(paths[name]),
+                    "after_header": str(paths[name]),
+                    "before": before[name],
+                    "after": text,
+                }
+                for name, text in sorted(changed.items())
+            ]
+        return result
 
     def _content(self, path: Path, text: str) -> dict[str, Any]:
         try:
