@@ -147,11 +147,17 @@ iommufd: $(READY) ## Linux's own tests of VFIO, and a VM by iommufd, on the debu
 # Its figures are those of one core, and of one machine: compare only runs of one.
 BENCH := $(CACHE)/venv-bench-$(shell sha256sum bench/requirements.txt | cut -c1-16)
 
+$(BENCH)/.ready: bench/requirements.txt
+	@echo "Setting up $(BENCH)"
+	@python3 -m venv $(BENCH) && $(BENCH)/bin/pip install --quiet --disable-pip-version-check -r $< && touch $@
+
 .PHONY: bench-fleet
-bench-fleet: $(READY) ## how quickly and how tightly fleets are planned; curves in build/ (LARGE=1: a million VMs, too)
-	@test -e $(BENCH)/.ready || { echo "Setting up $(BENCH)" && python3 -m venv $(BENCH) && \
-		$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r bench/requirements.txt && touch $(BENCH)/.ready; }
+bench-fleet: $(READY) $(BENCH)/.ready ## how quickly and how tightly fleets are planned; curves in build/ (LARGE=1: a million VMs, too)
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.fleet $(if $(LARGE),--large)
+
+.PHONY: bench-apply
+bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 hosts cost the machine that runs Ansible; curves in build/
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.simulated
 
 .PHONY: checks
 checks: $(READY) ## what needs no lab: unit, lint, sanity, native

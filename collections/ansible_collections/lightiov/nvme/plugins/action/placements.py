@@ -64,18 +64,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not self._task.check_mode:
             for name, text in changed.items():
                 write_atomically(paths[name], text)
-        diff = [
-            {
-                "before_header": str(paths[name]),
-                "after_header": str(paths[name]),
-                "before": before[name],
-                "after": text,
-            }
-            for name, text in sorted(changed.items())
-        ]
-        # With many hosts, what has not changed is of no interest, and in the files.
-        placements = {name: self._content(paths[name], text) for name, text in changed.items()}
-        return {**planned, "changed": bool(changed), "diff": diff, "hosts": sorted(changed), "placements": placements}
+        del planned["placements"]
+        result = {"changed": bool(changed), "hosts": sorted(changed), **planned}
+        # Only for who looks at it: what a task that runs once returns is registered for every host.
+        if self._task.check_mode:
+            result["placements"] = {name: self._content(paths[name], text) for name, text in changed.items()}
+        if self._task.diff:
+            result["diff"] = [
+                {
+                    "before_header": str(paths[name]),
+                    "after_header": str(paths[name]),
+                    "before": before[name],
+                    "after": text,
+                }
+                for name, text in sorted(changed.items())
+            ]
+        return result
 
     def _content(self, path: Path, text: str) -> dict[str, Any]:
         try:

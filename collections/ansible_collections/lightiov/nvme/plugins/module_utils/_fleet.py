@@ -8,13 +8,24 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vms
 
 Variables = Mapping[str, Any]
+
+# The variables of a hypervisor that say which VMs it has and how SSH gets to them.
+GUEST_DEPENDS_ON = (
+    "lightiov_vms",
+    "ansible_connection",
+    "ansible_host",
+    "ansible_port",
+    "ansible_ssh_port",
+    "ansible_user",
+    "ansible_ssh_user",
+)
 
 
 def guests(
@@ -35,6 +46,20 @@ def guests(
             continue
         found += [_guest(hypervisor, variables, vm) for vm in listed]
     return found
+
+
+def host_variables(guest: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the VM as a host of the inventory, as playbooks/guests.yml gives them too."""
+    variables = {
+        "ansible_host": guest["address"],
+        "ansible_control_path": guest["control_path"],
+        "lightiov_ssh_args": guest["ssh_args"],
+        "lightiov_hypervisor": guest["hypervisor"],
+        "lightiov_vm": guest["vm"],
+    }
+    if guest["vm"].get("guest_install"):
+        variables["lightiov_guest_install"] = guest["vm"]["guest_install"]
+    return variables
 
 
 def refusals(found: Iterable[Mapping[str, Any]], hypervisors: Iterable[str]) -> list[str]:
@@ -81,6 +106,7 @@ def _guest(hypervisor: str, variables: Variables, vm: Mapping[str, Any]) -> dict
         "address": str(vm.get("address") or name),
         "vm": vm,
         "ssh_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
+        # Ansible's own is made of address, port and user, which VMs behind two hypervisors may share.
         "control_path": "%(directory)s/" + hashlib.sha256(f"{hypervisor}/{jump}/{name}".encode()).hexdigest()[:16],
     }
 

@@ -103,4 +103,7 @@ def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
         result["unmet"] = [one.describe() for one in plan.unmet]
     if module._diff:
         result["diff"] = {"before": before[0], "after": plan.after}
+    if module._verbosity < 3:
+        # Nobody looks at the parameters, which playbooks would keep for each host: definitions of VMs are long.
+        result["invocation"] = {}
     module.exit_json(**result)

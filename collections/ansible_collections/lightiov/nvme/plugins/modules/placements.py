@@ -79,8 +79,8 @@ hosts:
   type: list
   elements: str
 placements:
-  description: What the files of these hosts say now, or would say in check mode.
-  returned: success
+  description: What the files of these hosts would say.
+  returned: in check mode
   type: dict
   sample: {"hv1": {"lightiov_generation": 7, "lightiov_vms": []}}
 unplaced:

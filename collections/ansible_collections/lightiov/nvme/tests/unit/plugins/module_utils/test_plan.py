@@ -17,7 +17,8 @@ class Ended(Exception):
 
 
 class FakeModule:
-    def __init__(self, check_mode: bool = False, diff: bool = False) -> None:
+    def __init__(self, check_mode: bool = False, diff: bool = False, verbosity: int = 3) -> None:
+        self._verbosity = verbosity
         self.check_mode = check_mode
         self._diff = diff
         self.result: dict[str, Any] = {}
@@ -57,6 +58,15 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
         "diff": {"before": 1, "after": 2},
         **({"unmet": []} if check_mode else {}),
     }
+
+
+def test_parameters_are_returned_to_those_who_look_at_them() -> None:
+    """Registered for hundreds of hosts they would fill the memory of the machine that runs Ansible."""
+    quiet, verbose = FakeModule(verbosity=0), FakeModule(verbosity=3)
+    for module in (quiet, verbose):
+        execute(module, Plan)
+    assert quiet.result["invocation"] == {}
+    assert "invocation" not in verbose.result  # Ansible then returns them
 
 
 def test_an_empty_plan_changes_nothing() -> None:

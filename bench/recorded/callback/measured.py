@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes down what a run has cost the machine that runs Ansible."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: measured
+type: notification
+short_description: Measures a run
+description:
+  - Writes as JSON the seconds of a core of each play, the number of tasks, the peak of memory and the largest variable.
+author: LightIOV contributors
+options:
+  report:
+    description: File to write.
+    type: path
+    required: true
+    env:
+      - name: MEASURED_REPORT
+"""
+
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+
+def cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "measured"
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Name of the play, and seconds when it began.
+        self.plays: list[tuple[str, float]] = [("(start)", 0.0)]
+        self.tasks = 0
+        self.largest = (0, "", "")
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        self.plays.append((play.get_name(), cpu_seconds()))
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self.tasks += 1
+        task = result._task
+        kept = {task.register: result._result} if task.register else {}
+        kept |= result._result.get("ansible_facts") or {}
+        for name, value in kept.items():
+            size = len(json.dumps(value, default=str))
+            self.largest = max(self.largest, (size, name, result._host.get_name()))
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self.tasks += 1
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        ends = [*(began for _name, began in self.plays[1:]), cpu_seconds()]
+        seconds = {name: round(end - began, 2) for (name, began), end in zip(self.plays, ends)}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        size, variable, host = self.largest
+        found = {
+            "plays": seconds,
+            "tasks": self.tasks,
+            "peak_mib": peak >> 10,
+            "failed": len(stats.failures) + len(stats.dark),
+            "largest": {"bytes": size, "variable": variable, "host": host},
+        }
+        Path(self.get_option("report")).write_text(json.dumps(found), encoding="utf-8")

@@ -1,0 +1,98 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Says how far a run has come, beside what the output of the user's choice says."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: progress
+type: notification
+short_description: Says how far a run has come
+version_added: 0.2.0
+author:
+  - LightIOV contributors (@lightiov)
+description:
+  - Writes a line when no host is left for a role, or for a task outside of roles, that changed something. It has the
+    time since the run began, and on how many of how many hosts how much was changed.
+  - Where that takes long, a line a while says how many hosts are done with it, which are left, and which failed. A run
+    that changes nothing and is quick says nothing.
+  - What a module of this collection did is counted by its C(actions), so that one task for fifty VMs is not one change.
+  - Lines go to standard error, so that programs may go on reading what the output of your choice writes to standard
+    output.
+requirements:
+  - Listed in C(callbacks_enabled) of C(ansible.cfg).
+options:
+  interval:
+    description: Seconds after which a line is written that says which hosts are left.
+    type: float
+    default: 30
+    ini:
+      - section: callback_lightiov_progress
+        key: interval
+    env:
+      - name: LIGHTIOV_PROGRESS_INTERVAL
+notes:
+  - A line is written when a task of some host begins or ends, so a single task that takes minutes on all hosts is
+    silent meanwhile.
+"""
+
+import time
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.lightiov.nvme.plugins.module_utils._progress import Progress
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "lightiov.nvme.progress"
+    CALLBACK_NEEDS_ENABLED = True
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress(self.get_option("interval"), time.monotonic)
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        # From now on time is counted.
+        self._show(self.progress.end())
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        hosts = play.get_variable_manager().get_vars(play=play)["ansible_play_hosts_all"]
+        self._show(self.progress.start(play.get_name(), hosts))
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        role = task._role
+        step = role.get_name().rpartition(".")[2] if role else task.get_name()
+        self._show(self.progress.enter(host.get_name(), step))
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._show(self.progress.leave(result._host.get_name(), changes(result._result)))
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._show(self.progress.leave(result._host.get_name(), 0))
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._show(self.progress.leave(result._host.get_name(), changes(result._result), not ignore_errors))
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._show(self.progress.leave(result._host.get_name(), 0, not result._task.ignore_unreachable))
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._show(self.progress.end())
+
+    def _show(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._display.display(line, stderr=True)
+
+
+def changes(result: dict[str, Any]) -> int:
+    """That a task made: those of its items, or the actions of a module that returns them, or one."""
+    if not result.get("changed"):
+        return 0
+    if result.get("results"):
+        return sum(changes(one) for one in result["results"] if isinstance(one, dict))
+    return len(result.get("actions") or ()) or 1

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmark of the machine that runs Ansible measures what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import simulated
+from bench.simulated import Cost, Fleet, exponent, judge
+
+
+def cost(hosts: int, seconds: float, size: int = 1) -> Cost:
+    return Cost(hosts, seconds, seconds, 60, 10, {"Plan": seconds}, {"bytes": size, "variable": "found", "host": "hv0"})
+
+
+def test_hosts_are_planned_from_their_recordings(tmp_path: Path) -> None:
+    fleet = Fleet(tmp_path, hosts=3, vms=2)
+    planned = fleet.run("plan.yml")
+    assert planned.hosts == 3
+    # Each is asked, and checked before; three tasks are done once.
+    assert planned.tasks == 3 + 3 + 3
+    assert 0 < planned.plays["Plan"] < planned.cpu
+    fleet.deployed()
+    told = [json.loads((tmp_path / f"recordings/hv{host}.json").read_text())["modules"] for host in range(3)]
+    assert [len(one["mdev_info"]["mdevs"]) for one in told] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("power", "wrong"), [(1, 0), (2, 1)])
+def test_work_for_each_pair_of_hosts_is_told(power: int, wrong: int) -> None:
+    costs = [cost(hosts, 0.01 * hosts**power) for hosts in (50, 100, 1000)]
+    assert exponent(costs) == pytest.approx(power)
+    assert len(judge("plan", costs)) == wrong
+
+
+def test_large_variable_is_told() -> None:
+    assert judge("plan", [cost(1, 1), cost(2, 2, simulated.LARGEST + 1)]) == [
+        f"plan: found has {simulated.LARGEST + 1} bytes a host"
+    ]
