@@ -98,6 +98,7 @@ def _guest(hypervisor: str, variables: Variables, vm: Mapping[str, Any]) -> dict
     name = str(vm["name"])
     options = [f"HostKeyAlias={name}"]
     jump = _jump(hypervisor, variables)
+    install = vm.get("guest_install") or variables.get("lightiov_guest_install")
     if variables.get("ansible_connection") != "local":
         options.append(f"ProxyJump={jump}")
     return {
@@ -105,6 +106,7 @@ def _guest(hypervisor: str, variables: Variables, vm: Mapping[str, Any]) -> dict
         "hypervisor": hypervisor,
         "address": str(vm.get("address") or name),
         "vm": vm,
+        "entered": vm["state"] == "running" and install != "none",
         "ssh_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
         # Ansible's own is made of address, port and user, which VMs behind two hypervisors may share.
         "control_path": "%(directory)s/" + hashlib.sha256(f"{hypervisor}/{jump}/{name}".encode()).hexdigest()[:16],

@@ -62,6 +62,21 @@ def test_no_jump_from_the_hypervisor_itself() -> None:
     assert "ProxyJump" not in guest["ssh_args"]
 
 
+@pytest.mark.parametrize(
+    ("options", "variables", "entered"),
+    [
+        ({}, {}, True),
+        ({"state": "stopped"}, {}, False),
+        ({"guest_install": "none"}, {}, False),
+        ({}, {"lightiov_guest_install": "none"}, False),
+        ({"guest_install": "dkms"}, {"lightiov_guest_install": "none"}, True),
+    ],
+)
+def test_who_is_entered(options: dict[str, Any], variables: dict[str, Any], entered: bool) -> None:
+    [guest] = fleet(hv1=hypervisor(vm("a", **options), **variables))
+    assert guest["entered"] == entered
+
+
 def test_number_is_a_name() -> None:
     [guest] = fleet(hv1={"lightiov_vms": [{"name": 101, "tenant": "blue"}]})
     assert (guest["name"], guest["address"], guest["vm"]["name"]) == ("101", "101", "101")
