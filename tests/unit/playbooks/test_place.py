@@ -20,7 +20,7 @@ PINNED = {"name": "vm1", "tenant": "blue", "guest_install": "none", "disks": [PL
 
 
 def vm(name: str, gib: int = 10, **options: Any) -> dict[str, Any]:
-    wish = {"tenant": "blue", "memory_mib": 16, "vcpus": 1, "guest_install": "none", "queue_pairs": 2}
+    wish = {"tenant": "blue", "memory_mib": 16, "vcpus": 1, "queue_pairs": 2}
     return {"name": name, **wish, "disks": [{"name": "data", "size": f"{gib} GiB"}], **options}
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,11 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
 
 
 def _hidden(
-    hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], wanted: intent.Intent, present: Container[str]
+    hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], wanted: intent.Intent, present: Collection[str]
 ) -> dict[str, dict[str, Any]]:
     """VMs that may be on a host of which nothing is known. Placed elsewhere, they would be there twice."""
+    # Where nobody has anything, a host that does not answer has neither.
+    new = not present and not any(one.get("placements") for one in hosts.values())
     unknown = [
         name
         for name in sorted(hosts, key=natural)
@@ -97,6 +99,7 @@ def _hidden(
         and not hosts[name].get("found")
         and hosts[name].get("placed") is None
         and not hosts[name].get("placements")
+        and not (new and hosts[name].get("asked", True))
     ]
     found = {}
     for vm, shape in wanted.shapes.items():

@@ -127,6 +127,7 @@ def test_unreachable_host_keeps_its_file() -> None:
 
 def test_vm_that_may_be_on_a_host_of_which_nothing_is_known_is_not_placed() -> None:
     hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=None)
+    hosts["hv2"]["asked"] = False
     planned = partition(hosts)
     assert not planned["placements"]["hv1"]
     [one] = planned["unplaced"]
@@ -142,6 +143,18 @@ def test_vm_that_may_be_on_a_host_of_which_nothing_is_known_is_not_placed() -> N
     failed = partition({**hosts, "hv2": {**hosts["hv2"], "placed": []}})
     for planned in (asked, written, elsewhere, failed):
         assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
+
+
+def test_host_that_does_not_answer_has_nothing_in_a_fleet_that_is_new_alone() -> None:
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=None)
+    planned = partition(hosts)
+    assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
+    hosts["hv1"]["placements"] = yaml.safe_load(planned["files"]["hv1"])
+    for one in hosts.values():
+        one["vms"] = [vm("vm1"), vm("vm2")]
+    planned = partition(hosts)
+    assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
+    assert [one["vm"] for one in planned["unplaced"]] == ["vm2"]
 
 
 def test_host_that_failed_after_it_has_answered_keeps_what_it_told() -> None:
