@@ -63,7 +63,7 @@ class FakeNvme:
     def answer(self, request: int, argument: bytearray) -> int:
         assert request == ADMIN_CMD
         assert len(argument) == 72
-        opcode, flags, _, nsid, cdw2, cdw3, metadata, address, metadata_len, length = struct.unpack_from(
+        opcode, flags, _id, nsid, cdw2, cdw3, metadata, address, metadata_len, length = struct.unpack_from(
             "<BBHIIIQQII", argument
         )
         cdw10, *others = struct.unpack_from("<6I", argument, 40)
