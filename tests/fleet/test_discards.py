@@ -50,6 +50,15 @@ def pieces(vm: VM) -> Iterator[list[str]]:
         vm.remote.run(f"for name in {' '.join(names)}; do dmsetup remove --retry $name; done", check=False)
 
 
+@pytest.fixture
+def scheduled(vm3: VM) -> Iterator[None]:
+    """Without a scheduler, requests of several processes hardly ever meet."""
+    scheduler = f"/sys/block/{vm3.disk.removeprefix('/dev/')}/queue/scheduler"
+    vm3.remote.run(f"echo mq-deadline > {scheduler}")
+    yield
+    vm3.remote.run(f"echo none > {scheduler}")
+
+
 @contextmanager
 def waiting(vm: VM) -> Iterator[None]:
     """Requests wait meanwhile, since the VM's queues cannot be made, and meet."""
@@ -73,7 +82,7 @@ def is_blank(vm: VM, first: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("one_range")
+@pytest.mark.usefixtures("one_range", "scheduled")
 def test_merged_ones_are_one_range(vm3: VM) -> None:
     assert vm3.limit("max_discard_segments") == 1
     vm3.fio("--name=fill", "--rw=write", "--bs=1m", f"--size={PIECES + 2}m")
