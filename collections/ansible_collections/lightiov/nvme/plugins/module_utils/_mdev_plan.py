@@ -33,6 +33,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     passed_to_mdevctl,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._removals import check_removals
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
@@ -89,7 +90,6 @@ def _refuse_spoilt(named: set[str], defined: Sequence[Definition]) -> None:
 
 
 def _check_removals(difference: Difference) -> None:
-    """What is merely missing from the list may be missing by mistake."""
     request = difference.request
     names = [
         f"{uuid} ({found[0].name})" if found[0].name else uuid
@@ -101,18 +101,13 @@ def _check_removals(difference: Difference) -> None:
         for uuid, disk, vm in difference.removed_disks()
         if disk.id not in request.absent
     ]
-    listed = ", ".join(names)
-    if names and not request.remove:
-        raise LightiovError(
-            f"mdevs or disks that are no longer wanted would be removed, {len(names)} of them: {listed}; list them "
-            "again, give their VMs the state absent (option absent), or add remove to lightiov_allow (option remove)"
-        )
-    if request.removals_max is not None and len(names) > request.removals_max:
-        raise LightiovError(
-            f"mdevs or disks that are no longer wanted would be removed, {len(names)} of them, which is more than the "
-            f"{request.removals_max} that one run may remove: {listed}; list them again, give their VMs the state "
-            "absent (option absent), or raise lightiov_removals_max (option removals_max)"
-        )
+    check_removals(
+        names,
+        "mdevs or disks that are no longer wanted would be removed",
+        "list them again, give their VMs the state absent (option absent)",
+        request.remove,
+        request.removals_max,
+    )
 
 
 def _warn(difference: Difference, result: Plan) -> None:

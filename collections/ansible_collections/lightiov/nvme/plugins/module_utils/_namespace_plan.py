@@ -29,6 +29,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_store imp
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._nvme_status import EXTENTS
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._removals import check_removals
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, Controller, controllers
 
@@ -97,25 +98,19 @@ def _by_controller(
 
 
 def _check_removals(request: Request, parts: Sequence[_Part]) -> None:
-    """What is merely missing from the list may be missing by mistake."""
     names = [
         f"{one.name} ({one.there.identity}) of controller {part.store.controller}"
         for part in parts
         for one in part.matches
         if one.wanted is None and one.there
     ]
-    listed = ", ".join(names)
-    if names and not request.remove:
-        raise LightiovError(
-            f"Namespaces that are no longer wanted would be deleted, {len(names)} of them: {listed}; list them again, "
-            "list them with state: absent, or add remove to lightiov_allow (option remove)"
-        )
-    if request.removals_max is not None and len(names) > request.removals_max:
-        raise LightiovError(
-            f"Namespaces that are no longer wanted would be deleted, {len(names)} of them, which is more than the "
-            f"{request.removals_max} that one run may remove: {listed}; list them again, list them with state: "
-            "absent, or raise lightiov_removals_max (option removals_max)"
-        )
+    check_removals(
+        names,
+        "Namespaces that are no longer wanted would be deleted",
+        "list them again, list them with state: absent",
+        request.remove,
+        request.removals_max,
+    )
 
 
 @dataclass
