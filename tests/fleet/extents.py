@@ -137,9 +137,8 @@ def extents_of(vm: VM) -> Iterator[Callable[[int], Extent]]:
 
 def come_and_go_during_resets(vm: VM, extent: Extent) -> None:
     """The VM's other disk is at work all the while."""
-    reset = f"echo 1 > {vm.mdev}/../lightiov/reset_controller"
     with vm.verified_load():
-        resets = Program(vm.host, f"sh -c 'for i in $(seq 50); do {reset}; sleep 1; done'")
+        resets = Program(vm.host, f"sh -c 'for i in $(seq 50); do {vm.reset_command}; sleep 1; done'")
         while resets.running():
             extent.give()
             extent.wait_for_disk()

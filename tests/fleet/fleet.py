@@ -248,8 +248,13 @@ class VM:
         """Have the host look at the namespaces of the VM's controller."""
         self.host.run(f"nvme ns-rescan /dev/$(cat {self.mdev}/../lightiov/admin)")
 
+    @property
+    def reset_command(self) -> str:
+        """Resets the VM's controller, on its host; fails if it does not come back."""
+        return f"echo 1 > {self.mdev}/../lightiov/reset_controller"
+
     def reset_controller(self) -> None:
-        self.host.run(f"echo 1 > {self.mdev}/../lightiov/reset_controller")
+        self.host.run(self.reset_command)
 
     def take_controller_anew(self) -> None:
         """The VM is off while its controller, which no other VM uses, is let go and taken again."""

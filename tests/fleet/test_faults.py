@@ -162,7 +162,7 @@ class TestQueues:
         address, said = vm3.unbind(), len(vm3.kernel_log)
         try:
             with fault(vm3, refusal):
-                lost = vm3.host.run(f"echo 1 > {vm3.mdev}/../lightiov/reset_controller", check=False)
+                lost = vm3.host.run(vm3.reset_command, check=False)
                 assert lost.returncode != 0
                 for _ in range(times):
                     assert vm3.remote.run(f"echo {address} > {DRIVER}/bind", check=False).returncode != 0

@@ -36,9 +36,8 @@ def test_controller_reset(vm1: VM, vm2: VM) -> None:
 @pytest.mark.slow
 def test_controller_reset_without_a_pause(vm1: VM, vm2: VM) -> None:
     """Most starts of a VM's queues are overtaken by the next reset; its I/O waits for one that is not."""
-    reset = f"echo 1 > {vm1.mdev}/../lightiov/reset_controller"
     with vm1.verified_load(), vm2.verified_load():
-        vm1.host.run(f"timeout 60 sh -c 'while {reset}; do :; done' || [ $? = 124 ]")
+        vm1.host.run(f"timeout 60 sh -c 'while {vm1.reset_command}; do :; done' || [ $? = 124 ]")
         for vm in (vm1, vm2):
             vm.goes_on("after the resets")
 
