@@ -41,7 +41,7 @@ $(READY): requirements.txt
 
 # Tests look for VMs where their inventory has put them, so they have a lab of their own, which `make deploy` leaves alone.
 test test-lab test-slow molecule fleet fleet-slow: export LIGHTIOV_LAB := $(or $(LIGHTIOV_LAB),fleet)
-test test-lab test-slow molecule fleet fleet-slow: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
+test test-lab test-slow molecule fleet fleet-slow iommufd: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
 # There is seldom memory for two labs.
 ALONE := ./lab/lab down --name lab
 
