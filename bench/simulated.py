@@ -113,7 +113,7 @@ class Fleet:
                         "lightiov_guest_install": "none",
                     },
                 },
-                "lightiov_guests": {"vars": {"lightiov_guest_install": "none"}},
+                "lightiov_guests": {},
             },
         )
         for name in self.names:

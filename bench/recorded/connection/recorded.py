@@ -29,6 +29,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.connection import ConnectionBase
 
 MODULE = re.compile(rb"^ansible_module='(?:[\w.]+\.)?(\w+)',$", re.MULTILINE)
@@ -69,7 +70,7 @@ class Connection(ConnectionBase):
         pass
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
-        raise NotImplementedError
+        raise AnsibleError(f"{in_path} cannot be fetched: a recording has no files")
 
     def close(self) -> None:
         self._connected = False
