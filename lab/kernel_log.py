@@ -21,7 +21,8 @@ PROBLEMS = re.compile(
     re.VERBOSE,
 )
 FATAL = re.compile(r"Kernel panic - not syncing|You are in emergency mode|^\(initramfs\)", re.MULTILINE)
-TIMESTAMP = re.compile(r"\[ *\d+\.\d+\] ")
+# Kernels that are configured so (the debug flavour's) say which task or CPU speaks, too.
+TIMESTAMP = re.compile(r"\[ *\d+\.\d+\](\[ *[TC]\d+\])? ")
 
 
 def kernel_lines(console: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 
-from lab import Host, Lab, debug_kernel
+from lab import Host, Lab, debug_kernel, wait_until
 
 FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,9 +98,17 @@ def module(lab_host: Host, tree: Path) -> Path:
     return build_module(lab_host, tree)
 
 
+def watches_the_kernel_log(host: Host) -> None:
+    """A log that is not understood has no problems: see that this kernel's is."""
+    log = len(host.kernel_log())
+    host.run("echo WARNING: a test looks whether this is seen > /dev/kmsg")
+    wait_until(lambda: host.kernel_problems(since=log), "the host's console to be understood")
+
+
 @pytest.fixture(scope="session")
 def host(lab_host: Host, module: Path, tmp_path_factory: pytest.TempPathFactory) -> Host:
     """The host with the module and liov on it."""
+    watches_the_kernel_log(lab_host)
     unload_module(lab_host)
     lab_host.copy(module, MODULE)
     lab_host.copy(Path(__file__).with_name("owner.py"), OWNER)

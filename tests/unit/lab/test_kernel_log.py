@@ -30,8 +30,10 @@ from lab import kernel_log
         "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
     ],
 )
-def test_complaints(message: str) -> None:
-    assert kernel_log.problems(f"[   12.345678] {message}\n") == [f"[   12.345678] {message}"]
+@pytest.mark.parametrize("speaker", ["", "[ T1037]", "[    C0]"])
+def test_complaints(message: str, speaker: str) -> None:
+    line = f"[   12.345678]{speaker} {message}"
+    assert kernel_log.problems(f"{line}\n") == [line]
 
 
 @pytest.mark.parametrize(
