@@ -130,6 +130,15 @@ def controller(host: Host) -> Iterator[Controller]:
 
 
 @pytest.fixture
+def huge_pages(host: Host) -> Iterator[None]:
+    """Some, of 2 MiB."""
+    number = "/proc/sys/vm/nr_hugepages"
+    host.run(f"echo 8 > {number}")
+    yield
+    host.run(f"echo 0 > {number}")
+
+
+@pytest.fixture
 def lockdep_looks_away(host: Host) -> Iterator[None]:
     """For what the kernel around us locks in both orders; lockdep would report it and watch nothing from then on.
 

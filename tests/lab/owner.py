@@ -14,13 +14,14 @@ import threading
 import time
 from pathlib import Path
 
-RESET, OPEN_WINDOW, ADD_MEMORY, _REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
+RESET, OPEN_WINDOW, ADD_MEMORY, REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
 OK, DEAD = 0, 8
 WRITE, READ = 1, 2
 PAGE = 4096
 GPA = 1 << 20
 SIZE = 2 << 20
 BAR = 1 << 40
+HUGE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000  # MAP_HUGETLB
 LARGE = 64 << 20
 QUEUES_LOST = 2
 HOST_AREA = 1 << 32  # the first granule above the MSI hole; the admin SQ is the first thing that the host needs there
@@ -33,10 +34,11 @@ def vfio(number: int) -> int:
 class Owner:
     """Its memory, from GPA on, begins with the rings: a page each for every queue pair's SQ and CQ.
 
-    One that comes into the container of another has that one's memory.
+    One that comes into the container of another has that one's memory. In huge pages it lies as a VM's would: at the
+    end of the first of them, GPA being no multiple of their size.
     """
 
-    def __init__(self, mdev: str, size: int = SIZE, beside: Owner | None = None) -> None:
+    def __init__(self, mdev: str, size: int = SIZE, beside: Owner | None = None, huge: bool = False) -> None:
         self.mdev, self.size = mdev, size
         group = Path(f"/sys/bus/mdev/devices/{mdev}/iommu_group").readlink().name
         self.container = beside.container if beside else os.open("/dev/vfio/vfio", os.O_RDWR)
@@ -46,7 +48,7 @@ class Owner:
             self.memory = beside.memory
         else:
             fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
-            self.memory = mmap.mmap(-1, size)
+            self.memory = memoryview(mmap.mmap(-1, GPA + size, HUGE if huge else mmap.MAP_SHARED))[GPA:]
             self.map()
         self.device = fcntl.ioctl(self.group, vfio(6), ctypes.create_string_buffer(mdev.encode()))
         self.queue_pairs = self.register(0x14)
@@ -245,6 +247,31 @@ def insist(busy: str, eager: str, rounds: str) -> None:
     adding.join()
 
 
+def pieces(mdev: str) -> None:
+    """Add memory in huge pages, all but the first 1 MiB of it, and take it back."""
+    owner = Owner(mdev, 5 << 20, huge=True)
+    statistics = Path(f"/sys/bus/mdev/devices/{mdev}/statistics")
+
+    def tell() -> None:
+        print(*(int((statistics / name).read_text()) for name in ("pinned_bytes", "iommu_mappings")))
+
+    if owner.start():
+        sys.exit("cannot start")
+    tell()
+    if owner.command(REMOVE_MEMORY, GPA, owner.size):
+        sys.exit("cannot remove")
+    tell()
+
+
+def scatter(mdev: str, ranges: str) -> None:
+    """Add memory in so many ranges, and have all of it forgotten at once."""
+    owner = Owner(mdev, int(ranges) * SIZE)
+    owner.open_window()
+    if any(owner.command(ADD_MEMORY, GPA + number * SIZE, SIZE) for number in range(int(ranges))):
+        sys.exit("cannot add")
+    owner.command(RESET)
+
+
 def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
@@ -268,5 +295,5 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, ask)
+    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, pieces, scatter, ask)
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

@@ -278,6 +278,16 @@ class TestData:
         assert "no namespace 2" in refused.stderr
 
 
+class TestMemory:
+    @pytest.mark.usefixtures("huge_pages")
+    def test_large_pages_are_mapped_as_such_from_the_first_one(self, controller: Controller) -> None:
+        """Of a VM's RAM too, which begins at 1 MiB."""
+        mdev = controller.mdev("1")
+        said = controller.host.run(f"python3 {OWNER} pieces {mdev.uuid}").stdout
+        # Half a large page in small ones, and two whole.
+        assert said.splitlines() == [f"{5 << 20} {256 + 2}", "0 0"]
+
+
 class TestDataPath:
     def test_no_exit_to_the_host_per_command(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)

@@ -76,15 +76,6 @@ def installed(host: Host) -> None:
     selftests.install(host)
 
 
-@pytest.fixture
-def huge_pages(host: Host) -> Iterator[None]:
-    """Some, of 2 MiB."""
-    number = "/proc/sys/vm/nr_hugepages"
-    host.run(f"echo 8 > {number}")
-    yield
-    host.run(f"echo 0 > {number}")
-
-
 def excused(program: str, result: Result) -> Inapplicable | None:
     for entry in INAPPLICABLE:
         if (

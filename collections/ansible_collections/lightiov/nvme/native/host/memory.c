@@ -4,8 +4,8 @@
  * charges it to the VM, and mapped at window base + gpa.
  *
  * No function here may run while a queue pair could still use what it takes
- * away; the callers see to that.  Unmapping flushes the IOTLB before it
- * returns, and only then is the memory unpinned.
+ * away; the callers see to that.  What is taken away is unmapped, the IOTLB is
+ * flushed, and only then is the memory unpinned.
  */
 #include <linux/log2.h>
 #include <linux/scatterlist.h>
@@ -14,7 +14,9 @@
 #include "memory.h"
 #include "trace.h"
 
-#define LIOV_PIN_BATCH	VFIO_PIN_PAGES_MAX_ENTRIES
+/* Is pinned at once, and mapped by one entry where addresses allow. */
+#define LIOV_BATCH		SZ_2M
+#define LIOV_BATCH_PAGES	(LIOV_BATCH >> PAGE_SHIFT)
 
 int liov_memory_init(struct liov_memory *memory, struct liov_ctrl *ctrl,
 		     struct vfio_device *vdev, struct mutex *lock)
@@ -25,7 +27,7 @@ int liov_memory_init(struct liov_memory *memory, struct liov_ctrl *ctrl,
 	spin_lock_init(&memory->ranges_lock);
 	memory->ranges = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&memory->unmappings);
-	memory->pages = kcalloc(LIOV_PIN_BATCH, sizeof(*memory->pages),
+	memory->pages = kcalloc(LIOV_BATCH_PAGES, sizeof(*memory->pages),
 				GFP_KERNEL);
 	return memory->pages ? 0 : -ENOMEM;
 }
@@ -61,40 +63,63 @@ void liov_memory_close_window(struct liov_memory *memory)
 	memory->window_size = 0;
 }
 
+/*
+ * Bytes from @gpa to the end of its batch, or to @end.  Windows are aligned, so
+ * the batches of a range that begins anywhere are where large pages may be.
+ */
+static u64 liov_memory_batch(u64 gpa, u64 end)
+{
+	return min(end, round_down(gpa, LIOV_BATCH) + LIOV_BATCH) - gpa;
+}
+
+/* By the batches in which it was pinned: iommufd wants to hear of the same. */
 static void liov_memory_unpin(struct liov_memory *memory, u64 gpa, u64 size)
 {
-	u64 left = size >> PAGE_SHIFT;
-	int batch;
+	u64 end = gpa + size;
+	u64 bytes;
 
-	while (left) {
-		batch = min_t(u64, left, LIOV_PIN_BATCH);
-		vfio_unpin_pages(memory->vdev, gpa, batch);
-		gpa += (u64)batch << PAGE_SHIFT;
-		left -= batch;
+	for (; gpa < end; gpa += bytes) {
+		bytes = liov_memory_batch(gpa, end);
+		vfio_unpin_pages(memory->vdev, gpa, bytes >> PAGE_SHIFT);
 		cond_resched();
 	}
 	memory->pinned_bytes -= size;
 }
 
-static void liov_memory_unmap(struct liov_memory *memory, u64 gpa, u64 size)
+/* It is unreachable once the IOTLB is flushed of what @gather collects. */
+static void liov_memory_unmap(struct liov_memory *memory, u64 gpa, u64 size,
+			      struct iommu_iotlb_gather *gather)
 {
 	size_t unmapped;
 
 	if (!size)
 		return;
-	unmapped = iommu_unmap(memory->ctrl->domain, memory->window + gpa, size);
+	unmapped = iommu_unmap_fast(memory->ctrl->domain, memory->window + gpa,
+				    size, gather);
 	WARN_ON_ONCE(unmapped != size);
+}
+
+/* Whether one entry of the IOMMU's page table is enough for all of a batch. */
+static bool liov_memory_is_large(struct liov_memory *memory, u64 gpa,
+				 const struct sg_table *table)
+{
+	return table->sgl->length == LIOV_BATCH &&
+	       IS_ALIGNED(gpa | sg_phys(table->sgl), LIOV_BATCH) &&
+	       memory->ctrl->domain->pgsize_bitmap & LIOV_BATCH;
 }
 
 /*
  * Map a batch of pinned pages with as few and as large mappings as they allow,
  * and one flush for all where an IOMMU wants one for new mappings.
+ *
+ * Return: how many entries of its page table that took, or an error.
  */
 static int liov_memory_map(struct liov_memory *memory, u64 gpa, int count)
 {
 	size_t size = (size_t)count << PAGE_SHIFT;
 	struct sg_table table;
 	ssize_t mapped;
+	bool large;
 	int ret;
 
 	ret = sg_alloc_table_from_pages(&table, memory->pages, count, 0, size,
@@ -104,47 +129,66 @@ static int liov_memory_map(struct liov_memory *memory, u64 gpa, int count)
 	mapped = liov_iommu_map_sg(memory->ctrl->domain, memory->window + gpa,
 				   &table,
 				   IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE);
+	large = liov_memory_is_large(memory, gpa, &table);
 	sg_free_table(&table);
-	return mapped < 0 ? mapped : 0;
+	if (mapped < 0)
+		return mapped;
+	return large ? 1 : count;
+}
+
+static int liov_memory_pin_batch(struct liov_memory *memory,
+				 struct liov_range *range, u64 gpa, u64 bytes)
+{
+	int count = bytes >> PAGE_SHIFT;
+	int ret;
+
+	ret = vfio_pin_pages(memory->vdev, gpa, count,
+			     IOMMU_READ | IOMMU_WRITE, memory->pages);
+	if (ret != count) {
+		if (ret > 0)
+			vfio_unpin_pages(memory->vdev, gpa, ret);
+		/* Type 1 and iommufd differ in what they call it. */
+		return -ENOMEM;
+	}
+	memory->pinned_bytes += bytes;
+
+	ret = liov_memory_map(memory, gpa, count);
+	if (ret < 0) {
+		liov_memory_unpin(memory, gpa, bytes);
+		return ret;
+	}
+	range->mappings += ret;
+	memory->mappings += ret;
+	return 0;
 }
 
 static int liov_memory_pin(struct liov_memory *memory, struct liov_range *range)
 {
-	u64 gpa = range->node.start;
-	u64 size = range->node.last - gpa + 1;
-	u64 pinned = 0, mapped = 0;
-	int count, ret;
+	u64 start = range->node.start, end = range->node.last + 1;
+	struct iommu_iotlb_gather gather;
+	u64 gpa, bytes;
+	int ret;
 
-	while (pinned < size) {
-		count = min_t(u64, (size - pinned) >> PAGE_SHIFT,
-			      LIOV_PIN_BATCH);
-		ret = vfio_pin_pages(memory->vdev, gpa + pinned, count,
-				     IOMMU_READ | IOMMU_WRITE, memory->pages);
-		if (ret <= 0) {
-			/* Type 1 and iommufd differ in what they call it. */
-			ret = -ENOMEM;
-			goto out_undo;
-		}
-		count = ret;
-		pinned += (u64)count << PAGE_SHIFT;
-		memory->pinned_bytes += (u64)count << PAGE_SHIFT;
-
-		ret = liov_memory_map(memory, gpa + mapped, count);
+	for (gpa = start; gpa < end;) {
+		bytes = liov_memory_batch(gpa, end);
+		ret = liov_memory_pin_batch(memory, range, gpa, bytes);
 		if (ret)
 			goto out_undo;
-		mapped = pinned;
+		gpa += bytes;
 		cond_resched();
 
-		if (READ_ONCE(range->unwanted)) {
-			ret = -EAGAIN;
+		ret = -EAGAIN;
+		if (READ_ONCE(range->unwanted))
 			goto out_undo;
-		}
 	}
 	return 0;
 
 out_undo:
-	liov_memory_unmap(memory, gpa, mapped);
-	liov_memory_unpin(memory, gpa, pinned);
+	iommu_iotlb_gather_init(&gather);
+	liov_memory_unmap(memory, start, gpa - start, &gather);
+	iommu_iotlb_sync(memory->ctrl->domain, &gather);
+	liov_memory_unpin(memory, start, gpa - start);
+	memory->mappings -= range->mappings;
 	return ret;
 }
 
@@ -213,28 +257,41 @@ int liov_memory_add(struct liov_memory *memory, u64 gpa, u64 size)
 	return ret;
 }
 
-static void liov_memory_drop_range(struct liov_memory *memory,
-				   struct liov_range *range)
+static void liov_memory_unmap_ranges(struct liov_memory *memory, u64 first,
+				     u64 last)
 {
-	u64 gpa = range->node.start;
-	u64 size = range->node.last - gpa + 1;
+	struct iommu_iotlb_gather gather;
+	struct interval_tree_node *node;
 
-	liov_memory_unmap(memory, gpa, size);
-	liov_memory_unpin(memory, gpa, size);
-	liov_memory_forget(memory, range);
+	iommu_iotlb_gather_init(&gather);
+	for (node = interval_tree_iter_first(&memory->ranges, first, last); node;
+	     node = interval_tree_iter_next(node, first, last)) {
+		liov_memory_unmap(memory, node->start,
+				  node->last - node->start + 1, &gather);
+		cond_resched();
+	}
+	iommu_iotlb_sync(memory->ctrl->domain, &gather);
 }
 
-/* Drops each range that has a byte between @first and @last. */
+/*
+ * Drops each range that has a byte between @first and @last: one flush for all
+ * of them, between the last mapping and the first pin that goes.
+ */
 void liov_memory_drop(struct liov_memory *memory, u64 first, u64 last)
 {
 	struct interval_tree_node *node;
+	struct liov_range *range;
 
 	lockdep_assert_held(memory->lock);
 
-	while ((node = interval_tree_iter_first(&memory->ranges, first, last)))
-		liov_memory_drop_range(memory, container_of(node,
-							    struct liov_range,
-							    node));
+	liov_memory_unmap_ranges(memory, first, last);
+	while ((node = interval_tree_iter_first(&memory->ranges, first, last))) {
+		range = container_of(node, struct liov_range, node);
+		liov_memory_unpin(memory, node->start,
+				  node->last - node->start + 1);
+		memory->mappings -= range->mappings;
+		liov_memory_forget(memory, range);
+	}
 }
 
 /* Whether added ranges cover all of it; they need not be one. */

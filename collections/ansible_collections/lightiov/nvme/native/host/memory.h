@@ -19,10 +19,12 @@
 /**
  * struct liov_range - memory of the owner which the controller can reach
  * @node: gpa, first and last byte
+ * @mappings: of it, as in struct liov_memory
  * @unwanted: VFIO's user takes it back; no more of it is pinned
  */
 struct liov_range {
 	struct interval_tree_node node;
+	unsigned int mappings;
 	bool unwanted;
 };
 
@@ -52,6 +54,8 @@ struct liov_unmapping {
  *	is in use, which is the exception: a range is in the tree before its
  *	first page is pinned, until its last one is unpinned.
  * @pages: of one batch that is being pinned
+ * @mappings: entries of the IOMMU's page table, of 2 MiB where a batch is one
+ *	such page, else of a page each
  */
 struct liov_memory {
 	struct liov_ctrl *ctrl;
@@ -65,6 +69,7 @@ struct liov_memory {
 	struct list_head unmappings;
 	struct page **pages;
 	u64 pinned_bytes;
+	u64 mappings;
 };
 
 /* memory.c */

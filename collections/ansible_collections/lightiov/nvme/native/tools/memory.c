@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -10,13 +11,32 @@
 
 #define HUGE_PAGE (2 * MIB)
 
-int memory_create(struct memory *mem, u64 size, bool huge)
+/*
+ * At a multiple of a huge page, as MEMORY_GPA is one: what the kernel has in
+ * huge pages the host can map in such too.
+ */
+static void *map_aligned(u64 size, bool huge)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | (huge ? MAP_HUGETLB : 0);
+	u64 slack = huge ? 0 : HUGE_PAGE, head;
+	char *start;
+
+	start = mmap(NULL, size + slack, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (start == MAP_FAILED || !slack)
+		return start;
+	head = align_up((uintptr_t)start, HUGE_PAGE) - (uintptr_t)start;
+	if (head)
+		munmap(start, head);
+	munmap(start + head + size, slack - head);
+	return start + head;
+}
+
+int memory_create(struct memory *mem, u64 size, bool huge)
+{
 	void *start;
 
 	size = align_up(size, HUGE_PAGE);
-	start = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	start = map_aligned(size, huge);
 	if (start == MAP_FAILED)
 		return fail(STATUS_USAGE,
 			    "memory: cannot have %llu MiB%s: %s; %s",

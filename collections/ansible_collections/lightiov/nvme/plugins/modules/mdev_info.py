@@ -169,6 +169,7 @@ mdevs:
         commands: 9
         doorbell_faults: 1
         interrupts: 512
+        iommu_mappings: 256
         mmio: 88
         pinned_bytes: 536870912
         queues_created: 2
