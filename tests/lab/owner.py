@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-RESET, OPEN_WINDOW, ADD_MEMORY, REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
+RESET, OPEN_WINDOW, ADD_MEMORY, REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE, _RELEASE_EXTENT, RESET_QUEUES = range(1, 9)
 OK, DEAD = 0, 8
 WRITE, READ = 1, 2
 PAGE = 4096
@@ -263,6 +263,23 @@ def pieces(mdev: str) -> None:
     tell()
 
 
+def keep(mdev: str, reset_controller: str) -> None:
+    """Have the queues reset, after they were used and after the controller was reset, and go on in the same memory."""
+    owner = Owner(mdev)
+    if owner.start() or owner.create(0):
+        sys.exit("cannot start")
+    window = owner.window()
+    page = window + GPA + SIZE - PAGE
+    for lose in (False, True):
+        owner.submit(0, READ, 1, page)
+        if lose:
+            Path(reset_controller).write_text("1")
+        lost = owner.register(0x08) & QUEUES_LOST
+        results = owner.command(RESET_QUEUES), owner.command(DELETE_QUEUE, 0), owner.add_memory(), owner.create(0)
+        status = owner.submit(0, READ, 1, page)
+        print(f"lost {lost}, results {results}, status {status}, same window {owner.window() == window}")
+
+
 def scatter(mdev: str, ranges: str) -> None:
     """Add memory in so many ranges, and have all of it forgotten at once."""
     owner = Owner(mdev, int(ranges) * SIZE)
@@ -295,5 +312,5 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, pieces, scatter, ask)
+    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, pieces, keep, scatter, ask)
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

@@ -287,6 +287,15 @@ class TestMemory:
         # Half a large page in small ones, and two whole.
         assert said.splitlines() == [f"{5 << 20} {256 + 2}", "0 0"]
 
+    def test_a_reset_of_the_queues_leaves_it(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        said = controller.host.run(f"python3 {OWNER} keep {mdev.uuid} {controller.sysfs}/lightiov/reset_controller")
+        # No queue is left to delete, and the memory is there already.
+        went = "results (0, 3, 2, 0), status 0, same window True"
+        assert said.stdout.splitlines() == [f"lost 0, {went}", f"lost 2, {went}"]
+        assert (mdev.statistic("resets"), mdev.statistic("queue_resets")) == (1, 2)
+        assert mdev.statistic("pinned_bytes") == 0
+
 
 class TestDataPath:
     def test_no_exit_to_the_host_per_command(self, controller: Controller) -> None:
@@ -334,7 +343,7 @@ class TestTearDown:
         controller.remove_mdevs()
         assert controller.read("queue_pairs_free") == total
 
-    @pytest.mark.parametrize("what", ["reset", "unmap", "mailbox"])
+    @pytest.mark.parametrize("what", ["reset", "queues", "unmap", "mailbox"])
     def test_provoked_beside_a_neighbour(
         self, controller: Controller, what: str, request: pytest.FixtureRequest
     ) -> None:

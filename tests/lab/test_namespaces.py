@@ -94,7 +94,7 @@ class TestLimits:
         nvm = nvme(host, f"nvm-id-ctrl {controller.admin}")
         ns = nvme(host, f"id-ns {controller.admin} -n 1")
         known = told(controller.mdev("1"))
-        assert known["version"] == 0x10002
+        assert known["version"] == 0x10003
         assert nvm["dmrl"] and nvm["dmrsl"] and nvm["dmsl"]
         assert [known[name] for name in ("dealloc_ranges", "dealloc_range", "dealloc_lbas")] == [
             nvm[name] for name in ("dmrl", "dmrsl", "dmsl")

@@ -29,7 +29,7 @@
 #define LIOV_MSIX_PBA		0x6000
 
 #define LIOV_ABI_MAJOR		1	/* a driver refuses another major */
-#define LIOV_ABI_MINOR		2	/* grows as registers are added */
+#define LIOV_ABI_MINOR		3	/* grows as registers and commands are added */
 #define LIOV_MAGIC		0x564f494c	/* "LIOV" */
 
 /* Vector 0 reports events; queue pair i interrupts on vector i + 1. */
@@ -159,7 +159,7 @@ struct liov_namespace_info {
 
 /* LIOV_REG_STATUS */
 #define LIOV_STATUS_READY	0x01	/* queues may be created */
-#define LIOV_STATUS_QUEUES_LOST	0x02	/* all queues are gone: RESET, then start again */
+#define LIOV_STATUS_QUEUES_LOST	0x02	/* all queues are gone: RESET(_QUEUES), then start again */
 #define LIOV_STATUS_QUARANTINED	0x04	/* doorbells revoked by the operator */
 #define LIOV_STATUS_DEAD	0x08	/* the controller is gone for good */
 #define LIOV_STATUS_RELEASE	0x10	/* the host asks for the device back */
@@ -194,6 +194,13 @@ struct liov_namespace_info {
  *	owner has no command in flight for the extent and starts none.  The host
  *	frees it if it asked for it (LIOV_NS_ASKED), and the slot becomes empty.
  *	Never refused for the device's status.  Since minor 2.
+ * @LIOV_CMD_RESET_QUEUES: delete all queue pairs and clear
+ *	LIOV_STATUS_QUEUES_LOST; memory and window stay as they are.  When it
+ *	returns, whatever the result, no queue pair of the device reaches any
+ *	memory.  LIOV_RESULT_NOT_FOUND: there is no window, or memory was taken back
+ *	from under the owner (by its hypervisor), and then LIOV_STATUS_QUEUES_LOST
+ *	stays: LIOV_CMD_RESET is due.  Never refused for the device's status.  Since
+ *	minor 3; an older host answers LIOV_RESULT_INVALID and does nothing.
  */
 enum liov_command {
 	LIOV_CMD_RESET		= 1,
@@ -203,6 +210,7 @@ enum liov_command {
 	LIOV_CMD_CREATE_QUEUE	= 5,
 	LIOV_CMD_DELETE_QUEUE	= 6,
 	LIOV_CMD_RELEASE_EXTENT	= 7,
+	LIOV_CMD_RESET_QUEUES	= 8,
 };
 
 /* Bounds one command, so that the vCPU which runs it is not held for long. */
@@ -220,7 +228,7 @@ enum liov_command {
  *	another extent or none
  * @LIOV_RESULT_NO_MEMORY: the host could not pin or map (locked-memory limit?)
  * @LIOV_RESULT_NO_WINDOW: no free window of that size
- * @LIOV_RESULT_QUEUES_LOST: refused until LIOV_CMD_RESET
+ * @LIOV_RESULT_QUEUES_LOST: refused until LIOV_CMD_RESET or _RESET_QUEUES
  * @LIOV_RESULT_QUARANTINED: refused while the operator quarantines the device
  * @LIOV_RESULT_DEAD: the controller is gone
  * @LIOV_RESULT_DEVICE: the controller answered with an error or not at all

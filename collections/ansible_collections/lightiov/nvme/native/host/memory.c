@@ -61,6 +61,7 @@ void liov_memory_close_window(struct liov_memory *memory)
 	liov_window_free(memory->ctrl, memory->window, memory->window_size);
 	memory->window = 0;
 	memory->window_size = 0;
+	memory->incomplete = false;
 }
 
 /*
@@ -292,6 +293,13 @@ void liov_memory_drop(struct liov_memory *memory, u64 first, u64 last)
 		memory->mappings -= range->mappings;
 		liov_memory_forget(memory, range);
 	}
+}
+
+/* VFIO's user wants it, and the owner has not been asked. */
+void liov_memory_take_back(struct liov_memory *memory, u64 first, u64 last)
+{
+	liov_memory_drop(memory, first, last);
+	memory->incomplete = true;
 }
 
 /* Whether added ranges cover all of it; they need not be one. */

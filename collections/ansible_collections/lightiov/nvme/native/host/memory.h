@@ -53,6 +53,7 @@ struct liov_unmapping {
  *	when it calls dma_unmap; so @lock is not for that call unless the memory
  *	is in use, which is the exception: a range is in the tree before its
  *	first page is pinned, until its last one is unpinned.
+ * @incomplete: VFIO's user has taken some of it back since the window was opened
  * @pages: of one batch that is being pinned
  * @mappings: entries of the IOMMU's page table, of 2 MiB where a batch is one
  *	such page, else of a page each
@@ -67,6 +68,7 @@ struct liov_memory {
 	spinlock_t ranges_lock;		/* see above */
 	struct rb_root_cached ranges;
 	struct list_head unmappings;
+	bool incomplete;
 	struct page **pages;
 	u64 pinned_bytes;
 	u64 mappings;
@@ -83,6 +85,7 @@ bool liov_memory_is_whole(struct liov_memory *memory, u64 gpa, u64 size);
 bool liov_memory_covers(struct liov_memory *memory, u64 gpa, u64 size);
 bool liov_memory_overlaps(struct liov_memory *memory, u64 gpa, u64 size);
 void liov_memory_drop(struct liov_memory *memory, u64 first, u64 last);
+void liov_memory_take_back(struct liov_memory *memory, u64 first, u64 last);
 
 /* unmapping.c */
 int liov_unmapping_watch(struct liov_memory *memory, u64 first, u64 last);

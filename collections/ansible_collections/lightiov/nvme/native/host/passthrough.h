@@ -22,6 +22,7 @@ struct liov_stats {
 	u64 doorbell_faults;
 	u64 revocations;
 	u64 resets;
+	u64 queue_resets;
 	u64 queues_created;
 };
 
@@ -81,6 +82,7 @@ void liov_regs_write(struct liov_passthrough *pt, u32 offset, const u8 *data,
 void liov_passthrough_tear_down(struct liov_passthrough *pt);
 void liov_passthrough_set_up(struct liov_passthrough *pt);
 void liov_passthrough_reset(struct liov_passthrough *pt);
+int liov_passthrough_reset_queues(struct liov_passthrough *pt);
 void liov_passthrough_event(struct liov_passthrough *pt, u32 set, u32 clear);
 u32 liov_passthrough_status(struct liov_passthrough *pt);
 void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on);

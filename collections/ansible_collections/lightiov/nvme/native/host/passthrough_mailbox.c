@@ -223,13 +223,25 @@ static int liov_mailbox_release_extent(struct liov_passthrough *pt,
 	return ret;
 }
 
+static int liov_mailbox_reset(struct liov_passthrough *pt, bool memory)
+{
+	int ret = 0;
+
+	if (memory)
+		liov_passthrough_reset(pt);
+	else
+		ret = liov_passthrough_reset_queues(pt);
+	return liov_passthrough_status(pt) & LIOV_STATUS_DEAD ? -ENODEV : ret;
+}
+
 static int liov_mailbox_run(struct liov_passthrough *pt, u32 command,
 			    const u64 *args)
 {
 	switch (command) {
 	case LIOV_CMD_RESET:
-		liov_passthrough_reset(pt);
-		return liov_passthrough_status(pt) & LIOV_STATUS_DEAD ? -ENODEV : 0;
+		return liov_mailbox_reset(pt, true);
+	case LIOV_CMD_RESET_QUEUES:
+		return liov_mailbox_reset(pt, false);
 	case LIOV_CMD_OPEN_WINDOW:
 		return liov_memory_open_window(&pt->mdev.memory, args[0]);
 	case LIOV_CMD_ADD_MEMORY:
@@ -252,8 +264,8 @@ static int liov_mailbox_run(struct liov_passthrough *pt, u32 command,
 
 /*
  * Commands that give nothing more to the owner are never refused: it relies on
- * RESET when it takes its memory back, also from a controller that is dead but
- * may not have stopped yet.
+ * the resets when it takes its memory back, also from a controller that is dead
+ * but may not have stopped yet.
  */
 static u32 liov_mailbox_refusal(struct liov_passthrough *pt, u32 command)
 {
@@ -264,6 +276,7 @@ static u32 liov_mailbox_refusal(struct liov_passthrough *pt, u32 command)
 	case LIOV_CMD_DELETE_QUEUE:
 	case LIOV_CMD_RELEASE_EXTENT:
 	case LIOV_CMD_RESET:
+	case LIOV_CMD_RESET_QUEUES:
 		return LIOV_RESULT_OK;
 	}
 

@@ -5,18 +5,24 @@
  */
 #include "passthrough.h"
 
-/* Caller holds mdev.lock.  The order is what keeps the host safe. */
-void liov_passthrough_tear_down(struct liov_passthrough *pt)
+/* Caller holds mdev.lock. */
+static void liov_passthrough_end_queues(struct liov_passthrough *pt)
 {
 	liov_doorbell_update(pt, LIOV_REVOKED_CLOSED, 0);
 	liov_queues_delete(pt);
+}
+
+/* Caller holds mdev.lock.  The order is what keeps the host safe. */
+void liov_passthrough_tear_down(struct liov_passthrough *pt)
+{
+	liov_passthrough_end_queues(pt);
 	liov_memory_drop(&pt->mdev.memory, 0, ULONG_MAX);
 	liov_memory_close_window(&pt->mdev.memory);
 }
 
 /*
- * Caller holds mdev.lock and has torn everything down.  A controller reset
- * either was before, and is over, or comes after and says so again.
+ * Caller holds mdev.lock and has ended all queues.  A controller reset either
+ * was before, and is over, or comes after and says so again.
  */
 void liov_passthrough_set_up(struct liov_passthrough *pt)
 {
@@ -37,6 +43,23 @@ void liov_passthrough_reset(struct liov_passthrough *pt)
 	liov_passthrough_tear_down(pt);
 	liov_passthrough_set_up(pt);
 	pt->stats.resets++;
+}
+
+/*
+ * Of the queues alone, since pinning a VM's memory is what takes time.  Caller
+ * holds mdev.lock.  An owner whose memory was taken back knows of it only by
+ * QUEUES_LOST, which stays until all is forgotten.
+ */
+int liov_passthrough_reset_queues(struct liov_passthrough *pt)
+{
+	struct liov_memory *memory = &pt->mdev.memory;
+
+	liov_passthrough_end_queues(pt);
+	if (memory->incomplete)
+		return -ENOENT;
+	liov_passthrough_set_up(pt);
+	pt->stats.queue_resets++;
+	return memory->window ? 0 : -ENOENT;
 }
 
 void liov_passthrough_event(struct liov_passthrough *pt, u32 set, u32 clear)

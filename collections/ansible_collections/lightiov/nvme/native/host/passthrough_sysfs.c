@@ -208,6 +208,7 @@ static struct dev_ext_attribute liov_stats[] = {
 	LIOV_STAT(doorbell_faults, stats.doorbell_faults),
 	LIOV_STAT(revocations, stats.revocations),
 	LIOV_STAT(resets, stats.resets),
+	LIOV_STAT(queue_resets, stats.queue_resets),
 	LIOV_STAT(pinned_bytes, mdev.memory.pinned_bytes),
 	LIOV_STAT(iommu_mappings, mdev.memory.mappings),
 	LIOV_STAT(queues_created, stats.queues_created),
@@ -223,6 +224,7 @@ static struct attribute *liov_statistics_attrs[] = {
 	&liov_stats[5].attr.attr,
 	&liov_stats[6].attr.attr,
 	&liov_stats[7].attr.attr,
+	&liov_stats[8].attr.attr,
 	NULL
 };
 

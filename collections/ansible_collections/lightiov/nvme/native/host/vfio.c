@@ -81,7 +81,7 @@ static void liov_vfio_dma_unmap(struct vfio_device *vdev, u64 iova, u64 length)
 	mutex_lock(&mdev->lock);
 	if (liov_memory_overlaps(&mdev->memory, iova, length)) {
 		mdev->kind->stop(mdev);
-		liov_memory_drop(&mdev->memory, iova, iova + length - 1);
+		liov_memory_take_back(&mdev->memory, iova, iova + length - 1);
 	}
 	mutex_unlock(&mdev->lock);
 }

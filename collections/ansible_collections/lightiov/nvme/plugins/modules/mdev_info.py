@@ -172,6 +172,7 @@ mdevs:
         iommu_mappings: 256
         mmio: 88
         pinned_bytes: 536870912
+        queue_resets: 0
         queues_created: 2
         resets: 1
         revocations: 0
