@@ -26,11 +26,15 @@ def failed(load: Program) -> bool:
 
 
 def test_controller_reset(vm1: VM, vm2: VM) -> None:
+    before = vm1.statistics
     with vm1.verified_load(), vm2.verified_load():
         for _ in range(3):
             vm1.reset_controller()
             for vm in (vm1, vm2):
                 vm.goes_on("after a reset")
+    after = vm1.statistics
+    assert after["queue_resets"] >= before["queue_resets"] + 3
+    assert after["resets"] == before["resets"], "all memory was pinned anew"
 
 
 @pytest.mark.slow

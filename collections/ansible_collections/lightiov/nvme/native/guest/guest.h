@@ -261,6 +261,8 @@ struct liov_ns {
  * @window_base: DMA address of this VM's physical address 0
  * @window_size: bytes from there
  * @window_need: bytes that hot-plugged memory needs, beyond what is online
+ * @announced: the host has been told of all memory that is online, since
+ *	LIOV_CMD_RESET; under @lock
  * @regions: this VM's RAM for the DMA API, also dev->dma_range_map
  * @nr_regions: used of them
  * @max_regions: allocated of them, without the terminator
@@ -317,6 +319,7 @@ struct liov_dev {
 	u64 window_base;
 	u64 window_size;
 	u64 window_need;
+	bool announced;
 	struct bus_dma_region *regions;
 	unsigned int nr_regions;
 	unsigned int max_regions;
@@ -361,8 +364,8 @@ int liov_memory_notify(struct notifier_block *nb, unsigned long action,
 
 /* recover.c */
 extern struct workqueue_struct *liov_wq;
-void liov_stop(struct liov_dev *ldev, bool drain);
-int liov_restart(struct liov_dev *ldev, bool drain);
+void liov_stop(struct liov_dev *ldev, bool leave);
+int liov_restart(struct liov_dev *ldev, bool leave);
 void liov_kill(struct liov_dev *ldev);
 void liov_report(struct liov_dev *ldev, int err);
 void liov_recover_work(struct work_struct *work);

@@ -23,8 +23,11 @@ static int liov_memory_online(struct liov_dev *ldev, u64 start, u64 end)
 			return -ENOSPC;
 	}
 	err = liov_add_range(ldev, start, end);
-	/* The host has just taken all back: the start that is due adds it. */
-	return err == -EAGAIN ? 0 : err;
+	if (err != -EAGAIN)
+		return err;
+	/* The host has just taken the queues: the start that is due adds it. */
+	ldev->announced = false;
+	return 0;
 }
 
 /*

@@ -247,6 +247,7 @@ static void liov_move_into(struct liov_dev *ldev, const struct liov_walk *walk)
 	ldev->regions = walk->regions;
 	ldev->nr_regions = walk->nr_regions;
 	ldev->max_regions = walk->max_regions;
+	ldev->announced = true;
 }
 
 /**

@@ -28,13 +28,16 @@ static void liov_drain(struct liov_dev *ldev)
 }
 
 /*
- * Delete all queues.  Afterwards the controller reaches none of this VM's
- * memory, whatever is returned; -ENODEV: the device is gone.
+ * Delete all queues, and have the host forget all memory.  Afterwards the
+ * controller reaches none of it, whatever is returned; -ENODEV: the device is
+ * gone.
  */
-static int liov_reset(struct liov_dev *ldev)
+static int liov_reset_all(struct liov_dev *ldev)
 {
-	int err = liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
+	int err;
 
+	ldev->announced = false;
+	err = liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
 	/*
 	 * Registers that do not answer took no command either, and the queues
 	 * of a device that is still there would go on.
@@ -46,14 +49,28 @@ static int liov_reset(struct liov_dev *ldev)
 	return err;
 }
 
+/*
+ * The same, but memory that the host has been told of stays where it is, since
+ * pinning a VM's memory is the longest part of a start.  A host from before ABI
+ * 1.3 does not know the command, and one that lost memory meanwhile refuses it.
+ */
+static int liov_reset(struct liov_dev *ldev)
+{
+	if (ldev->announced &&
+	    !liov_command(ldev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0))
+		return 0;
+	return liov_reset_all(ldev);
+}
+
 /**
  * liov_stop() - take the device out of use; requests wait from here on
  * @ldev: device that is not dead
- * @drain: wait for the commands in flight, rather than take them back
+ * @leave: wait for the commands in flight, rather than take them back, and leave
+ *	nothing at the host, rather than the memory for the next start
  *
  * Leaves it LIOV_STOPPED.
  */
-void liov_stop(struct liov_dev *ldev, bool drain)
+void liov_stop(struct liov_dev *ldev, bool leave)
 {
 	unsigned int i;
 
@@ -62,11 +79,14 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 		liov_disks_quiesce(ldev);
 
 	if (ldev->state == LIOV_LIVE) {
-		if (drain)
+		if (leave)
 			liov_drain(ldev);
 		/* Nobody rings a doorbell whose queue is being deleted. */
 		liov_queues_go_quiet(ldev);
-		liov_reset(ldev);
+		if (leave)
+			liov_reset_all(ldev);
+		else
+			liov_reset(ldev);
 
 		/* What completed before the reset has its true status. */
 		for (i = 0; i < ldev->nr_queues; i++)
@@ -78,7 +98,7 @@ void liov_stop(struct liov_dev *ldev, bool drain)
 
 /*
  * The host may be resetting the controller, which ends soon; then it asks for
- * another LIOV_CMD_RESET, of what that took away.
+ * another reset, of what that took away.
  */
 static int liov_wait_ready(struct liov_dev *ldev)
 {
@@ -127,7 +147,8 @@ static int liov_start(struct liov_dev *ldev)
 	if (err)
 		return err;
 	pci_set_master(ldev->pdev);
-	err = liov_memory_add(ldev);
+	if (!ldev->announced)
+		err = liov_memory_add(ldev);
 	if (err)
 		return err;
 	err = liov_rings_alloc(ldev);
@@ -171,13 +192,13 @@ static enum liov_state liov_state_after(struct liov_dev *ldev, int err)
 /**
  * liov_restart() - stop the device if it runs, and start it
  * @ldev: device
- * @drain: see liov_stop()
+ * @leave: see liov_stop()
  *
  * Requests flow again afterwards, fail, or wait while @recover_work tries again.
  *
  * Return: 0 or a negative error.
  */
-int liov_restart(struct liov_dev *ldev, bool drain)
+int liov_restart(struct liov_dev *ldev, bool leave)
 {
 	unsigned int attempt, noio;
 	int err;
@@ -191,7 +212,7 @@ int liov_restart(struct liov_dev *ldev, bool drain)
 
 	/* The memory that is allocated must not wait for this device. */
 	noio = memalloc_noio_save();
-	liov_stop(ldev, drain);
+	liov_stop(ldev, leave);
 	for (attempt = 0; attempt < LIOV_ATTEMPTS; attempt++) {
 		err = liov_start(ldev);
 		if (err != -EAGAIN)
@@ -201,7 +222,8 @@ int liov_restart(struct liov_dev *ldev, bool drain)
 
 	if (err) {
 		/* Undo what it got to. */
-		if (err != -ENODEV && liov_reset(ldev) == -ENODEV)
+		if ((err != -ENODEV || ldev->announced) &&
+		    liov_reset_all(ldev) == -ENODEV)
 			err = -ENODEV;
 		WRITE_ONCE(ldev->state, liov_state_after(ldev, err));
 	}
