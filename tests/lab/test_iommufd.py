@@ -30,7 +30,7 @@ def test_data(controller: Controller) -> None:
     assert mdev.statistic("pinned_bytes") == 0
 
 
-@pytest.mark.parametrize("what", ["mailbox", "reset", "unmap"])
+@pytest.mark.parametrize("what", ["mailbox", "reset", "queues", "unmap"])
 def test_provoked(controller: Controller, what: str) -> None:
     mdev = controller.mdev("1", 2)
     by_iommufd(controller, f"{LIOV} provoke {mdev.uuid} {what}")

@@ -19,6 +19,7 @@ UNPIN = {"unpin": "vfio_unpin_pages gpa=%si:x64 pages=%dx:s32"}
 TEAR_DOWNS: dict[str, Callable[[Mdev], object]] = {
     "kill": lambda mdev: end(under_load(mdev), "KILL"),
     "reset": lambda mdev: mdev.liov("provoke", "reset"),
+    "queues": lambda mdev: mdev.liov("provoke", "queues"),
     "unmap": lambda mdev: mdev.liov("provoke", "unmap"),
 }
 

@@ -34,6 +34,7 @@ def comes_and_goes(mdev: Mdev, kept: Extent) -> Program:
     turns = (
         f"bench {mdev.uuid} --disk {kept.id} --queues 2 --seconds 1",
         f"provoke {mdev.uuid} reset --disk {kept.id}",
+        f"provoke {mdev.uuid} queues --disk {kept.id}",
         f"verify {mdev.uuid} --disk {kept.id} --queues 2 --count 1024 --yes-destroy-data",
     )
     turn = "; ".join(f"liov {command} || [ $? -lt 128 ] || exit 1" for command in turns)

@@ -141,11 +141,13 @@ static u32 pick_command(struct hostile *x)
 {
 	if (!below(x, 48))
 		return LIOV_CMD_RESET;
+	if (!below(x, 48))
+		return LIOV_CMD_RESET_QUEUES;
 	return (u32)RANDOM_OF(&x->random, LIOV_CMD_OPEN_WINDOW,
 			      LIOV_CMD_ADD_MEMORY, LIOV_CMD_REMOVE_MEMORY,
 			      LIOV_CMD_CREATE_QUEUE, LIOV_CMD_CREATE_QUEUE,
 			      LIOV_CMD_DELETE_QUEUE, LIOV_CMD_RELEASE_EXTENT,
-			      LIOV_CMD_RELEASE_EXTENT + 1, 0, ~0u);
+			      LIOV_CMD_RESET_QUEUES + 1, 0, ~0u);
 }
 
 static int send_command(struct hostile *x)

@@ -14,6 +14,7 @@ static const char * const command_names[] = {
 	[LIOV_CMD_CREATE_QUEUE] = "CREATE_QUEUE",
 	[LIOV_CMD_DELETE_QUEUE] = "DELETE_QUEUE",
 	[LIOV_CMD_RELEASE_EXTENT] = "RELEASE_EXTENT",
+	[LIOV_CMD_RESET_QUEUES] = "RESET_QUEUES",
 };
 
 static const char * const result_texts[] = {

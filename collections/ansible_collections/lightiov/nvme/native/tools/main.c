@@ -37,7 +37,7 @@ static const struct command {
 	  "                  [DISK] [--json] [--yes-destroy-data]" },
 	{ "hold", cmd_hold, "qdGH", 1, "UUID [--queues Q] [--let-go]" },
 	{ "provoke", cmd_provoke, "nkdcsH", 2,
-	  "UUID unmap|reset|mailbox|hostile [DISK] [--count N] [--seed S]" },
+	  "UUID unmap|reset|queues|mailbox|hostile [DISK] [--count N] [--seed S]" },
 };
 
 static void print_help(void)

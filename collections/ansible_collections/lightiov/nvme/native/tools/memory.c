@@ -90,6 +90,12 @@ int memory_withdraw(struct memory *mem, struct device *dev)
 	return device_unmap_memory(dev, MEMORY_GPA, mem->size);
 }
 
+void memory_clear(struct memory *mem)
+{
+	memset(mem->start, 0, mem->used);
+	mem->used = 0;
+}
+
 void *memory_take(struct memory *mem, u64 bytes)
 {
 	void *p = (char *)mem->start + mem->used;

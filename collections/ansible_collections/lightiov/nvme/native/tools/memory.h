@@ -37,6 +37,9 @@ int memory_publish(struct memory *mem, struct device *dev);
 /* Takes back what the host has forgotten. */
 int memory_withdraw(struct memory *mem, struct device *dev);
 
+/* Takes all back that was handed out; it reads as zeroes again. */
+void memory_clear(struct memory *mem);
+
 /* Pages of zeroes; the caller asked memory_create() for enough. */
 void *memory_take(struct memory *mem, u64 bytes);
 

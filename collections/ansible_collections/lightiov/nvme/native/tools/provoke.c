@@ -76,6 +76,11 @@ static int reset(struct session *s)
 	return device_reset(&s->dev);
 }
 
+static int reset_queues(struct session *s)
+{
+	return mailbox_run(&s->dev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0);
+}
+
 /* Runs @provocation while commands are in flight. */
 static int under_load(struct session *s, int (*provocation)(struct session *))
 {
@@ -103,17 +108,20 @@ static int under_load(struct session *s, int (*provocation)(struct session *))
 	return status;
 }
 
+static int works(struct session *s)
+{
+	struct load l = { .s = s, .random = 2, .left = 8 * s->config.depth };
+
+	run_load(&l);
+	return l.status;
+}
+
 /* After a provocation the device must work again from its reset on. */
 static int works_again(struct session *s)
 {
-	struct load l = { .s = s, .random = 2, .left = 8 * s->config.depth };
-	int status;
+	int status = session_restart(s);
 
-	status = session_restart(s);
-	if (status)
-		return status;
-	run_load(&l);
-	return l.status;
+	return status ? status : works(s);
 }
 
 static int expect(const struct session *s, const char *what, u32 got, u32 want)
@@ -125,19 +133,30 @@ static int expect(const struct session *s, const char *what, u32 got, u32 want)
 		    s->dev.uuid, what, got, want);
 }
 
+static int expect_lost(const struct session *s, const char *what)
+{
+	return expect(s, what, register_read(&s->dev, LIOV_REG_STATUS) &
+		      LIOV_STATUS_QUEUES_LOST, LIOV_STATUS_QUEUES_LOST);
+}
+
 static int provoke_unmap(struct session *s, const struct options *o)
 {
-	u32 lost;
 	int status;
 
 	(void)o;
 	status = under_load(s, unmap);
 	if (status)
 		return status;
-	lost = register_read(&s->dev, LIOV_REG_STATUS) &
-	       LIOV_STATUS_QUEUES_LOST;
-	status = expect(s, "STATUS after VFIO_IOMMU_UNMAP_DMA", lost,
-			LIOV_STATUS_QUEUES_LOST);
+	status = expect_lost(s, "STATUS after VFIO_IOMMU_UNMAP_DMA");
+	if (status)
+		return status;
+	/* What is gone does not come back by new queues. */
+	status = expect(s, "RESET_QUEUES after VFIO_IOMMU_UNMAP_DMA",
+			mailbox_try(&s->dev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0),
+			LIOV_RESULT_NOT_FOUND);
+	if (status)
+		return status;
+	status = expect_lost(s, "STATUS after RESET_QUEUES without memory");
 	if (status)
 		return status;
 	return expect(s, "CREATE_QUEUE without memory",
@@ -156,6 +175,28 @@ static int provoke_reset(struct session *s, const struct options *o)
 	return expect(s, "DELETE_QUEUE after a reset",
 		      mailbox_try(&s->dev, LIOV_CMD_DELETE_QUEUE, 0, 0, 0, 0),
 		      LIOV_RESULT_NOT_FOUND);
+}
+
+/* The memory stays where it is, and serves the next queues. */
+static int provoke_queues(struct session *s, const struct options *o)
+{
+	int status = under_load(s, reset_queues);
+
+	(void)o;
+	if (status)
+		return status;
+	status = expect(s, "DELETE_QUEUE after RESET_QUEUES",
+			mailbox_try(&s->dev, LIOV_CMD_DELETE_QUEUE, 0, 0, 0, 0),
+			LIOV_RESULT_NOT_FOUND);
+	if (status)
+		return status;
+	status = expect(s, "whether the window is where it was",
+			register_read64(&s->dev, LIOV_REG_WINDOW_BASE) ==
+			s->mem.window, true);
+	if (status)
+		return status;
+	status = session_requeue(s);
+	return status ? status : works(s);
 }
 
 /* Commands no sane owner sends, to a device with a window and its queues. */
@@ -219,6 +260,18 @@ static int provoke_mailbox(struct session *s, const struct options *o)
 		{ "CREATE_QUEUE with a ring that wraps around",
 		  LIOV_CMD_CREATE_QUEUE, { 0, nowhere, MEMORY_GPA, 128 },
 		  LIOV_RESULT_INVALID },
+		{ "RESET_QUEUES of none", LIOV_CMD_RESET_QUEUES, { 0 },
+		  LIOV_RESULT_OK },
+		{ "ADD_MEMORY of memory that is left", LIOV_CMD_ADD_MEMORY,
+		  { MEMORY_GPA, page }, LIOV_RESULT_BUSY },
+		{ "CREATE_QUEUE in memory that is left", LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA, MEMORY_GPA + page, 2 }, LIOV_RESULT_OK },
+		{ "RESET", LIOV_CMD_RESET, { 0 }, LIOV_RESULT_OK },
+		{ "RESET_QUEUES without a window", LIOV_CMD_RESET_QUEUES, { 0 },
+		  LIOV_RESULT_NOT_FOUND },
+		{ "CREATE_QUEUE without a window", LIOV_CMD_CREATE_QUEUE,
+		  { 0, MEMORY_GPA, MEMORY_GPA + page, 2 },
+		  LIOV_RESULT_NOT_FOUND },
 	};
 	size_t i;
 	int status;
@@ -249,6 +302,7 @@ static const struct {
 } provocations[] = {
 	{ "unmap", provoke_unmap },
 	{ "reset", provoke_reset },
+	{ "queues", provoke_queues },
 	{ "mailbox", provoke_mailbox },
 	{ "hostile", provoke_hostile },
 };
@@ -265,7 +319,7 @@ int cmd_provoke(const struct options *o)
 	}
 	if (i == ARRAY_SIZE(provocations))
 		return fail(STATUS_USAGE,
-			    "provoke: '%s' is unknown; choose unmap, reset, mailbox or hostile",
+			    "provoke: '%s' is unknown; choose unmap, reset, queues, mailbox or hostile",
 			    o->operand);
 	if ((o->count || o->seeded) && provocations[i].run != provoke_hostile)
 		return fail(STATUS_USAGE,

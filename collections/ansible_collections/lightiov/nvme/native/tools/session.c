@@ -79,10 +79,19 @@ static int create_queues(struct session *s)
 	return STATUS_OK;
 }
 
+static int check_status(const struct session *s)
+{
+	const char *trouble =
+		mdev_trouble(register_read(&s->dev, LIOV_REG_STATUS));
+
+	if (!trouble)
+		return STATUS_OK;
+	return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
+}
+
 int session_restart(struct session *s)
 {
 	u32 entries = s->config.depth + 1;
-	const char *trouble;
 	int status;
 
 	status = device_reset(&s->dev);
@@ -91,9 +100,9 @@ int session_restart(struct session *s)
 	status = mailbox_run(&s->dev, LIOV_CMD_RESET, 0, 0, 0, 0);
 	if (status)
 		return status;
-	trouble = mdev_trouble(register_read(&s->dev, LIOV_REG_STATUS));
-	if (trouble)
-		return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
+	status = check_status(s);
+	if (status)
+		return status;
 
 	status = disk_check(s);
 	if (status)
@@ -116,6 +125,27 @@ int session_restart(struct session *s)
 					  LIOV_VECTOR_QUEUE(s->config.queues));
 	if (status)
 		return status;
+	status = create_queues(s);
+	if (status)
+		return status;
+	request_prepare(s);
+	return STATUS_OK;
+}
+
+int session_requeue(struct session *s)
+{
+	int status;
+
+	status = mailbox_run(&s->dev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0);
+	if (status)
+		return status;
+	status = check_status(s);
+	if (status)
+		return status;
+	status = disk_check(s);
+	if (status)
+		return status;
+	memory_clear(&s->mem);
 	status = create_queues(s);
 	if (status)
 		return status;

@@ -67,4 +67,10 @@ void session_close(struct session *s);
  */
 int session_restart(struct session *s);
 
+/*
+ * Has the host delete the queue pairs, and creates them anew in the memory that
+ * it has, which is blank then.
+ */
+int session_requeue(struct session *s);
+
 #endif

@@ -55,7 +55,7 @@ refuses "has no option --disk" hold $unknown --disk data
 refuses "has no option --let-go" read $unknown --let-go
 refuses "exclude each other" read $unknown --disk data --namespace 1
 refuses "are for hostile" provoke $unknown reset --count 5
-refuses "choose unmap, reset, mailbox or hostile" provoke $unknown earthquake
+refuses "choose unmap, reset, queues, mailbox or hostile" provoke $unknown earthquake
 
 "$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }
 "$liov" --version | grep -qx "liov 0.1.0" || { echo "liov --version: wrong"; failures=$((failures + 1)); }
