@@ -264,6 +264,12 @@ class Host(Remote):
         assert isinstance(played, int)
         return played
 
+    def host_memory(self, controller_id: str) -> int:
+        """Bytes of the host's memory that the controller has borrowed."""
+        borrowed = self.qmp("qom-get", path=qom_path(controller_id), property="hmb")
+        assert isinstance(borrowed, int)
+        return borrowed
+
     def monitor(self, command: str) -> str:
         """A command to QEMU's human monitor, for what QMP does not tell."""
         return str(self.qmp("human-monitor-command", **{"command-line": command}))

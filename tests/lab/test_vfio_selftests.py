@@ -7,7 +7,6 @@ All of them use iommufd at some point, which Debian's kernels do not have and th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest

@@ -156,6 +156,11 @@ class Controller:
         return self.host.faults_played(self.id)
 
     @property
+    def borrowed(self) -> int:
+        """Bytes of the host's memory, as the controller itself knows."""
+        return self.host.host_memory(self.id)
+
+    @property
     def admin(self) -> str:
         return f"/dev/{self.read('admin')}"
 
@@ -233,12 +238,14 @@ class Controller:
         self.host.run(f"for m in {self.sysfs}/*-*-*-*-*/remove; do [ ! -e $m ] || echo 1 > $m; done", check=False)
 
 
-def load_module(host: Host, max_vectors: int = 0) -> None:
-    """Have the module loaded with this parameter."""
-    loaded = host.run("cat /sys/module/lightiov_host/parameters/max_vectors", check=False).stdout.strip()
-    if loaded != str(max_vectors):
+def load_module(host: Host, **parameters: int) -> None:
+    """Have the module loaded with these parameters, and the others as they are without."""
+    wanted = {"max_vectors": 0, "max_host_mem_size_mb": 128} | parameters
+    values = f"cd /sys/module/lightiov_host/parameters && cat {' '.join(wanted)}"
+    if host.run(values, check=False).stdout.split() != [str(value) for value in wanted.values()]:
         unload_module(host)
-        host.run(f"modprobe -a mdev vfio vfio_iommu_type1 && insmod {MODULE} max_vectors={max_vectors}")
+        given = " ".join(f"{name}={value}" for name, value in wanted.items())
+        host.run(f"modprobe -a mdev vfio vfio_iommu_type1 && insmod {MODULE} {given}")
 
 
 def unload_module(host: Host) -> None:

@@ -44,7 +44,8 @@ def test_a_fault_as_text(fault: Fault, text: str) -> None:
 
 
 def test_the_emulator_knows_all_that_a_fault_may_say() -> None:
-    explained = set(re.findall(r"^\+ \*   ([a-z0-9=]+)", PATCHES[-1].read_text(), re.MULTILINE))
+    [patch] = [patch for patch in PATCHES if patch.name == "qemu_faults.patch"]
+    explained = set(re.findall(r"^\+ \*   ([a-z0-9=]+)", patch.read_text(), re.MULTILINE))
     every = Fault(Kind.ANY_LIE, command=Io.READ, nsid=1, cdw10=1, spared=1, every=1, count=1, seed=1, at=1)
     keys = {word.split("=")[0] + "=" for word in str(every).split(",")[1:]}
     for said in {kind.value for kind in Kind} | keys:

@@ -190,7 +190,10 @@ struct liov_ctrl *liov_ctrl_create(struct pci_dev *pdev)
 		goto out_quiesce;
 	}
 
-	ret = liov_ctrl_set_events(ctrl);
+	liov_hmb_create(ctrl);
+	ret = liov_hmb_give(ctrl);
+	if (!ret)
+		ret = liov_ctrl_set_events(ctrl);
 	if (ret) {
 		dev_err(&pdev->dev,
 			"controller does not answer Set Features: %d\n", ret);
@@ -223,6 +226,7 @@ out_qids:
 out_quiesce:
 	liov_ctrl_quiesce(ctrl);
 	pci_clear_master(pdev);
+	liov_hmb_destroy(ctrl);
 	liov_admin_exit(ctrl);
 out_windows:
 	liov_windows_exit(ctrl);
@@ -242,6 +246,7 @@ void liov_ctrl_destroy(struct liov_ctrl *ctrl)
 	cancel_work_sync(&ctrl->scan_work);
 	liov_namespaces_free(&ctrl->namespaces);
 	bitmap_free(ctrl->qids);
+	liov_hmb_destroy(ctrl);
 	liov_admin_exit(ctrl);
 	liov_windows_exit(ctrl);
 	liov_ctrl_unmap(ctrl);

@@ -24,6 +24,7 @@
 #include "../abi/lightiov_abi.h"
 #include "admin.h"
 #include "compat.h"
+#include "hmb.h"
 #include "window.h"
 
 struct liov_types;
@@ -138,6 +139,7 @@ struct liov_ctrl {
 	u32 shutdown_timeout;
 	u32 activation_timeout;
 	u8 format_all;
+	struct liov_hmb hmb;
 
 	struct iommu_group *group;
 	struct iommu_domain *domain;

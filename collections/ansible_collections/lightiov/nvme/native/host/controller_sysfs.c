@@ -55,6 +55,7 @@ LIOV_NUMBER(queue_pairs_free, READ_ONCE(ctrl->nr_queue_pairs_free));
 LIOV_NUMBER(vectors, ctrl->nr_vectors);
 LIOV_NUMBER(queue_entries, ctrl->queue_entries);
 LIOV_NUMBER(windows, gen_pool_size(ctrl->windows) - LIOV_GRANULE);
+LIOV_NUMBER(host_memory, READ_ONCE(ctrl->hmb.given) ? ctrl->hmb.size : 0);
 
 static ssize_t liov_ctrl_tenant_show(struct device *dev,
 				     struct device_attribute *attr, char *buf)
@@ -182,6 +183,7 @@ static struct attribute *liov_ctrl_attrs[] = {
 	&liov_ctrl_attr_vectors.attr,
 	&liov_ctrl_attr_queue_entries.attr,
 	&liov_ctrl_attr_windows.attr,
+	&liov_ctrl_attr_host_memory.attr,
 	&liov_ctrl_attr_tenant.attr,
 	&liov_ctrl_attr_admin.attr,
 	&liov_ctrl_attr_state.attr,

@@ -39,6 +39,17 @@ static void liov_ctrl_parse_times(struct liov_ctrl *ctrl,
 	delays[2] = le16_to_cpu(id->crdt3) * 100;
 }
 
+static void liov_ctrl_parse_hmb(struct liov_ctrl *ctrl,
+				const struct nvme_id_ctrl *id)
+{
+	struct liov_hmb *hmb = &ctrl->hmb;
+
+	/* These count units of 4 KiB.  One piece is as many as it ever is. */
+	hmb->preferred = (u64)le32_to_cpu(id->hmpre) << 12;
+	hmb->minimum = (u64)max(le32_to_cpu(id->hmmin),
+				le32_to_cpu(id->hmminds)) << 12;
+}
+
 static void liov_ctrl_parse(struct liov_ctrl *ctrl,
 			    const struct nvme_id_ctrl *id)
 {
@@ -61,6 +72,7 @@ static void liov_ctrl_parse(struct liov_ctrl *ctrl,
 	ctrl->atomic_write = le16_to_cpu(id->awupf) + 1;
 	liov_ctrl_parse_features(ctrl, id);
 	liov_ctrl_parse_times(ctrl, id);
+	liov_ctrl_parse_hmb(ctrl, id);
 }
 
 static void liov_ctrl_parse_limits(struct liov_ctrl *ctrl,

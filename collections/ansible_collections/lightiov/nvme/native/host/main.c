@@ -27,8 +27,8 @@
  *	hw_queue, vector	hardware queue pairs (hw_queue.h)
  *	event, admin, identify	a controller that runs (controller.h)
  *	reset			a controller that starts and stops
- *	admin_queue, window,
- *	work, quirks		what that needs (admin.h, window.h)
+ *	hmb, admin_queue,
+ *	window, work, quirks	what that needs (hmb.h, admin.h, window.h)
  *	mdev_state, trigger	what devices and their users are told
  *
  * Kbuild has the exact order, and the tests hold the calls against it.

@@ -78,6 +78,7 @@ int liov_ctrl_quiesce(struct liov_ctrl *ctrl)
 		/* A read pushes what the controller had already sent. */
 		pci_read_config_word(ctrl->pdev, PCI_COMMAND, &command);
 	}
+	WRITE_ONCE(ctrl->hmb.given, false);
 	liov_admin_cancel(ctrl);
 	return ret;
 }
@@ -171,6 +172,9 @@ int liov_ctrl_enable(struct liov_ctrl *ctrl)
 		return ret;
 
 	ret = liov_ctrl_set_queue_count(ctrl);
+	if (ret)
+		return ret;
+	ret = liov_hmb_give(ctrl);
 	return ret ?: liov_ctrl_set_events(ctrl);
 }
 
@@ -251,6 +255,7 @@ static void liov_ctrl_notify_shutdown(struct liov_ctrl *ctrl)
 	if (liov_ctrl_state(ctrl) != LIOV_CTRL_LIVE)
 		return;
 	liov_mdevs_lost(ctrl);
+	liov_hmb_take_back(ctrl);
 	cc = readl(ctrl->regs + NVME_REG_CC) & ~NVME_CC_SHN_MASK;
 	writel(cc | NVME_CC_SHN_NORMAL, ctrl->regs + NVME_REG_CC);
 	if (liov_ctrl_wait_status(ctrl, NVME_CSTS_SHST_MASK,
