@@ -44,6 +44,17 @@ def all_identities(controller: Controller) -> dict[int, str]:
 
 
 class TestQueues:
+    def test_creations_go_side_by_side(self, controller: Controller) -> None:
+        mdev = controller.mdev("1", 4)
+        for command in (Admin.CREATE_CQ, Admin.CREATE_SQ):
+            with controller.fault(Fault(Kind.STALL, command=command)):
+                holder = mdev.start("hold", "--queues 4")
+                wait_until(lambda: controller.faults_played == 4, "the creations")
+            holder.wait_for_output("ready")
+            holder.signal("TERM")
+            assert holder.wait() == 0, holder.output()
+        works(mdev, 4)
+
     def test_a_late_deletion_costs_nobody_a_reset(self, controller: Controller) -> None:
         mdev, neighbour = controller.mdev("1", 2), controller.mdev("2", 2)
         steady, before = under_load(neighbour), resets(controller)
@@ -90,7 +101,8 @@ class TestQueues:
     ) -> None:
         free, before = controller.read("queue_pairs_free"), resets(controller)
         mdev, log = controller.mdev("1", 2), len(controller.host.kernel_log())
-        with controller.fault(Fault(Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=command, spared=spared)):
+        refusal = Fault(Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=command, spared=spared, count=1)
+        with controller.fault(refusal):
             refused = mdev.liov("bench", "--queues 2 --seconds 1", check=False)
             assert controller.faults_played == 1
         assert refused.returncode == 2

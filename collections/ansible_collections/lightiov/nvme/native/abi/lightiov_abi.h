@@ -82,6 +82,9 @@
 #define LIOV_QUEUE_STRIDE	16
 #define LIOV_REG_NAMESPACE(i)	(0x1000 + (i) * LIOV_NAMESPACE_STRIDE)
 #define LIOV_NAMESPACE_STRIDE	128
+/* rw: for each queue pair two u64, gpa of its SQ ring and of its CQ ring (minor 3) */
+#define LIOV_REG_RINGS(i)	(0x3000 + (i) * LIOV_RINGS_STRIDE)
+#define LIOV_RINGS_STRIDE	16
 
 /**
  * struct liov_queue_info - one queue pair, at LIOV_REG_QUEUE(i)
@@ -201,6 +204,10 @@ struct liov_namespace_info {
  *	from under the owner (by its hypervisor), and then LIOV_STATUS_QUEUES_LOST
  *	stays: LIOV_CMD_RESET is due.  Never refused for the device's status.  Since
  *	minor 3; an older host answers LIOV_RESULT_INVALID and does nothing.
+ * @LIOV_CMD_CREATE_QUEUES: ARG0: first queue pair, ARG1: how many from there on,
+ *	ARG2: entries of each ring.  As LIOV_CMD_CREATE_QUEUE of each, with the
+ *	rings at LIOV_REG_RINGS, but the controller makes them side by side.  All of
+ *	them, or none.  Since minor 3, as above.
  */
 enum liov_command {
 	LIOV_CMD_RESET		= 1,
@@ -211,6 +218,7 @@ enum liov_command {
 	LIOV_CMD_DELETE_QUEUE	= 6,
 	LIOV_CMD_RELEASE_EXTENT	= 7,
 	LIOV_CMD_RESET_QUEUES	= 8,
+	LIOV_CMD_CREATE_QUEUES	= 9,
 };
 
 /* Bounds one command, so that the vCPU which runs it is not held for long. */

@@ -446,6 +446,7 @@ int liov_check_same(struct liov_dev *ldev);
 /* mailbox.c */
 u32 liov_read32(struct liov_dev *ldev, unsigned int offset);
 u64 liov_read64(struct liov_dev *ldev, unsigned int offset);
+void liov_write64(struct liov_dev *ldev, unsigned int offset, u64 value);
 void liov_read_block(struct liov_dev *ldev, unsigned int offset, void *buf,
 		     size_t len);
 int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,

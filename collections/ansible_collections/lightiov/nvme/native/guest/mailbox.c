@@ -17,6 +17,11 @@ u64 liov_read64(struct liov_dev *ldev, unsigned int offset)
 	return readq(ldev->regs + offset);
 }
 
+void liov_write64(struct liov_dev *ldev, unsigned int offset, u64 value)
+{
+	writeq(value, ldev->regs + offset);
+}
+
 /* Copy whole 32-bit registers, @len a multiple of 4. */
 void liov_read_block(struct liov_dev *ldev, unsigned int offset, void *buf,
 		     size_t len)
@@ -76,10 +81,10 @@ int liov_command(struct liov_dev *ldev, enum liov_command command, u64 arg0,
 {
 	lockdep_assert_held(&ldev->lock);
 
-	writeq(arg0, ldev->regs + LIOV_REG_ARG0);
-	writeq(arg1, ldev->regs + LIOV_REG_ARG1);
-	writeq(arg2, ldev->regs + LIOV_REG_ARG2);
-	writeq(arg3, ldev->regs + LIOV_REG_ARG3);
+	liov_write64(ldev, LIOV_REG_ARG0, arg0);
+	liov_write64(ldev, LIOV_REG_ARG1, arg1);
+	liov_write64(ldev, LIOV_REG_ARG2, arg2);
+	liov_write64(ldev, LIOV_REG_ARG3, arg3);
 	writel(command, ldev->regs + LIOV_REG_COMMAND);
 	return liov_result_to_errno(liov_read32(ldev, LIOV_REG_RESULT));
 }

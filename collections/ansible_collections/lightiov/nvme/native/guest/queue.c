@@ -86,29 +86,50 @@ static bool liov_queues_lost(struct liov_dev *ldev)
 	return status != U32_MAX && status & LIOV_STATUS_QUEUES_LOST;
 }
 
-/**
- * liov_queues_create() - make all rings the controller's
- * @ldev: device with window, memory and rings
- *
- * Return: 0 or a negative error; LIOV_CMD_RESET takes back what was created.
- */
-int liov_queues_create(struct liov_dev *ldev)
+static void liov_queue_clear(struct liov_queue *q)
+{
+	memset(q->cq, 0, liov_cq_bytes(q->ldev));
+	q->sq_tail = 0;
+	q->sq_rung = 0;
+	q->cq_head = 0;
+	q->cq_phase = 1;
+}
+
+static u64 liov_sq_gpa(const struct liov_queue *q)
+{
+	return q->sq_dma - q->ldev->window_base;
+}
+
+static u64 liov_cq_gpa(const struct liov_queue *q)
+{
+	return q->cq_dma - q->ldev->window_base;
+}
+
+/* Two writes for each, and one command that the controller's go side by side. */
+static int liov_queues_create_at_once(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	for (i = 0; i < ldev->nr_queues; i++) {
+		const struct liov_queue *q = &ldev->queues[i];
+
+		liov_write64(ldev, LIOV_REG_RINGS(i), liov_sq_gpa(q));
+		liov_write64(ldev, LIOV_REG_RINGS(i) + 8, liov_cq_gpa(q));
+	}
+	return liov_command(ldev, LIOV_CMD_CREATE_QUEUES, 0, ldev->nr_queues,
+			    ldev->entries, 0);
+}
+
+static int liov_queues_create_one_by_one(struct liov_dev *ldev)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < ldev->nr_queues; i++) {
-		struct liov_queue *q = &ldev->queues[i];
-
-		memset(q->cq, 0, liov_cq_bytes(ldev));
-		q->sq_tail = 0;
-		q->sq_rung = 0;
-		q->cq_head = 0;
-		q->cq_phase = 1;
+		const struct liov_queue *q = &ldev->queues[i];
 
 		err = liov_command(ldev, LIOV_CMD_CREATE_QUEUE, i,
-				   q->sq_dma - ldev->window_base,
-				   q->cq_dma - ldev->window_base,
+				   liov_sq_gpa(q), liov_cq_gpa(q),
 				   ldev->entries);
 		if (err == -EAGAIN || (err && liov_queues_lost(ldev)))
 			return -EAGAIN;
@@ -121,6 +142,27 @@ int liov_queues_create(struct liov_dev *ldev)
 		}
 	}
 	return 0;
+}
+
+/**
+ * liov_queues_create() - make all rings the controller's
+ * @ldev: device with window, memory and rings
+ *
+ * Return: 0 or a negative error; a reset takes back what was created.
+ */
+int liov_queues_create(struct liov_dev *ldev)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ldev->nr_queues; i++)
+		liov_queue_clear(&ldev->queues[i]);
+
+	err = liov_queues_create_at_once(ldev);
+	if (!err || err == -EAGAIN)
+		return err;
+	/* A host from before ABI 1.3, or one that cannot have all: how many? */
+	return liov_queues_create_one_by_one(ldev);
 }
 
 /*

@@ -9,8 +9,8 @@
 #include "range.h"
 #include "trace.h"
 
-/* Deletions in flight at once, so that others get to the admin queue too. */
-#define LIOV_DELETIONS		16
+/* Commands in flight at once, so that others get to the admin queue too. */
+#define LIOV_AT_ONCE		16
 #define LIOV_DELETION_RETRY_MS	100
 
 /* Gives the queue pair its ID.  Caller holds ctrl->lock, and knows of one. */
@@ -35,38 +35,85 @@ void liov_hw_queue_release(struct liov_hw_queue *queue)
 	ctrl->nr_queue_pairs_free++;
 }
 
-/* From here on the queue is of the controller's epoch. */
-static int liov_hw_queue_create_cq(struct liov_hw_queue *queue)
+static void liov_hw_queue_fill_create_cq(const struct liov_hw_queue *queue,
+					 struct nvme_command *cmd)
 {
-	struct liov_ctrl *ctrl = queue->ctrl;
-	struct liov_request rq = {};
-	int ret;
-
-	rq.cmd.create_cq.opcode = nvme_admin_create_cq;
-	rq.cmd.create_cq.prp1 = cpu_to_le64(queue->cq);
-	rq.cmd.create_cq.cqid = cpu_to_le16(queue->qid);
-	rq.cmd.create_cq.qsize = cpu_to_le16(queue->entries - 1);
-	rq.cmd.create_cq.cq_flags =
+	cmd->create_cq.prp1 = cpu_to_le64(queue->cq);
+	cmd->create_cq.cqid = cpu_to_le16(queue->qid);
+	cmd->create_cq.qsize = cpu_to_le16(queue->entries - 1);
+	cmd->create_cq.cq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_CQ_IRQ_ENABLED);
-	rq.cmd.create_cq.irq_vector = cpu_to_le16(queue->vector);
-	ret = liov_admin_run(ctrl, &rq, liov_ctrl_queue_timeout(ctrl));
-	queue->epoch = rq.epoch;
-	return ret;
+	cmd->create_cq.irq_vector = cpu_to_le16(queue->vector);
 }
 
-static int liov_hw_queue_create_sq(struct liov_hw_queue *queue)
+static void liov_hw_queue_fill_create_sq(const struct liov_hw_queue *queue,
+					 struct nvme_command *cmd)
 {
-	struct liov_ctrl *ctrl = queue->ctrl;
-	struct nvme_command cmd = {};
-
-	cmd.create_sq.opcode = nvme_admin_create_sq;
-	cmd.create_sq.prp1 = cpu_to_le64(queue->sq);
-	cmd.create_sq.sqid = cpu_to_le16(queue->qid);
-	cmd.create_sq.qsize = cpu_to_le16(queue->entries - 1);
-	cmd.create_sq.sq_flags =
+	cmd->create_sq.prp1 = cpu_to_le64(queue->sq);
+	cmd->create_sq.sqid = cpu_to_le16(queue->qid);
+	cmd->create_sq.qsize = cpu_to_le16(queue->entries - 1);
+	cmd->create_sq.sq_flags =
 		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_SQ_PRIO_MEDIUM);
-	cmd.create_sq.cqid = cpu_to_le16(queue->qid);
-	return liov_admin_cmd(ctrl, &cmd, liov_ctrl_queue_timeout(ctrl));
+	cmd->create_sq.cqid = cpu_to_le16(queue->qid);
+}
+
+/* Returns false if the queue pair needs no such command. */
+static bool liov_hw_queue_fill(struct liov_hw_queue *queue, u8 opcode)
+{
+	struct nvme_command *cmd = &queue->rq.cmd;
+
+	*cmd = (struct nvme_command) { .common.opcode = opcode };
+	switch (opcode) {
+	case nvme_admin_create_cq:
+		liov_hw_queue_fill_create_cq(queue, cmd);
+		return true;
+	case nvme_admin_create_sq:
+		liov_hw_queue_fill_create_sq(queue, cmd);
+		return true;
+	default:
+		cmd->delete_queue.qid = cpu_to_le16(queue->qid);
+		return liov_hw_queue_exists(queue);
+	}
+}
+
+/* Returns false if it has to wait until another command has ended. */
+static bool liov_hw_queue_start(struct liov_hw_queue *queue, u8 opcode,
+				bool first)
+{
+	struct liov_request *rq = &queue->rq;
+
+	rq->status = 0;
+	if (!liov_hw_queue_fill(queue, opcode))
+		return true;
+	rq->status = -EINPROGRESS;
+	if (!first)
+		return liov_admin_try_start(queue->ctrl, rq);
+	liov_admin_start(queue->ctrl, rq);
+	return true;
+}
+
+/*
+ * Runs one command for each of the given queue pairs, all at once: a busy
+ * controller ends the command of one while it ends those of the others.
+ */
+static void liov_hw_queues_run(struct liov_hw_queue *queues, unsigned int count,
+			       u8 opcode)
+{
+	struct liov_ctrl *ctrl = queues->ctrl;
+	unsigned int next = 0, done = 0;
+	struct liov_request *rq;
+
+	while (done < count) {
+		if (next < count && next - done < LIOV_AT_ONCE &&
+		    liov_hw_queue_start(&queues[next], opcode, next == done)) {
+			next++;
+			continue;
+		}
+		rq = &queues[done++].rq;
+		if (rq->status == -EINPROGRESS)
+			liov_admin_finish(ctrl, rq,
+					  liov_ctrl_queue_timeout(ctrl));
+	}
 }
 
 /* Whether the controller says that it has no such queue, or no more. */
@@ -74,25 +121,6 @@ static bool liov_hw_queue_deleted(int status)
 {
 	return !status || (status > 0 &&
 			   (status & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID);
-}
-
-/* Returns false if it has to wait until another deletion has ended. */
-static bool liov_hw_queue_start_deletion(struct liov_hw_queue *queue,
-					 u8 opcode, bool first)
-{
-	struct liov_request *rq = &queue->deletion;
-
-	rq->status = 0;
-	if (!liov_hw_queue_exists(queue))
-		return true;
-	rq->status = -EINPROGRESS;
-	rq->cmd = (struct nvme_command) {};
-	rq->cmd.delete_queue.opcode = opcode;
-	rq->cmd.delete_queue.qid = cpu_to_le16(queue->qid);
-	if (!first)
-		return liov_admin_try_start(queue->ctrl, rq);
-	liov_admin_start(queue->ctrl, rq);
-	return true;
 }
 
 /*
@@ -105,12 +133,12 @@ static void liov_hw_queue_insist(struct liov_hw_queue *queue)
 {
 	struct liov_ctrl *ctrl = queue->ctrl;
 	unsigned long deadline = jiffies + liov_ctrl_queue_timeout(ctrl);
-	int status = queue->deletion.status;
+	int status = queue->rq.status;
 
 	while (status > 0 && !(status & LIOV_STATUS_DNR) &&
 	       !liov_hw_queue_deleted(status) && time_before(jiffies, deadline)) {
 		msleep(LIOV_DELETION_RETRY_MS);
-		status = liov_admin_run(ctrl, &queue->deletion,
+		status = liov_admin_run(ctrl, &queue->rq,
 					liov_ctrl_queue_timeout(ctrl));
 	}
 	if (liov_hw_queue_deleted(status))
@@ -125,31 +153,15 @@ static void liov_hw_queue_insist(struct liov_hw_queue *queue)
 	liov_ctrl_reset(ctrl, queue->epoch);
 }
 
-/*
- * Deletes the SQs or the CQs of the given queue pairs, all at once: a busy
- * controller ends the commands of one while it ends those of the others.
- */
+/* Deletes the SQs or the CQs of the given queue pairs. */
 static void liov_hw_queues_run_deletion(struct liov_hw_queue *queues,
 					unsigned int count, u8 opcode)
 {
-	struct liov_ctrl *ctrl = queues->ctrl;
-	unsigned int next = 0, done = 0;
-	struct liov_request *rq;
+	unsigned int i;
 
-	while (done < count) {
-		if (next < count && next - done < LIOV_DELETIONS &&
-		    liov_hw_queue_start_deletion(&queues[next], opcode,
-						 next == done)) {
-			next++;
-			continue;
-		}
-		rq = &queues[done++].deletion;
-		if (rq->status == -EINPROGRESS)
-			liov_admin_finish(ctrl, rq,
-					  liov_ctrl_queue_timeout(ctrl));
-	}
-	for (done = 0; done < count; done++)
-		liov_hw_queue_insist(&queues[done]);
+	liov_hw_queues_run(queues, count, opcode);
+	for (i = 0; i < count; i++)
+		liov_hw_queue_insist(&queues[i]);
 }
 
 void liov_hw_queues_delete(struct liov_hw_queue *queues, unsigned int count)
@@ -170,9 +182,11 @@ void liov_hw_queues_delete(struct liov_hw_queue *queues, unsigned int count)
 }
 
 /* A VM may try it again and again.  What is no status was reported already. */
-static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue,
-					 const char *ring, int status)
+static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue, u8 opcode)
 {
+	const char *ring = opcode == nvme_admin_create_cq ? "CQ" : "SQ";
+	int status = queue->rq.status;
+
 	if (status > 0)
 		dev_err_ratelimited(queue->ctrl->dev,
 				    "controller does not create %s %u of %s (status 0x%x): reset it, or give the device fewer queue pairs\n",
@@ -180,48 +194,90 @@ static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue,
 				    status);
 }
 
-/* @sq and @cq are where the controller finds the rings. */
-int liov_hw_queue_create(struct liov_hw_queue *queue, u64 sq, u64 cq,
-			 u32 entries)
+/* Creates the SQs or the CQs.  Returns what came of the first that failed. */
+static int liov_hw_queues_run_creation(struct liov_hw_queue *queues,
+				       unsigned int count, u8 opcode)
 {
-	struct liov_ctrl *ctrl = queue->ctrl;
+	unsigned int i;
+	int ret = 0;
+
+	liov_hw_queues_run(queues, count, opcode);
+	for (i = 0; i < count; i++) {
+		liov_hw_queue_report_refusal(&queues[i], opcode);
+		ret = ret ?: queues[i].rq.status;
+	}
+	return ret;
+}
+
+/* From here on each CQ that there is counts for the epoch it was created in. */
+static int liov_hw_queues_create_cqs(struct liov_hw_queue *queues,
+				     unsigned int count)
+{
+	unsigned int i;
 	int ret;
 
+	ret = liov_hw_queues_run_creation(queues, count, nvme_admin_create_cq);
+	for (i = 0; i < count; i++) {
+		queues[i].epoch = queues[i].rq.epoch;
+		queues[i].created = !queues[i].rq.status;
+	}
+	return ret;
+}
+
+/* A reset in between took some away, or all, or none. */
+static int liov_hw_queues_check_epoch(const struct liov_hw_queue *queues,
+				      unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (queues[i].epoch != READ_ONCE(queues[i].ctrl->epoch))
+			return -ECANCELED;
+	return 0;
+}
+
+/* Where the controller finds the rings of a queue pair that is to be created. */
+void liov_hw_queue_place(struct liov_hw_queue *queue, u64 sq, u64 cq,
+			 u32 entries)
+{
 	queue->sq = sq;
 	queue->cq = cq;
 	queue->entries = entries;
-	queue->epoch = READ_ONCE(ctrl->epoch);
+}
 
-	ret = liov_vector_attach(queue);
+/* All of them, which have been placed, or none. */
+int liov_hw_queues_create(struct liov_hw_queue *queues, unsigned int count)
+{
+	unsigned int attached, i;
+	int ret;
+
+	for (attached = 0; attached < count; attached++) {
+		ret = liov_vector_attach(&queues[attached]);
+		if (ret)
+			goto out_vectors;
+	}
+
+	ret = liov_hw_queues_create_cqs(queues, count);
+	if (!ret)
+		ret = liov_hw_queues_run_creation(queues, count,
+						  nvme_admin_create_sq);
+	if (!ret)
+		ret = liov_hw_queues_check_epoch(queues, count);
 	if (ret)
-		return ret;
+		goto out_queues;
 
-	ret = liov_hw_queue_create_cq(queue);
-	if (ret) {
-		liov_hw_queue_report_refusal(queue, "CQ", ret);
-		goto out_vector;
-	}
-	queue->created = true;
-	ret = liov_hw_queue_create_sq(queue);
-	if (ret) {
-		liov_hw_queue_report_refusal(queue, "SQ", ret);
-		goto out_cq;
-	}
-	trace_liov_queue_create(queue);
-
-	/* A reset in between took one or both away, or neither. */
-	if (queue->epoch != READ_ONCE(ctrl->epoch)) {
-		queue->epoch = READ_ONCE(ctrl->epoch);
-		liov_hw_queues_delete(queue, 1);
-		return -ECANCELED;
-	}
+	for (i = 0; i < count; i++)
+		trace_liov_queue_create(&queues[i]);
 	return 0;
 
-out_cq:
-	liov_hw_queues_run_deletion(queue, 1, nvme_admin_delete_cq);
-	queue->created = false;
-out_vector:
-	liov_vector_detach(queue);
+out_queues:
+	for (i = 0; i < count; i++)
+		queues[i].epoch = READ_ONCE(queues[i].ctrl->epoch);
+	liov_hw_queues_delete(queues, count);
+out_vectors:
+	for (i = 0; i < attached; i++)
+		if (queues[i].vector)
+			liov_vector_detach(&queues[i]);
 	return liov_admin_errno(ret);
 }
 

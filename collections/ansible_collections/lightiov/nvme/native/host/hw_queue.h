@@ -22,7 +22,7 @@
  * @bypass: interrupts may be posted to where this eventfd leads, past @handler;
  *	may be NULL.  liov_ctrl.lock.
  * @vector: or 0
- * @deletion: for liov_hw_queues_delete()
+ * @rq: for what is created or deleted side by side with others
  *
  * The owner fills in @owner, @index, @handler and @data, and sees to it that
  * only one function at a time creates or deletes a queue pair.
@@ -42,15 +42,16 @@ struct liov_hw_queue {
 	struct eventfd_ctx *bypass;
 	int vector;
 	struct list_head vector_node;
-	struct liov_request deletion;
+	struct liov_request rq;
 	char irq_name[32];
 };
 
 /* hw_queue.c */
 void liov_hw_queue_reserve(struct liov_hw_queue *queue, struct liov_ctrl *ctrl);
 void liov_hw_queue_release(struct liov_hw_queue *queue);
-int liov_hw_queue_create(struct liov_hw_queue *queue, u64 sq, u64 cq,
+void liov_hw_queue_place(struct liov_hw_queue *queue, u64 sq, u64 cq,
 			 u32 entries);
+int liov_hw_queues_create(struct liov_hw_queue *queues, unsigned int count);
 void liov_hw_queues_delete(struct liov_hw_queue *queues, unsigned int count);
 bool liov_hw_queue_uses(const struct liov_hw_queue *queue, u64 iova, u64 size);
 bool liov_hw_queue_exists(struct liov_hw_queue *queue);

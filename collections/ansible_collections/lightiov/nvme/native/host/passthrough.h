@@ -89,8 +89,10 @@ void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on);
 
 /* passthrough_queue.c */
 int liov_queues_reserve(struct liov_passthrough *pt, unsigned int count);
-int liov_queue_create(struct liov_passthrough *pt, struct liov_hw_queue *queue,
+void liov_queue_place(struct liov_passthrough *pt, struct liov_hw_queue *queue,
 		      u64 sq, u64 cq, u32 entries);
+int liov_queues_create(struct liov_passthrough *pt, struct liov_hw_queue *queues,
+		       unsigned int count);
 void liov_queues_delete(struct liov_passthrough *pt);
 bool liov_queues_use(struct liov_passthrough *pt, u64 gpa, u64 size);
 void liov_queue_set_trigger(struct liov_passthrough *pt, unsigned int index,

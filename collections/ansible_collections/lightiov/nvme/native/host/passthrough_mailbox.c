@@ -109,6 +109,9 @@ void liov_regs_init(struct liov_passthrough *pt)
 	BUILD_BUG_ON(sizeof(struct liov_namespace_info) !=
 		     LIOV_NAMESPACE_STRIDE);
 	BUILD_BUG_ON(LIOV_MAX_NAMESPACES > 64);
+	BUILD_BUG_ON(LIOV_REG_NAMESPACE(LIOV_MAX_NAMESPACES) >
+		     LIOV_REG_RINGS(0));
+	BUILD_BUG_ON(LIOV_REG_RINGS(LIOV_MAX_QUEUE_PAIRS) > LIOV_MSIX_TABLE);
 
 	liov_regs_put32(pt, LIOV_REG_MAGIC, LIOV_MAGIC);
 	liov_regs_put32(pt, LIOV_REG_VERSION,
@@ -168,27 +171,64 @@ static int liov_mailbox_remove_memory(struct liov_passthrough *pt, u64 gpa,
 	return 0;
 }
 
-static int liov_mailbox_create_queue(struct liov_passthrough *pt,
-				     const u64 *args)
+static bool liov_valid_entries(struct liov_passthrough *pt, u64 entries)
 {
-	struct liov_hw_queue *queue;
-	u64 entries = args[3];
+	return entries >= 2 && entries <= pt->mdev.ctrl->queue_entries;
+}
 
-	if (args[0] >= pt->nr_queues || entries < 2 ||
-	    entries > pt->mdev.ctrl->queue_entries)
-		return -EINVAL;
-	queue = &pt->queues[array_index_nospec(args[0], pt->nr_queues)];
+/* Checks where the rings of a queue pair are to be, and notes it. */
+static int liov_mailbox_place_queue(struct liov_passthrough *pt,
+				    struct liov_hw_queue *queue, u64 sq, u64 cq,
+				    u64 entries)
+{
 	if (queue->created)
 		return -EEXIST;
 	if (!pt->mdev.memory.window)
 		return -ENOENT;
-	if (!liov_valid_ring(pt, args[1],
-			     entries * sizeof(struct nvme_command)) ||
-	    !liov_valid_ring(pt, args[2],
-			     entries * sizeof(struct nvme_completion)))
+	if (!liov_valid_ring(pt, sq, entries * sizeof(struct nvme_command)) ||
+	    !liov_valid_ring(pt, cq, entries * sizeof(struct nvme_completion)))
 		return -EINVAL;
 
-	return liov_queue_create(pt, queue, args[1], args[2], entries);
+	liov_queue_place(pt, queue, sq, cq, entries);
+	return 0;
+}
+
+static int liov_mailbox_create_queue(struct liov_passthrough *pt,
+				     const u64 *args)
+{
+	struct liov_hw_queue *queue;
+	int ret;
+
+	if (args[0] >= pt->nr_queues || !liov_valid_entries(pt, args[3]))
+		return -EINVAL;
+	queue = &pt->queues[array_index_nospec(args[0], pt->nr_queues)];
+	ret = liov_mailbox_place_queue(pt, queue, args[1], args[2], args[3]);
+	return ret ?: liov_queues_create(pt, queue, 1);
+}
+
+/* The rings are those that the owner has written into the registers. */
+static int liov_mailbox_create_queues(struct liov_passthrough *pt,
+				      const u64 *args)
+{
+	u64 first = args[0], count = args[1], i;
+	const u8 *rings;
+	int ret;
+
+	if (first >= pt->nr_queues || !count || count > pt->nr_queues - first ||
+	    !liov_valid_entries(pt, args[2]))
+		return -EINVAL;
+	first = array_index_nospec(first, pt->nr_queues);
+
+	for (i = first; i < first + count; i++) {
+		rings = pt->regs + LIOV_REG_RINGS(i);
+		ret = liov_mailbox_place_queue(pt, &pt->queues[i],
+					       get_unaligned_le64(rings),
+					       get_unaligned_le64(rings + sizeof(u64)),
+					       args[2]);
+		if (ret)
+			return ret;
+	}
+	return liov_queues_create(pt, &pt->queues[first], count);
 }
 
 static int liov_mailbox_delete_queue(struct liov_passthrough *pt, u64 index)
@@ -253,6 +293,8 @@ static int liov_mailbox_run(struct liov_passthrough *pt, u32 command,
 		return liov_mailbox_remove_memory(pt, args[0], args[1]);
 	case LIOV_CMD_CREATE_QUEUE:
 		return liov_mailbox_create_queue(pt, args);
+	case LIOV_CMD_CREATE_QUEUES:
+		return liov_mailbox_create_queues(pt, args);
 	case LIOV_CMD_DELETE_QUEUE:
 		return liov_mailbox_delete_queue(pt, args[0]);
 	case LIOV_CMD_RELEASE_EXTENT:
@@ -348,11 +390,13 @@ void liov_regs_write(struct liov_passthrough *pt, u32 offset, const u8 *data,
 		     size_t count)
 {
 	u32 table = (pt->nr_queues + 1) * PCI_MSIX_ENTRY_SIZE;
+	u32 rings = pt->nr_queues * LIOV_RINGS_STRIDE;
 
 	if (offset == LIOV_REG_COMMAND && count == sizeof(u32))
 		liov_mailbox_command(pt, get_unaligned_le32(data));
 	else if (liov_regs_within(offset, count, LIOV_REG_ARG0,
 				  LIOV_REG_COMMAND - LIOV_REG_ARG0) ||
+		 liov_regs_within(offset, count, LIOV_REG_RINGS(0), rings) ||
 		 liov_regs_within(offset, count, LIOV_MSIX_TABLE, table))
 		memcpy(pt->regs + offset, data, count);
 }

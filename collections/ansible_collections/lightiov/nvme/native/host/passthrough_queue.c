@@ -70,17 +70,27 @@ out_free:
 }
 
 /* The rings lie in the device's memory: the caller has checked that. */
-int liov_queue_create(struct liov_passthrough *pt, struct liov_hw_queue *queue,
+void liov_queue_place(struct liov_passthrough *pt, struct liov_hw_queue *queue,
 		      u64 sq, u64 cq, u32 entries)
 {
 	u64 window = pt->mdev.memory.window;
+
+	lockdep_assert_held(&pt->mdev.lock);
+
+	liov_hw_queue_place(queue, window + sq, window + cq, entries);
+}
+
+/* From the given one on, all of which have been placed. */
+int liov_queues_create(struct liov_passthrough *pt, struct liov_hw_queue *queues,
+		       unsigned int count)
+{
 	int ret;
 
 	lockdep_assert_held(&pt->mdev.lock);
 
-	ret = liov_hw_queue_create(queue, window + sq, window + cq, entries);
+	ret = liov_hw_queues_create(queues, count);
 	if (!ret)
-		pt->stats.queues_created++;
+		pt->stats.queues_created += count;
 	return ret;
 }
 

@@ -76,6 +76,26 @@ static u64 page_below(struct hostile *x, u64 bytes)
 	return below(x, bytes / x->h.page) * x->h.page;
 }
 
+/* Those of each pair, which CREATE_QUEUES makes queues of. */
+static void put_rings(struct hostile *x, bool sane)
+{
+	u64 end = MEMORY_GPA + x->s->mem.size, sq, cq;
+	u32 i;
+
+	for (i = 0; i < x->s->limits.queue_pairs; i++) {
+		sq = x->sq + page_below(x, x->sq_bytes);
+		cq = x->cq + page_below(x, x->cq_bytes);
+		if (!sane) {
+			sq = RANDOM_OF(&x->random, sq, sq, x->sq + 64, end,
+				       ~0ull);
+			cq = RANDOM_OF(&x->random, cq, cq, x->cq + 16, end,
+				       ~0ull);
+		}
+		register_write64(&x->s->dev, LIOV_REG_RINGS(i), sq);
+		register_write64(&x->s->dev, LIOV_REG_RINGS(i) + 8, cq);
+	}
+}
+
 /* What a sane owner sends: else there would be no queue to be hostile with. */
 static void sane_args(struct hostile *x, u32 command, u64 *args)
 {
@@ -83,6 +103,12 @@ static void sane_args(struct hostile *x, u32 command, u64 *args)
 	args[1] = x->s->mem.size;
 	if (command == LIOV_CMD_OPEN_WINDOW)
 		args[0] += args[1];
+	if (command == LIOV_CMD_CREATE_QUEUES) {
+		put_rings(x, true);
+		args[0] = below(x, x->s->limits.queue_pairs);
+		args[1] = 1 + below(x, x->s->limits.queue_pairs - args[0]);
+		args[2] = 2 + below(x, 31);
+	}
 	if (command != LIOV_CMD_CREATE_QUEUE &&
 	    command != LIOV_CMD_DELETE_QUEUE)
 		return;
@@ -122,6 +148,13 @@ static void odd_args(struct hostile *x, u32 command, u64 *args)
 		args[3] = RANDOM_OF(&x->random, 2, entries, entries + 1, 1, 0,
 				    1ull << 32, ~0ull);
 		break;
+	case LIOV_CMD_CREATE_QUEUES:
+		put_rings(x, below(x, 2));
+		args[0] = RANDOM_OF(&x->random, 0, pairs - 1, pairs, ~0ull);
+		args[1] = RANDOM_OF(&x->random, 1, pairs, pairs + 1, 0, ~0ull);
+		args[2] = RANDOM_OF(&x->random, 2, entries, entries + 1, 1, 0,
+				    1ull << 32, ~0ull);
+		break;
 	case LIOV_CMD_DELETE_QUEUE:
 		args[0] = RANDOM_OF(&x->random, pairs - 1, pairs, ~0ull);
 		break;
@@ -146,8 +179,9 @@ static u32 pick_command(struct hostile *x)
 	return (u32)RANDOM_OF(&x->random, LIOV_CMD_OPEN_WINDOW,
 			      LIOV_CMD_ADD_MEMORY, LIOV_CMD_REMOVE_MEMORY,
 			      LIOV_CMD_CREATE_QUEUE, LIOV_CMD_CREATE_QUEUE,
-			      LIOV_CMD_DELETE_QUEUE, LIOV_CMD_RELEASE_EXTENT,
-			      LIOV_CMD_RESET_QUEUES + 1, 0, ~0u);
+			      LIOV_CMD_CREATE_QUEUES, LIOV_CMD_DELETE_QUEUE,
+			      LIOV_CMD_RELEASE_EXTENT,
+			      LIOV_CMD_CREATE_QUEUES + 1, 0, ~0u);
 }
 
 static int send_command(struct hostile *x)
@@ -172,6 +206,8 @@ static int send_command(struct hostile *x)
 	x->results[result]++;
 	if (command == LIOV_CMD_CREATE_QUEUE && result == LIOV_RESULT_OK)
 		x->created++;
+	if (command == LIOV_CMD_CREATE_QUEUES && result == LIOV_RESULT_OK)
+		x->created += args[1];
 	/* The window is never where the one before was. */
 	if (command == LIOV_CMD_OPEN_WINDOW && result == LIOV_RESULT_OK)
 		fill_rings(x);

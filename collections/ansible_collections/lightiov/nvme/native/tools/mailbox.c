@@ -15,6 +15,7 @@ static const char * const command_names[] = {
 	[LIOV_CMD_DELETE_QUEUE] = "DELETE_QUEUE",
 	[LIOV_CMD_RELEASE_EXTENT] = "RELEASE_EXTENT",
 	[LIOV_CMD_RESET_QUEUES] = "RESET_QUEUES",
+	[LIOV_CMD_CREATE_QUEUES] = "CREATE_QUEUES",
 };
 
 static const char * const result_texts[] = {
@@ -70,6 +71,19 @@ static bool register_write(const struct device *dev, u32 offset, const void *val
 {
 	return pwrite(dev->fd, value, size, (off_t)(dev->regs + offset)) ==
 	       (ssize_t)size;
+}
+
+bool mailbox_knows(const struct device *dev, u32 minor)
+{
+	return (register_read(dev, LIOV_REG_VERSION) & 0xffff) >= minor;
+}
+
+/* Of a device that is gone the next command tells. */
+void register_write64(const struct device *dev, u32 offset, u64 value)
+{
+	__le64 bytes = htole64(value);
+
+	(void)register_write(dev, offset, &bytes, sizeof(bytes));
 }
 
 enum liov_result mailbox_try(const struct device *dev,

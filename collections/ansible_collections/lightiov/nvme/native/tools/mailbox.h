@@ -11,8 +11,13 @@
 u32 register_read(const struct device *dev, u32 offset);
 u64 register_read64(const struct device *dev, u32 offset);
 
+void register_write64(const struct device *dev, u32 offset, u64 value);
+
 /* Reads @size bytes, a multiple of 4, as they are in the registers. */
 void register_copy(const struct device *dev, u32 offset, void *to, u32 size);
+
+/* Whether the host knows what came with this minor version of the ABI. */
+bool mailbox_knows(const struct device *dev, u32 minor);
 
 /* Runs a command and says what the host answered. */
 enum liov_result mailbox_try(const struct device *dev,

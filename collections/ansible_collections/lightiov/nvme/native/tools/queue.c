@@ -48,8 +48,8 @@ bool queue_find_doorbells(struct queue *queue, const struct device *dev)
 	       find_doorbell(dev, info.cq_doorbell, &queue->cq_doorbell);
 }
 
-int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
-		 u32 index, u32 entries, int eventfd)
+int queue_prepare(struct queue *queue, struct device *dev, struct memory *mem,
+		  u32 index, u32 entries, int eventfd)
 {
 	*queue = (struct queue){
 		.index = index,
@@ -64,9 +64,41 @@ int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
 		return fail(STATUS_USAGE,
 			    "mdev %s: the doorbells of queue pair %u are outside their BAR; install tools and host module of one version",
 			    dev->uuid, index);
-	return mailbox_run(dev, LIOV_CMD_CREATE_QUEUE, index,
-			   memory_gpa(mem, queue->sq),
-			   memory_gpa(mem, queue->cq), entries);
+	return STATUS_OK;
+}
+
+static int create_at_once(const struct queue *queues, u32 count,
+			  const struct device *dev, const struct memory *mem)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		register_write64(dev, LIOV_REG_RINGS(i),
+				 memory_gpa(mem, queues[i].sq));
+		register_write64(dev, LIOV_REG_RINGS(i) + sizeof(u64),
+				 memory_gpa(mem, queues[i].cq));
+	}
+	return mailbox_run(dev, LIOV_CMD_CREATE_QUEUES, 0, count,
+			   queues->entries, 0);
+}
+
+int queues_create(const struct queue *queues, u32 count,
+		  const struct device *dev, const struct memory *mem)
+{
+	u32 i;
+	int status;
+
+	if (mailbox_knows(dev, 3))
+		return create_at_once(queues, count, dev, mem);
+	for (i = 0; i < count; i++) {
+		status = mailbox_run(dev, LIOV_CMD_CREATE_QUEUE, i,
+				     memory_gpa(mem, queues[i].sq),
+				     memory_gpa(mem, queues[i].cq),
+				     queues[i].entries);
+		if (status)
+			return status;
+	}
+	return STATUS_OK;
 }
 
 void queue_put(struct queue *queue, const struct nvme_sqe *sqe)

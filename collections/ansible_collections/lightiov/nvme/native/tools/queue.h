@@ -34,7 +34,7 @@ struct queue {
 	u16 phase;
 };
 
-/* Bytes that queue_create() takes from the memory. */
+/* Bytes that queue_prepare() takes from the memory. */
 u64 queue_memory(u32 entries);
 
 /* Looks up the doorbells of pair @queue->index; false if they make no sense. */
@@ -42,9 +42,16 @@ bool queue_find_doorbells(struct queue *queue, const struct device *dev);
 
 void doorbell_write(__le32 *address, u32 value);
 
-/* Takes rings from @mem and has the host create the pair on the controller. */
-int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
-		 u32 index, u32 entries, int eventfd);
+/* Takes rings from @mem, and finds the doorbells. */
+int queue_prepare(struct queue *queue, struct device *dev, struct memory *mem,
+		  u32 index, u32 entries, int eventfd);
+
+/*
+ * Has the host create the pairs, which are prepared, on the controller: all at
+ * once if it knows how to.  They are numbered from 0, and have rings of one size.
+ */
+int queues_create(const struct queue *queues, u32 count,
+		  const struct device *dev, const struct memory *mem);
 
 /* Puts a command into the ring; the controller sees it at queue_ring(). */
 void queue_put(struct queue *queue, const struct nvme_sqe *sqe);

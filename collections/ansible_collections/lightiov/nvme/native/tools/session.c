@@ -70,13 +70,13 @@ static int create_queues(struct session *s)
 	int status;
 
 	for (i = 0; i < s->config.queues; i++) {
-		status = queue_create(&s->queues[i], &s->dev, &s->mem, i,
-				      s->config.depth + 1,
-				      s->eventfds[LIOV_VECTOR_QUEUE(i)]);
+		status = queue_prepare(&s->queues[i], &s->dev, &s->mem, i,
+				       s->config.depth + 1,
+				       s->eventfds[LIOV_VECTOR_QUEUE(i)]);
 		if (status)
 			return status;
 	}
-	return STATUS_OK;
+	return queues_create(s->queues, s->config.queues, &s->dev, &s->mem);
 }
 
 static int check_status(const struct session *s)

@@ -210,6 +210,19 @@ void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 	memcpy(to, &info, size);
 }
 
+bool mailbox_knows(const struct device *dev, u32 minor)
+{
+	(void)dev;
+	return minor <= LIOV_ABI_MINOR;
+}
+
+void register_write64(const struct device *dev, u32 offset, u64 value)
+{
+	(void)dev;
+	(void)offset;
+	(void)value;
+}
+
 enum liov_result mailbox_try(const struct device *dev,
 			     enum liov_command command, u64 arg0, u64 arg1,
 			     u64 arg2, u64 arg3)
@@ -235,8 +248,8 @@ u64 queue_memory(u32 entries)
 	       2 * PAGE;
 }
 
-int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
-		 u32 index, u32 entries, int eventfd)
+int queue_prepare(struct queue *queue, struct device *dev, struct memory *mem,
+		  u32 index, u32 entries, int eventfd)
 {
 	(void)dev;
 	*queue = (struct queue){
@@ -245,6 +258,16 @@ int queue_create(struct queue *queue, struct device *dev, struct memory *mem,
 		.eventfd = eventfd,
 		.sq = memory_take(mem, entries * sizeof(struct nvme_sqe)),
 	};
+	return STATUS_OK;
+}
+
+int queues_create(const struct queue *queues, u32 count,
+		  const struct device *dev, const struct memory *mem)
+{
+	(void)queues;
+	(void)count;
+	(void)dev;
+	(void)mem;
 	return STATUS_OK;
 }
 
