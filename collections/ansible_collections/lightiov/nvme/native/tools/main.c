@@ -36,6 +36,8 @@ static const struct command {
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
 	  "                  [DISK] [--json] [--yes-destroy-data]" },
 	{ "hold", cmd_hold, "qdGH", 1, "UUID [--queues Q] [--let-go]" },
+	{ "setup", cmd_setup, "nkqdMjH", 1,
+	  "UUID [--memory SIZE] [--queues Q] [DISK] [--json]" },
 	{ "provoke", cmd_provoke, "nkdcsH", 2,
 	  "UUID unmap|reset|queues|mailbox|hostile [DISK] [--count N] [--seed S]" },
 };

@@ -44,9 +44,10 @@ int memory_create(struct memory *mem, u64 size, bool huge)
 			    strerror(errno), huge ?
 			    "raise the sysctl vm.nr_hugepages or leave out --hugepages" :
 			    "use a smaller --queue-depth");
-	/* Only saves the host mappings, so a refusal does not matter. */
+	/* Both only save time, so a refusal does not matter: all is pinned later. */
 	if (!huge)
 		(void)madvise(start, size, MADV_HUGEPAGE);
+	(void)madvise(start, size, MADV_POPULATE_WRITE);
 	*mem = (struct memory){ .start = start, .size = size };
 	return STATUS_OK;
 }

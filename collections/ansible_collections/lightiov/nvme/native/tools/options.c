@@ -19,6 +19,7 @@ static const struct option long_options[] = {
 	{ "block-size", required_argument, NULL, 'b' },
 	{ "seconds", required_argument, NULL, 't' },
 	{ "mode", required_argument, NULL, 'm' },
+	{ "memory", required_argument, NULL, 'M' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "write-only", no_argument, NULL, 'W' },
 	{ "check-only", no_argument, NULL, 'C' },
@@ -112,6 +113,8 @@ static int parse_one(struct options *o, int key, const char *name,
 		return parse_u32(name, text, 1, 1000000, &o->seconds);
 	case 'm':
 		return parse_mode(text, &o->mode);
+	case 'M':
+		return parse_range(name, text, MIB, 1ull << 40, &o->memory);
 	case 'j':
 		o->json = true;
 		break;
@@ -143,8 +146,9 @@ int options_parse(struct options *o, const char *command, const char *accepted,
 	int key, index = 0, status;
 
 	*o = (struct options){
-		/* What has no option to choose one uses none. */
+		/* What has no option to choose one uses none, and no more. */
 		.slot = strchr(accepted, 'n') ? SLOT_ONLY : SLOT_NONE,
+		.memory = strchr(accepted, 'M') ? 4096 * MIB : 0,
 		.seed = 1,
 		.queues = 1,
 		.queue_depth = 32,
@@ -190,6 +194,7 @@ int options_session(const struct options *o, struct session *s, u32 queues,
 		.queues = queues,
 		.depth = o->queue_depth,
 		.io_bytes = io_bytes,
+		.memory = o->memory,
 		.hugepages = o->hugepages,
 	};
 

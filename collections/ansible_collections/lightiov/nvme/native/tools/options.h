@@ -30,6 +30,7 @@ enum bench_mode {
  * @queue_depth: --queue-depth
  * @block_size: --block-size
  * @seconds: --seconds
+ * @memory: --memory
  * @mode: --mode
  * @json: --json
  * @write_only: --write-only
@@ -54,6 +55,7 @@ struct options {
 	u32 queue_depth;
 	u64 block_size;
 	u32 seconds;
+	u64 memory;
 	enum bench_mode mode;
 	bool json;
 	bool write_only;
@@ -85,6 +87,7 @@ int cmd_copy_out(const struct options *o);
 int cmd_blank(const struct options *o);
 int cmd_bench(const struct options *o);
 int cmd_hold(const struct options *o);
+int cmd_setup(const struct options *o);
 int cmd_provoke(const struct options *o);
 
 #endif

@@ -89,9 +89,32 @@ static int check_status(const struct session *s)
 	return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
 }
 
+/* Of the queue pairs and their requests, or more if it was asked for. */
+static u64 memory_needed(const struct session *s)
+{
+	u64 need = s->config.queues * (queue_memory(s->config.depth + 1) +
+				       request_memory(s));
+
+	return need > s->config.memory ? need : s->config.memory;
+}
+
+static int start_queues(struct session *s)
+{
+	u64 started = now_ns();
+	int status;
+
+	status = device_enable_interrupts(&s->dev, s->eventfds,
+					  LIOV_VECTOR_QUEUE(s->config.queues));
+	if (status)
+		return status;
+	status = create_queues(s);
+	s->times.queues = now_ns() - started;
+	return status;
+}
+
 int session_restart(struct session *s)
 {
-	u32 entries = s->config.depth + 1;
+	u64 started;
 	int status;
 
 	status = device_reset(&s->dev);
@@ -113,19 +136,15 @@ int session_restart(struct session *s)
 	if (status)
 		return status;
 	memory_destroy(&s->mem);
-	status = memory_create(&s->mem, s->config.queues *
-			       (queue_memory(entries) + request_memory(s)),
-			       s->config.hugepages);
+	status = memory_create(&s->mem, memory_needed(s), s->config.hugepages);
 	if (status)
 		return status;
+	started = now_ns();
 	status = memory_publish(&s->mem, &s->dev);
 	if (status)
 		return status;
-	status = device_enable_interrupts(&s->dev, s->eventfds,
-					  LIOV_VECTOR_QUEUE(s->config.queues));
-	if (status)
-		return status;
-	status = create_queues(s);
+	s->times.memory = now_ns() - started;
+	status = start_queues(s);
 	if (status)
 		return status;
 	request_prepare(s);
@@ -179,12 +198,14 @@ static int session_setup(struct session *s)
 
 int session_open(struct session *s, const struct session_config *config)
 {
+	u64 started = now_ns();
 	int status;
 
 	*s = (struct session){ .config = *config };
 	status = mdev_connect(&s->dev, config->uuid, &s->limits);
 	if (status)
 		return status;
+	s->times.device = now_ns() - started;
 	status = session_setup(s);
 	if (status)
 		session_close(s);

@@ -22,6 +22,7 @@
  * @queues: queue pairs to create
  * @depth: commands in flight in each
  * @io_bytes: most bytes of one command; session_open() may lower it
+ * @memory: bytes to show to the controller, if that is more than is needed
  * @hugepages: take the memory from huge pages
  */
 struct session_config {
@@ -31,13 +32,27 @@ struct session_config {
 	u32 queues;
 	u32 depth;
 	u64 io_bytes;
+	u64 memory;
 	bool hugepages;
+};
+
+/**
+ * struct session_times - how long the last start took, in ns
+ * @device: opening the device
+ * @memory: showing all memory to the controller
+ * @queues: interrupts and queue pairs
+ */
+struct session_times {
+	u64 device;
+	u64 memory;
+	u64 queues;
 };
 
 /**
  * struct session - an mdev in use
  * @config: what was asked for
  * @dev: the device
+ * @times: of its start
  * @limits: of its controller
  * @extent: of the disk; nothing if there is none
  * @disk: what messages call it
@@ -49,6 +64,7 @@ struct session_config {
 struct session {
 	struct session_config config;
 	struct device dev;
+	struct session_times times;
 	struct limits limits;
 	struct extent extent;
 	char disk[EXTENT_NAME_TEXT];

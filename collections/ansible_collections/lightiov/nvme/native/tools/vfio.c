@@ -147,16 +147,21 @@ int device_open(struct device *dev, const char *uuid)
 	return status;
 }
 
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void device_close(struct device *dev)
 {
 	if (dev->doorbells)
 		munmap(dev->doorbells, dev->doorbells_size);
-	if (dev->fd >= 0)
-		close(dev->fd);
-	if (dev->group >= 0)
-		close(dev->group);
-	if (dev->container >= 0)
-		close(dev->container);
+	dev->doorbells = NULL;
+	close_fd(&dev->fd);
+	close_fd(&dev->group);
+	close_fd(&dev->container);
 }
 
 int device_reset(struct device *dev)

@@ -26,6 +26,7 @@ struct device {
 };
 
 int device_open(struct device *dev, const char *uuid);
+/* One that is closed stays so. */
 void device_close(struct device *dev);
 
 /* Function level reset: the host forgets all queues and memory. */

@@ -381,6 +381,15 @@ exits 0 "" "$liov" provoke $uuid hostile --seed 7 --count 500
 cmp -s out before || wrong "the same seed does something else"
 untouched disk
 
+begin "a set-up is measured"
+exits 0 "" "$liov" setup $uuid --memory 30M --queues 2
+grep -q "^open [0-9.]* ms: device .*, 30 MiB of memory .* GiB/s), 2 queues .*, first read " out || wrong "setup says '$(cat out)'"
+grep -q "^queues anew [0-9.]* ms" out || wrong "setup makes no queues anew"
+grep -q "^close [0-9.]* ms" out || wrong "setup does not close"
+"$liov" setup $uuid --memory 3M --json >out
+grep -q '"memory_bytes": 4194304, "queues": 1, .*"iommu_mappings": null, "requeue_ms": [0-9.]*, "close_ms"' out ||
+	wrong "setup says '$(cat out)'"
+
 begin "an mdev without disks can be held, and nothing else"
 export LIOV_TEST_DISKS=
 exits 2 "it has no disk" "$liov" read $uuid

@@ -54,6 +54,8 @@ refuses "has no option --namespace" hold $unknown --namespace 1
 refuses "has no option --disk" hold $unknown --disk data
 refuses "has no option --let-go" read $unknown --let-go
 refuses "exclude each other" read $unknown --disk data --namespace 1
+refuses "has no option --memory" bench $unknown --memory 1G
+refuses "number from 1048576 to" setup $unknown --memory 1K
 refuses "are for hostile" provoke $unknown reset --count 5
 refuses "choose unmap, reset, queues, mailbox or hostile" provoke $unknown earthquake
 

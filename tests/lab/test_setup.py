@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long it takes to set an mdev up for a VM of some size: printed, so that a change for the worse is seen.
+
+LIGHTIOV_SETUP_MEMORY says how large the VM is (default 512M; 4G is a usual one, and all but fills a host of the lab).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from statistics import median
+
+import pytest
+from passthrough import Controller, Mdev
+
+MEMORY = os.environ.get("LIGHTIOV_SETUP_MEMORY", "512M")
+ROUNDS = 3
+TIMES = ("open", "device", "memory", "queues", "read", "requeue", "close")
+
+
+def setup(mdev: Mdev, options: str) -> dict[str, float]:
+    return json.loads(mdev.liov("setup", f"{options} --json", timeout=900).stdout)
+
+
+@pytest.mark.usefixtures("huge_pages")
+def test_a_huge_page_is_one_mapping(controller: Controller) -> None:
+    mdev = controller.mdev("1")
+    figures = setup(mdev, "--memory 16M --hugepages --queue-depth 1")
+    assert (figures["memory_bytes"], figures["iommu_mappings"]) == (16 << 20, 8)
+    assert mdev.statistic("iommu_mappings") == 0
+
+
+def test_figures(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+    mdev = controller.mdev("1", 4)
+    rounds = [setup(mdev, f"--memory {MEMORY} --queues 4") for _ in range(ROUNDS)]
+    medians = {name: median(figures[f"{name}_ms"] for figures in rounds) for name in TIMES}
+    with capsys.disabled():
+        print(f"\n{MEMORY} of memory, 4 queue pairs, median of {ROUNDS}, in ms:")
+        print(*(f"{name} {value:.1f}" for name, value in medians.items()), sep=", ")
+        print(f"{max(figures['pinned_gib_per_second'] for figures in rounds):.2f} GiB/s pinned,", end=" ")
+        print(f"{rounds[-1]['iommu_mappings']} IOMMU mappings")
+    # That is what new queues in the same memory are for.
+    assert medians["requeue"] < medians["memory"]
+    assert mdev.statistic("pinned_bytes") == mdev.statistic("iommu_mappings") == 0
