@@ -79,14 +79,15 @@ static int create_queues(struct session *s)
 	return queues_create(s->queues, s->config.queues, &s->dev, &s->mem);
 }
 
-static int check_status(const struct session *s)
+/* After a reset of any kind: can the disk be used? */
+static int check_ready(struct session *s)
 {
 	const char *trouble =
 		mdev_trouble(register_read(&s->dev, LIOV_REG_STATUS));
 
-	if (!trouble)
-		return STATUS_OK;
-	return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
+	if (trouble)
+		return fail(STATUS_USAGE, "mdev %s: %s", s->dev.uuid, trouble);
+	return disk_check(s);
 }
 
 /* Of the queue pairs and their requests, or more if it was asked for. */
@@ -123,11 +124,7 @@ int session_restart(struct session *s)
 	status = mailbox_run(&s->dev, LIOV_CMD_RESET, 0, 0, 0, 0);
 	if (status)
 		return status;
-	status = check_status(s);
-	if (status)
-		return status;
-
-	status = disk_check(s);
+	status = check_ready(s);
 	if (status)
 		return status;
 
@@ -158,10 +155,7 @@ int session_requeue(struct session *s)
 	status = mailbox_run(&s->dev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0);
 	if (status)
 		return status;
-	status = check_status(s);
-	if (status)
-		return status;
-	status = disk_check(s);
+	status = check_ready(s);
 	if (status)
 		return status;
 	memory_clear(&s->mem);
