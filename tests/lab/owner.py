@@ -14,10 +14,13 @@ import threading
 import time
 from pathlib import Path
 
-RESET, OPEN_WINDOW, ADD_MEMORY, REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE, _RELEASE_EXTENT, RESET_QUEUES = range(1, 9)
+RESET, OPEN_WINDOW, ADD_MEMORY, REMOVE_MEMORY, CREATE_QUEUE, DELETE_QUEUE = range(1, 7)
+RESET_QUEUES, CREATE_QUEUES = 8, 9
 OK, DEAD = 0, 8
+POLLED = 1 << 32
 WRITE, READ = 1, 2
 PAGE = 4096
+ENTRIES = 32
 GPA = 1 << 20
 SIZE = 2 << 20
 BAR = 1 << 40
@@ -94,11 +97,22 @@ class Owner:
     def window(self) -> int:
         return self.register(0x30, 8)
 
-    def create(self, pair: int) -> int:
+    def clear(self, pair: int) -> tuple[int, int]:
+        """Where its rings are, empty now."""
         ring = 2 * pair * PAGE
         self.memory[ring : ring + 2 * PAGE] = bytes(2 * PAGE)
         self.tails[pair] = 0
-        return self.command(CREATE_QUEUE, pair, GPA + ring, GPA + ring + PAGE, 32)
+        return GPA + ring, GPA + ring + PAGE
+
+    def create(self, pair: int, flags: int = 0) -> int:
+        return self.command(CREATE_QUEUE, pair | flags, *self.clear(pair), ENTRIES)
+
+    def create_at_once(self, polled: int) -> int:
+        """All queue pairs, of which so many, the last, do not interrupt."""
+        for pair in range(self.queue_pairs):
+            for number, ring in enumerate(self.clear(pair)):
+                os.pwrite(self.device, ring.to_bytes(8, "little"), 0x3000 + 16 * pair + 8 * number)
+        return self.command(CREATE_QUEUES, 0, self.queue_pairs, ENTRIES, polled)
 
     def doorbell(self, offset: int, value: int) -> None:
         os.pwrite(self.device, value.to_bytes(4, "little"), 2 * BAR + offset)
@@ -162,6 +176,24 @@ def trespass(mdev: str) -> None:
         owner.submit(0, READ, 1, own + 512 * i, i)
     entries = [owner.memory[page + 64 * i :][:64] for i in range(32)]
     print("opcodes", *sorted({entry[0] for entry in entries if any(entry)}))
+
+
+def poll(mdev: str, polled: str) -> None:
+    """Read by the queue pair that does not interrupt, then by the other: what is told of both, and of interrupts.
+
+    They are created one by one if the polled one is the first, and else at once.
+    """
+    owner, sysfs = Owner(mdev), Path(f"/sys/bus/mdev/devices/{mdev}")
+    first = int(polled)
+    if owner.start() or (owner.create_at_once(1) if first else owner.create(0, POLLED) or owner.create(1)):
+        sys.exit("cannot start")
+    interrupts = []
+    for pair in (first, 1 - first):
+        for _ in range(3):
+            owner.submit(pair, READ, 1, owner.window() + GPA + SIZE - PAGE)
+        time.sleep(1)  # an interrupt may come after its completion was seen
+        interrupts.append(int((sysfs / "statistics/interrupts").read_text()))
+    print(json.dumps({"queues": (sysfs / "queues").read_text().splitlines(), "interrupts": interrupts}))
 
 
 def tell(mdev: str) -> None:
@@ -312,5 +344,5 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    programs = (churn, mourn, trespass, tell, watch, remap, take_back, insist, pieces, keep, scatter, ask)
+    programs = (churn, mourn, trespass, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, ask)
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

@@ -323,6 +323,19 @@ class TestDataPath:
         verified(first, 3, "--count 8192 --queues 3")
         verified(second, 4, "--count 8192 --queues 2")
 
+    @pytest.mark.parametrize("polled", [0, 1], ids=["created by itself", "created with the other"])
+    def test_a_queue_pair_that_does_not_interrupt(self, controller: Controller, polled: int) -> None:
+        """It takes no vector, and the one beside it has one."""
+        mdev = controller.mdev("1", 2)
+        found = json.loads(controller.host.run(f"python3 {OWNER} poll {mdev.uuid} {polled}").stdout)
+        vectors, entries = zip(*(line.split()[2:] for line in found["queues"]))
+        assert entries == ("32", "32")
+        assert vectors[polled] == "-" and int(vectors[1 - polled]) > 0
+        by_one, by_both = found["interrupts"]
+        assert by_one == 0 < by_both
+        verified(mdev, 25, "--count 64 --queues 2")
+        assert mdev.vectors() == ["-", "-"]
+
 
 class TestTearDown:
     """Queues are gone before their memory is, whatever happens."""

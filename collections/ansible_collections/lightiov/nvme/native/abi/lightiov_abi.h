@@ -187,9 +187,10 @@ struct liov_namespace_info {
  *	WINDOW_BASE + gpa.
  * @LIOV_CMD_REMOVE_MEMORY: ARG0: gpa, ARG1: bytes, of whole added ranges.  The
  *	owner guarantees that no command in flight uses them.
- * @LIOV_CMD_CREATE_QUEUE: ARG0: queue pair, ARG1: gpa of the SQ ring, ARG2: gpa
- *	of the CQ ring, ARG3: entries of each, 2 to QUEUE_ENTRIES.  Rings are page
- *	aligned and contiguous in added memory.  The owner clears the CQ ring.
+ * @LIOV_CMD_CREATE_QUEUE: ARG0: queue pair, with LIOV_QUEUE_POLLED or not, ARG1:
+ *	gpa of the SQ ring, ARG2: gpa of the CQ ring, ARG3: entries of each, 2 to
+ *	QUEUE_ENTRIES.  Rings are page aligned and contiguous in added memory.
+ *	The owner clears the CQ ring.
  * @LIOV_CMD_DELETE_QUEUE: ARG0: queue pair.  When it succeeds the controller no
  *	longer touches the rings nor the memory of the commands that were in them.
  * @LIOV_CMD_RELEASE_EXTENT: ARG0: slot, ARG1 and ARG2: its extent_id, read as
@@ -205,9 +206,10 @@ struct liov_namespace_info {
  *	stays: LIOV_CMD_RESET is due.  Never refused for the device's status.  Since
  *	minor 3; an older host answers LIOV_RESULT_INVALID and does nothing.
  * @LIOV_CMD_CREATE_QUEUES: ARG0: first queue pair, ARG1: how many from there on,
- *	ARG2: entries of each ring.  As LIOV_CMD_CREATE_QUEUE of each, with the
- *	rings at LIOV_REG_RINGS, but the controller makes them side by side.  All of
- *	them, or none.  Since minor 3, as above.
+ *	ARG2: entries of each ring, ARG3: how many of them, the last, never
+ *	interrupt.  As LIOV_CMD_CREATE_QUEUE of each, with the rings at
+ *	LIOV_REG_RINGS, but the controller makes them side by side.  All of them, or
+ *	none.  Since minor 3, as above.
  */
 enum liov_command {
 	LIOV_CMD_RESET		= 1,
@@ -220,6 +222,13 @@ enum liov_command {
 	LIOV_CMD_RESET_QUEUES	= 8,
 	LIOV_CMD_CREATE_QUEUES	= 9,
 };
+
+/*
+ * With the queue pair in LIOV_CMD_CREATE_QUEUE's ARG0: it never interrupts, since
+ * the owner looks for completions itself.  Since minor 3; before, the command is
+ * answered by LIOV_RESULT_INVALID.
+ */
+#define LIOV_QUEUE_POLLED	0x100000000ULL
 
 /* Bounds one command, so that the vCPU which runs it is not held for long. */
 #define LIOV_MAX_ADD		(64u << 20)

@@ -38,11 +38,12 @@ void liov_hw_queue_release(struct liov_hw_queue *queue)
 static void liov_hw_queue_fill_create_cq(const struct liov_hw_queue *queue,
 					 struct nvme_command *cmd)
 {
+	u16 irq = queue->polled ? 0 : NVME_CQ_IRQ_ENABLED;
+
 	cmd->create_cq.prp1 = cpu_to_le64(queue->cq);
 	cmd->create_cq.cqid = cpu_to_le16(queue->qid);
 	cmd->create_cq.qsize = cpu_to_le16(queue->entries - 1);
-	cmd->create_cq.cq_flags =
-		cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | NVME_CQ_IRQ_ENABLED);
+	cmd->create_cq.cq_flags = cpu_to_le16(NVME_QUEUE_PHYS_CONTIG | irq);
 	cmd->create_cq.irq_vector = cpu_to_le16(queue->vector);
 }
 
@@ -236,13 +237,17 @@ static int liov_hw_queues_check_epoch(const struct liov_hw_queue *queues,
 	return 0;
 }
 
-/* Where the controller finds the rings of a queue pair that is to be created. */
+/*
+ * Where the controller finds the rings of a queue pair that is to be created, and
+ * whether it interrupts.
+ */
 void liov_hw_queue_place(struct liov_hw_queue *queue, u64 sq, u64 cq,
-			 u32 entries)
+			 u32 entries, bool polled)
 {
 	queue->sq = sq;
 	queue->cq = cq;
 	queue->entries = entries;
+	queue->polled = polled;
 }
 
 /* All of them, which have been placed, or none. */
@@ -276,8 +281,7 @@ out_queues:
 	liov_hw_queues_delete(queues, count);
 out_vectors:
 	for (i = 0; i < attached; i++)
-		if (queues[i].vector)
-			liov_vector_detach(&queues[i]);
+		liov_vector_detach(&queues[i]);
 	return liov_admin_errno(ret);
 }
 

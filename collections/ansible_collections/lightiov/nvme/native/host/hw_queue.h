@@ -16,12 +16,13 @@
  * @owner: for messages and traces
  * @index: the owner's own number of it
  * @qid: the controller's ID for SQ and CQ alike
+ * @polled: does not interrupt; said when it is placed
  * @created: exists on the controller, at least its CQ, unless @epoch is over
  * @sq, @cq: the rings, as I/O virtual addresses
  * @handler: called with @data in hard IRQ, when there may be completions
  * @bypass: interrupts may be posted to where this eventfd leads, past @handler;
  *	may be NULL.  liov_ctrl.lock.
- * @vector: or 0
+ * @vector: or 0, as while it is @polled
  * @rq: for what is created or deleted side by side with others
  *
  * The owner fills in @owner, @index, @handler and @data, and sees to it that
@@ -32,6 +33,7 @@ struct liov_hw_queue {
 	struct device *owner;
 	u16 index;
 	u16 qid;
+	bool polled;
 	bool created;
 	u32 epoch;
 	u32 entries;
@@ -50,7 +52,7 @@ struct liov_hw_queue {
 void liov_hw_queue_reserve(struct liov_hw_queue *queue, struct liov_ctrl *ctrl);
 void liov_hw_queue_release(struct liov_hw_queue *queue);
 void liov_hw_queue_place(struct liov_hw_queue *queue, u64 sq, u64 cq,
-			 u32 entries);
+			 u32 entries, bool polled);
 int liov_hw_queues_create(struct liov_hw_queue *queues, unsigned int count);
 void liov_hw_queues_delete(struct liov_hw_queue *queues, unsigned int count);
 bool liov_hw_queue_uses(const struct liov_hw_queue *queue, u64 iova, u64 size);

@@ -90,7 +90,7 @@ void liov_passthrough_quarantine(struct liov_passthrough *pt, bool on);
 /* passthrough_queue.c */
 int liov_queues_reserve(struct liov_passthrough *pt, unsigned int count);
 void liov_queue_place(struct liov_passthrough *pt, struct liov_hw_queue *queue,
-		      u64 sq, u64 cq, u32 entries);
+		      u64 sq, u64 cq, u32 entries, bool polled);
 int liov_queues_create(struct liov_passthrough *pt, struct liov_hw_queue *queues,
 		       unsigned int count);
 void liov_queues_delete(struct liov_passthrough *pt);

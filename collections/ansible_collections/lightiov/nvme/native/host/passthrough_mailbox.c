@@ -179,7 +179,7 @@ static bool liov_valid_entries(struct liov_passthrough *pt, u64 entries)
 /* Checks where the rings of a queue pair are to be, and notes it. */
 static int liov_mailbox_place_queue(struct liov_passthrough *pt,
 				    struct liov_hw_queue *queue, u64 sq, u64 cq,
-				    u64 entries)
+				    u64 entries, bool polled)
 {
 	if (queue->created)
 		return -EEXIST;
@@ -189,33 +189,39 @@ static int liov_mailbox_place_queue(struct liov_passthrough *pt,
 	    !liov_valid_ring(pt, cq, entries * sizeof(struct nvme_completion)))
 		return -EINVAL;
 
-	liov_queue_place(pt, queue, sq, cq, entries);
+	liov_queue_place(pt, queue, sq, cq, entries, polled);
 	return 0;
 }
 
 static int liov_mailbox_create_queue(struct liov_passthrough *pt,
 				     const u64 *args)
 {
+	bool polled = args[0] & LIOV_QUEUE_POLLED;
+	u64 index = args[0] & ~LIOV_QUEUE_POLLED;
 	struct liov_hw_queue *queue;
 	int ret;
 
-	if (args[0] >= pt->nr_queues || !liov_valid_entries(pt, args[3]))
+	if (index >= pt->nr_queues || !liov_valid_entries(pt, args[3]))
 		return -EINVAL;
-	queue = &pt->queues[array_index_nospec(args[0], pt->nr_queues)];
-	ret = liov_mailbox_place_queue(pt, queue, args[1], args[2], args[3]);
+	queue = &pt->queues[array_index_nospec(index, pt->nr_queues)];
+	ret = liov_mailbox_place_queue(pt, queue, args[1], args[2], args[3],
+				       polled);
 	return ret ?: liov_queues_create(pt, queue, 1);
 }
 
-/* The rings are those that the owner has written into the registers. */
+/*
+ * The rings are those that the owner has written into the registers.  The last of
+ * the queue pairs, as many as it says, do not interrupt.
+ */
 static int liov_mailbox_create_queues(struct liov_passthrough *pt,
 				      const u64 *args)
 {
-	u64 first = args[0], count = args[1], i;
+	u64 first = args[0], count = args[1], polled = args[3], i;
 	const u8 *rings;
 	int ret;
 
 	if (first >= pt->nr_queues || !count || count > pt->nr_queues - first ||
-	    !liov_valid_entries(pt, args[2]))
+	    polled > count || !liov_valid_entries(pt, args[2]))
 		return -EINVAL;
 	first = array_index_nospec(first, pt->nr_queues);
 
@@ -224,7 +230,7 @@ static int liov_mailbox_create_queues(struct liov_passthrough *pt,
 		ret = liov_mailbox_place_queue(pt, &pt->queues[i],
 					       get_unaligned_le64(rings),
 					       get_unaligned_le64(rings + sizeof(u64)),
-					       args[2]);
+					       args[2], i >= first + count - polled);
 		if (ret)
 			return ret;
 	}

@@ -71,13 +71,13 @@ out_free:
 
 /* The rings lie in the device's memory: the caller has checked that. */
 void liov_queue_place(struct liov_passthrough *pt, struct liov_hw_queue *queue,
-		      u64 sq, u64 cq, u32 entries)
+		      u64 sq, u64 cq, u32 entries, bool polled)
 {
 	u64 window = pt->mdev.memory.window;
 
 	lockdep_assert_held(&pt->mdev.lock);
 
-	liov_hw_queue_place(queue, window + sq, window + cq, entries);
+	liov_hw_queue_place(queue, window + sq, window + cq, entries, polled);
 }
 
 /* From the given one on, all of which have been placed. */

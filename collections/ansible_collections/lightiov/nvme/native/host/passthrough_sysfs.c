@@ -127,11 +127,14 @@ static ssize_t queues_show(struct device *dev, struct device_attribute *attr,
 		struct liov_hw_queue *queue = &pt->queues[i];
 
 		len += sysfs_emit_at(buf, len, "%u %u ", i, queue->qid);
-		if (liov_hw_queue_exists(queue))
+		if (!liov_hw_queue_exists(queue))
+			len += sysfs_emit_at(buf, len, "- -\n");
+		else if (queue->polled)
+			len += sysfs_emit_at(buf, len, "- %u\n",
+					     queue->entries);
+		else
 			len += sysfs_emit_at(buf, len, "%d %u\n",
 					     queue->vector, queue->entries);
-		else
-			len += sysfs_emit_at(buf, len, "- -\n");
 	}
 	mutex_unlock(&pt->mdev.ctrl->lock);
 	mutex_unlock(&pt->mdev.lock);

@@ -123,13 +123,15 @@ static int liov_vector_request_irq(struct liov_ctrl *ctrl, int number,
 			   IRQF_SHARED, queue->irq_name, queue);
 }
 
-/* Gives a queue pair, which is not created yet, its interrupt. */
+/* Gives a queue pair, which is not created yet, its interrupt, if it has one. */
 int liov_vector_attach(struct liov_hw_queue *queue)
 {
 	struct liov_ctrl *ctrl = queue->ctrl;
 	struct liov_vector *vector;
 	int number, ret;
 
+	if (queue->polled)
+		return 0;
 	snprintf(queue->irq_name, sizeof(queue->irq_name), "%s-q%u",
 		 ctrl->misc_name, queue->qid);
 
@@ -159,6 +161,8 @@ void liov_vector_detach(struct liov_hw_queue *queue)
 	struct liov_ctrl *ctrl = queue->ctrl;
 	int number = queue->vector;
 
+	if (!number)
+		return;
 	mutex_lock(&ctrl->lock);
 	list_del(&queue->vector_node);
 	ctrl->vectors[number - 1].users--;

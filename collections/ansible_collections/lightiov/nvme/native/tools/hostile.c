@@ -108,11 +108,14 @@ static void sane_args(struct hostile *x, u32 command, u64 *args)
 		args[0] = below(x, x->s->limits.queue_pairs);
 		args[1] = 1 + below(x, x->s->limits.queue_pairs - args[0]);
 		args[2] = 2 + below(x, 31);
+		args[3] = below(x, args[1] + 1);
 	}
 	if (command != LIOV_CMD_CREATE_QUEUE &&
 	    command != LIOV_CMD_DELETE_QUEUE)
 		return;
 	args[0] = below(x, x->s->limits.queue_pairs);
+	if (command == LIOV_CMD_CREATE_QUEUE && below(x, 2))
+		args[0] |= LIOV_QUEUE_POLLED;
 	args[1] = x->sq + page_below(x, x->sq_bytes);
 	args[2] = x->cq + page_below(x, x->cq_bytes);
 	args[3] = 2 + below(x, 31);
@@ -139,7 +142,9 @@ static void odd_args(struct hostile *x, u32 command, u64 *args)
 				    ~0ull - page + 1);
 		break;
 	case LIOV_CMD_CREATE_QUEUE:
-		args[0] = RANDOM_OF(&x->random, 0, pairs - 1, pairs, ~0ull);
+		args[0] = RANDOM_OF(&x->random, 0, pairs - 1, pairs,
+				    LIOV_QUEUE_POLLED, 2 * LIOV_QUEUE_POLLED,
+				    LIOV_QUEUE_POLLED | pairs, ~0ull);
 		/* Of what is valid nothing is outside of its area. */
 		args[1] = RANDOM_OF(&x->random, x->sq, x->sq + 64, end,
 				    ~0ull - page + 1);
@@ -154,6 +159,7 @@ static void odd_args(struct hostile *x, u32 command, u64 *args)
 		args[1] = RANDOM_OF(&x->random, 1, pairs, pairs + 1, 0, ~0ull);
 		args[2] = RANDOM_OF(&x->random, 2, entries, entries + 1, 1, 0,
 				    1ull << 32, ~0ull);
+		args[3] = RANDOM_OF(&x->random, 0, 1, pairs, pairs + 1, ~0ull);
 		break;
 	case LIOV_CMD_DELETE_QUEUE:
 		args[0] = RANDOM_OF(&x->random, pairs - 1, pairs, ~0ull);

@@ -110,7 +110,7 @@ def _details(device: Path) -> dict[str, Any]:
 
 
 def parse_queues(text: str) -> list[dict[str, int | None]]:
-    """The driver's attribute: "index hw_qid vector entries" a line, "-" for entries of a ring that is not there."""
+    """The driver's attribute: "index hw_qid vector entries" a line, "-" for a vector or a ring that is not there."""
     names = ("index", "hw_qid", "vector", "entries")
     return [
         {name: int(word) if word.isdigit() else None for name, word in zip(names, line.split())}

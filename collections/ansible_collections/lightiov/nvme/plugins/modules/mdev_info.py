@@ -143,7 +143,8 @@ mdevs:
           type: int
           sample: 5
         vector:
-          description: Interrupt vector of the controller, C(null) while the VM has not created the queue pair.
+          description:
+            - Interrupt vector of the controller, C(null) while the VM has not created the queue pair, or polls it.
           type: int
           sample: 5
         entries:
