@@ -106,16 +106,6 @@ static inline void liov_map_hw_queues(struct blk_mq_queue_map *map,
 #endif
 }
 
-/* 6.16: the queue follows from the request. */
-static inline int liov_rq_map_sg(struct request *req, struct scatterlist *sgl)
-{
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-	return blk_rq_map_sg(req->q, req, sgl);
-#else
-	return blk_rq_map_sg(req, sgl);
-#endif
-}
-
 /* 6.14: merging is what every driver wants, and the flag went. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #define LIOV_TAG_SET_FLAGS \

@@ -84,7 +84,7 @@ static void liov_request_release(struct request *req)
 {
 	struct liov_queue *q = req->mq_hctx->driver_data;
 
-	liov_unmap_data(q->ldev, req);
+	liov_unmap_data(q, req);
 	liov_free_payload(req);
 }
 

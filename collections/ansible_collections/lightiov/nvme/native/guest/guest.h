@@ -52,12 +52,10 @@
 #include <linux/dmapool.h>
 #include <linux/irqreturn.h>
 #include <linux/list.h>
-#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/nvme.h>
 #include <linux/pci.h>
-#include <linux/scatterlist.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -73,7 +71,14 @@
  */
 #define LIOV_MAX_TRANSFER	(LIOV_PRP_SIZE / sizeof(__le64) * LIOV_PRP_SIZE)
 
-/* Scatterlist of one request: a page at most. */
+/*
+ * PRP lists.  Most requests need a short one; it fills half a KiB, since there
+ * are drives that look for lists at multiples of that only.
+ */
+#define LIOV_SMALL_PRPS		64u
+#define LIOV_LARGE_PRPS		(LIOV_PRP_SIZE / (unsigned int)sizeof(__le64))
+
+/* Pieces of memory of one request. */
 #define LIOV_MAX_SEGMENTS	127
 
 #define LIOV_RING_ENTRIES	1024
@@ -136,6 +141,8 @@ struct liov_dev;
  * @name: of the interrupt
  * @sq_dma: DMA address of the submission ring
  * @cq_dma: DMA address of the completion ring
+ * @small_prps: PRP lists of LIOV_SMALL_PRPS entries
+ * @large_prps: PRP lists of LIOV_LARGE_PRPS entries
  * @sq_lock: orders submitters: ring, tail and doorbell
  * @sq: submission ring
  * @sq_doorbell: tail doorbell, the controller's own
@@ -156,6 +163,8 @@ struct liov_queue {
 	char name[24];
 	dma_addr_t sq_dma;
 	dma_addr_t cq_dma;
+	struct dma_pool *small_prps;
+	struct dma_pool *large_prps;
 
 	spinlock_t sq_lock ____cacheline_aligned_in_smp;
 	struct nvme_command *sq;
@@ -270,8 +279,6 @@ struct liov_ns {
  * @queues: queue pairs
  * @nr_queues: number of them
  * @usable_queues: that could be made when the next one could not
- * @prp_pool: PRP lists
- * @sg_pool: scatterlists
  * @tag_set: shared by all disks
  * @anchor: keeps the disks' queues apart, see liov_tag_set_init()
  * @table: what the host's table of extents said when it was looked at last;
@@ -328,8 +335,6 @@ struct liov_dev {
 	struct liov_queue *queues;
 	unsigned int nr_queues;
 	unsigned int usable_queues;
-	struct dma_pool *prp_pool;
-	mempool_t *sg_pool;
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *anchor;
 

@@ -16,6 +16,14 @@ static size_t liov_cq_bytes(struct liov_dev *ldev)
 	return array_size(ldev->entries, sizeof(struct nvme_completion));
 }
 
+/* Of PRP lists, each at a multiple of its size: none crosses a page. */
+static struct dma_pool *liov_prp_pool(struct device *dev, unsigned int entries)
+{
+	const size_t bytes = entries * sizeof(__le64);
+
+	return dma_pool_create("liov_prp", dev, bytes, bytes, 0);
+}
+
 /**
  * liov_rings_alloc() - allocate all memory whose addresses depend on the window
  * @ldev: device with a window; what it has already is kept
@@ -28,13 +36,6 @@ int liov_rings_alloc(struct liov_dev *ldev)
 	struct device *dev = &ldev->pdev->dev;
 	unsigned int i;
 
-	if (!ldev->prp_pool)
-		ldev->prp_pool = dma_pool_create("liov_prp", dev,
-						 LIOV_PRP_SIZE, LIOV_PRP_SIZE,
-						 0);
-	if (!ldev->prp_pool)
-		return -ENOMEM;
-
 	for (i = 0; i < ldev->nr_queues; i++) {
 		struct liov_queue *q = &ldev->queues[i];
 
@@ -44,7 +45,11 @@ int liov_rings_alloc(struct liov_dev *ldev)
 		if (!q->cq)
 			q->cq = dma_alloc_coherent(dev, liov_cq_bytes(ldev),
 						   &q->cq_dma, GFP_KERNEL);
-		if (!q->sq || !q->cq)
+		if (!q->small_prps)
+			q->small_prps = liov_prp_pool(dev, LIOV_SMALL_PRPS);
+		if (!q->large_prps)
+			q->large_prps = liov_prp_pool(dev, LIOV_LARGE_PRPS);
+		if (!q->sq || !q->cq || !q->small_prps || !q->large_prps)
 			return -ENOMEM;
 
 		if (q->sq_dma - ldev->window_base >= ldev->window_size ||
@@ -71,11 +76,13 @@ void liov_rings_free(struct liov_dev *ldev)
 		if (q->cq)
 			dma_free_coherent(dev, liov_cq_bytes(ldev), q->cq,
 					  q->cq_dma);
+		dma_pool_destroy(q->small_prps);
+		dma_pool_destroy(q->large_prps);
 		q->sq = NULL;
 		q->cq = NULL;
+		q->small_prps = NULL;
+		q->large_prps = NULL;
 	}
-	dma_pool_destroy(ldev->prp_pool);
-	ldev->prp_pool = NULL;
 }
 
 /* Is it not this queue but the controller, which the host resets? */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Block requests to NVMe commands, and into the submission rings.  No code of
- * the host runs between liov_queue_submit() and the interrupt handler.
+ * the host runs between the doorbell and the completion.
  */
 #include "request.h"
 
@@ -107,6 +107,7 @@ static blk_status_t liov_setup_command(struct liov_ns *ns, struct request *req,
 	}
 }
 
+/* Tell the controller of all commands in the ring.  Caller holds sq_lock. */
 static void liov_ring_sq(struct liov_queue *q)
 {
 	/* writel() orders the ring's memory before the doorbell. */
@@ -114,43 +115,25 @@ static void liov_ring_sq(struct liov_queue *q)
 	q->sq_rung = q->sq_tail;
 }
 
-/**
- * liov_queue_submit() - put a command into the submission ring
- * @q: queue pair
- * @cmd: command; its ID is a tag, of which there are fewer than ring entries,
- *	so there always is a free one
- * @ring: tell the controller now rather than with a later command
+/*
+ * A command's ID is a tag, of which there are fewer than ring entries, so there
+ * always is a free one.  Caller holds sq_lock.
  */
-static void liov_queue_submit(struct liov_queue *q,
-			      const struct nvme_command *cmd, bool ring)
+static void liov_put_command(struct liov_queue *q, struct request *req)
 {
-	spin_lock(&q->sq_lock);
-	memcpy(&q->sq[q->sq_tail], cmd, sizeof(*cmd));
+	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
+
+	memcpy(&q->sq[q->sq_tail], &iod->cmd, sizeof(iod->cmd));
 	if (++q->sq_tail == q->ldev->entries)
 		q->sq_tail = 0;
-	if (ring)
-		liov_ring_sq(q);
-	spin_unlock(&q->sq_lock);
 }
 
-/* Tell the controller about commands submitted without ringing. */
-static void liov_queue_commit(struct liov_queue *q)
+/* All that comes before the ring: from here on the request may time out. */
+static blk_status_t liov_prepare(struct liov_queue *q, struct request *req)
 {
-	spin_lock(&q->sq_lock);
-	if (q->sq_rung != q->sq_tail)
-		liov_ring_sq(q);
-	spin_unlock(&q->sq_lock);
-}
-
-blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
-			   const struct blk_mq_queue_data *bd)
-{
-	struct liov_queue *q = hctx->driver_data;
 	struct liov_dev *ldev = q->ldev;
-	struct liov_ns *ns = hctx->queue->queuedata;
-	struct request *req = bd->rq;
+	struct liov_ns *ns = req->q->queuedata;
 	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
-	struct nvme_command cmd;
 	blk_status_t status;
 
 	if (unlikely(READ_ONCE(ldev->state) != LIOV_LIVE ||
@@ -170,12 +153,12 @@ blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
 		req->rq_flags |= RQF_DONTPREP;
 	}
 
-	status = liov_setup_command(ns, req, &cmd);
+	status = liov_setup_command(ns, req, &iod->cmd);
 	if (status)
 		return status;
 
 	if (blk_rq_nr_phys_segments(req)) {
-		status = liov_map_data(ldev, req, &cmd);
+		status = liov_map_data(q, req);
 		if (status) {
 			liov_free_payload(req);
 			return status;
@@ -183,15 +166,38 @@ blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
 	}
 
 	iod->generation++;
-	cmd.common.command_id = req->tag |
-				(u16)(iod->generation << LIOV_CID_TAG_BITS);
+	iod->cmd.common.command_id =
+		req->tag | (u16)(iod->generation << LIOV_CID_TAG_BITS);
 
 	blk_mq_start_request(req);
-	liov_queue_submit(q, &cmd, bd->last);
+	return BLK_STS_OK;
+}
+
+blk_status_t liov_queue_rq(struct blk_mq_hw_ctx *hctx,
+			   const struct blk_mq_queue_data *bd)
+{
+	struct liov_queue *q = hctx->driver_data;
+	blk_status_t status;
+
+	status = liov_prepare(q, bd->rq);
+	if (status)
+		return status;
+
+	spin_lock(&q->sq_lock);
+	liov_put_command(q, bd->rq);
+	/* Else with a later one, or by liov_commit_rqs(). */
+	if (bd->last)
+		liov_ring_sq(q);
+	spin_unlock(&q->sq_lock);
 	return BLK_STS_OK;
 }
 
 void liov_commit_rqs(struct blk_mq_hw_ctx *hctx)
 {
-	liov_queue_commit(hctx->driver_data);
+	struct liov_queue *q = hctx->driver_data;
+
+	spin_lock(&q->sq_lock);
+	if (q->sq_rung != q->sq_tail)
+		liov_ring_sq(q);
+	spin_unlock(&q->sq_lock);
 }

@@ -10,21 +10,21 @@
 
 /**
  * struct liov_iod - the driver's part of a request
- * @sgt: scatterlist, if @sgt.sgl
- * @dma: address of the data, if @dma_len
- * @dma_len: bytes of data mapped as one piece
+ * @cmd: the command, with the addresses of the data
  * @prp_list: PRP list, or NULL
- * @prp_dma: its address
+ * @prp_pool: that it is of
+ * @dma_len: bytes of data mapped as one piece without a list; or
+ * @nr_prps: PRP entries of data mapped piece by piece
  * @status: NVMe status without the phase tag, or LIOV_CANCELLED
  * @retries: how often it was tried again
  * @generation: tells this use of the tag from the one before
  */
 struct liov_iod {
-	struct sg_table sgt;
-	dma_addr_t dma;
-	unsigned int dma_len;
+	struct nvme_command cmd;
 	__le64 *prp_list;
-	dma_addr_t prp_dma;
+	struct dma_pool *prp_pool;
+	unsigned int dma_len;
+	u16 nr_prps;
 	u16 status;
 	u8 retries;
 	u8 generation;
@@ -40,9 +40,8 @@ void liov_complete_rq(struct request *req);
 void liov_queue_poll(struct liov_queue *q);
 
 /* data.c */
-blk_status_t liov_map_data(struct liov_dev *ldev, struct request *req,
-			   struct nvme_command *cmd);
-void liov_unmap_data(struct liov_dev *ldev, struct request *req);
+blk_status_t liov_map_data(struct liov_queue *q, struct request *req);
+void liov_unmap_data(struct liov_queue *q, struct request *req);
 void liov_free_payload(struct request *req);
 
 #endif /* LIOV_GUEST_REQUEST_H */

@@ -77,13 +77,8 @@ static const struct blk_mq_ops liov_mq_ops = {
  */
 int liov_tag_set_init(struct liov_dev *ldev)
 {
-	const size_t sgl_bytes = LIOV_MAX_SEGMENTS * sizeof(struct scatterlist);
 	struct blk_mq_tag_set *set = &ldev->tag_set;
 	int err;
-
-	ldev->sg_pool = mempool_create_kmalloc_pool(1, sgl_bytes);
-	if (!ldev->sg_pool)
-		return -ENOMEM;
 
 	memset(set, 0, sizeof(*set));
 	set->ops = &liov_mq_ops;
@@ -99,7 +94,7 @@ int liov_tag_set_init(struct liov_dev *ldev)
 
 	err = blk_mq_alloc_tag_set(set);
 	if (err)
-		goto destroy_pool;
+		return err;
 
 	ldev->anchor = liov_alloc_anchor(set);
 	if (!IS_ERR(ldev->anchor))
@@ -107,8 +102,6 @@ int liov_tag_set_init(struct liov_dev *ldev)
 
 	err = PTR_ERR(ldev->anchor);
 	blk_mq_free_tag_set(set);
-destroy_pool:
-	mempool_destroy(ldev->sg_pool);
 	return err;
 }
 
@@ -116,5 +109,4 @@ void liov_tag_set_exit(struct liov_dev *ldev)
 {
 	put_disk(ldev->anchor);
 	blk_mq_free_tag_set(&ldev->tag_set);
-	mempool_destroy(ldev->sg_pool);
 }
