@@ -106,6 +106,60 @@ static inline void liov_map_hw_queues(struct blk_mq_queue_map *map,
 #endif
 }
 
+/*
+ * 6.13, and Debian's 6.12.117 at the latest: a list of requests has a type, is in
+ * their order, and is handled by functions, which were macros.
+ */
+#ifdef rq_list_pop
+struct rq_list {
+	struct request *head;
+	struct request *tail;
+};
+
+static inline struct request *liov_rqs_pop(struct rq_list *reqs)
+{
+	return rq_list_pop(&reqs->head);
+}
+
+static inline void liov_rqs_add(struct rq_list *reqs, struct request *req)
+{
+	req->rq_next = NULL;
+	if (reqs->head)
+		reqs->tail->rq_next = req;
+	else
+		reqs->head = req;
+	reqs->tail = req;
+}
+
+static inline void liov_queue_rqs_reversed(struct request **rqlist)
+{
+	struct rq_list reqs = {};
+	struct request *req;
+
+	while ((req = rq_list_pop(rqlist))) {
+		req->rq_next = reqs.head;
+		reqs.head = req;
+	}
+	liov_queue_rqs(&reqs);
+	*rqlist = reqs.head;
+}
+#else
+#define liov_rqs_pop	rq_list_pop
+#define liov_rqs_add	rq_list_add_tail
+#endif
+
+/*
+ * 6.7: queues that share tags, as ours do, get lists, too; and requests are found
+ * by their tags as soon as they have been started.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+#define LIOV_QUEUE_RQS	NULL
+#elif defined(rq_list_pop)
+#define LIOV_QUEUE_RQS	liov_queue_rqs_reversed
+#else
+#define LIOV_QUEUE_RQS	liov_queue_rqs
+#endif
+
 /* 6.14: merging is what every driver wants, and the flag went. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #define LIOV_TAG_SET_FLAGS \

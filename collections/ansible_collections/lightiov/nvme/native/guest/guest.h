@@ -418,6 +418,10 @@ int liov_interrupts_retake(struct liov_dev *ldev);
 int liov_tag_set_init(struct liov_dev *ldev);
 void liov_tag_set_exit(struct liov_dev *ldev);
 
+/* request.c; the kernel calls it, by compat.h */
+struct rq_list;
+void liov_queue_rqs(struct rq_list *reqs);
+
 /* request.c, data.c and complete.c; what only these call is in request.h */
 irqreturn_t liov_queue_irq(int irq, void *data);
 unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);

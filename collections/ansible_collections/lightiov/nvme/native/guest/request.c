@@ -3,6 +3,7 @@
  * Block requests to NVMe commands, and into the submission rings.  No code of
  * the host runs between the doorbell and the completion.
  */
+#include "compat.h"
 #include "request.h"
 
 static u64 liov_lba(struct liov_ns *ns, sector_t sector)
@@ -200,4 +201,39 @@ void liov_commit_rqs(struct blk_mq_hw_ctx *hctx)
 	if (q->sq_rung != q->sq_tail)
 		liov_ring_sq(q);
 	spin_unlock(&q->sq_lock);
+}
+
+/* Prepared requests of one queue pair, which are no list any more. */
+static void liov_submit(struct liov_queue *q, struct rq_list *reqs)
+{
+	struct request *req = liov_rqs_pop(reqs);
+
+	if (!req)
+		return;
+	spin_lock(&q->sq_lock);
+	for (; req; req = liov_rqs_pop(reqs))
+		liov_put_command(q, req);
+	liov_ring_sq(q);
+	spin_unlock(&q->sq_lock);
+}
+
+/**
+ * liov_queue_rqs() - submit many requests, with one doorbell for all
+ * @reqs: requests; what is left in it afterwards, liov_queue_rq() gets one by one,
+ *	and says what is wrong
+ */
+void liov_queue_rqs(struct rq_list *reqs)
+{
+	struct rq_list ready = {}, left = {};
+	struct liov_queue *q = NULL;
+	struct request *req;
+
+	while ((req = liov_rqs_pop(reqs))) {
+		if (q != req->mq_hctx->driver_data)
+			liov_submit(q, &ready);
+		q = req->mq_hctx->driver_data;
+		liov_rqs_add(liov_prepare(q, req) ? &left : &ready, req);
+	}
+	liov_submit(q, &ready);
+	*reqs = left;
 }

@@ -57,6 +57,7 @@ static void liov_map_queues(struct blk_mq_tag_set *set)
 
 static const struct blk_mq_ops liov_mq_ops = {
 	.queue_rq	= liov_queue_rq,
+	.queue_rqs	= LIOV_QUEUE_RQS,
 	.commit_rqs	= liov_commit_rqs,
 	.complete	= liov_complete_rq,
 	.timeout	= liov_timeout,
