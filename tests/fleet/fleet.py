@@ -57,6 +57,13 @@ def misplaced(host: Host, serial: str) -> list[str]:
     return [line for line in listing.stdout.splitlines() if line.split()[1:] != [serial]]
 
 
+def counters(machine: Remote, device: str) -> dict[str, int]:
+    """What a device's folder in sysfs tells of what has happened to it."""
+    listing = machine.run(f"grep -H . {device}/statistics/*").stdout
+    pairs = (line.rsplit("/", 1)[1].split(":") for line in listing.splitlines())
+    return {name: int(value) for name, value in pairs}
+
+
 @dataclass(frozen=True)
 class VM:
     """A VM with a LightIOV disk that is a whole namespace, and others beside it or not."""
@@ -130,9 +137,12 @@ class VM:
     @property
     def statistics(self) -> dict[str, int]:
         """What the host module counted for this VM."""
-        listing = self.host.run(f"grep -H . {self.mdev}/statistics/*").stdout
-        pairs = (line.rsplit("/", 1)[1].split(":") for line in listing.splitlines())
-        return {name: int(value) for name, value in pairs}
+        return counters(self.host, self.mdev)
+
+    @property
+    def driver_statistics(self) -> dict[str, int]:
+        """What the guest driver has counted since it was bound."""
+        return counters(self.remote, f"{DRIVER}/*:*")
 
     @property
     def queues(self) -> list[str]:
@@ -223,6 +233,17 @@ class VM:
     def bind(self, address: str) -> None:
         self.remote.run(f"echo {address} > {DRIVER}/bind")
         self.wait_for_disk()
+
+    @contextmanager
+    def impatient(self, milliseconds: int) -> Iterator[None]:
+        """A command of its disk counts as lost after that time."""
+        limit = f"/sys/block/{self.disk.removeprefix('/dev/')}/queue/io_timeout"
+        usual = self.limit("io_timeout")
+        self.remote.run(f"echo {milliseconds} > {limit}")
+        try:
+            yield
+        finally:
+            self.remote.run(f"echo {usual} > {limit}")
 
     def restore_pm_registers(self) -> None:
         """Before the VM sleeps or hibernates: it may have slept before.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from fleet import VM
@@ -12,6 +12,7 @@ from fleet import VM
 from lab import wait_until
 
 SECONDS = 10
+BATCH = 16
 PAIRS = 3  # 30 s on each device
 RANDOM_READ = ("--name=read", "--rw=randread", "--bs=4k", "--time_based", f"--runtime={SECONDS}")
 WHOLE_ADDRESS = "0000:02:00.0"
@@ -47,6 +48,32 @@ def test_no_host_code_but_the_interrupt(vm1: VM) -> None:
     assert set(grown) == {"interrupts"}, f"in {done} reads"
     # The disk completes more than fio's reads: udev, for one, looks at what fio has closed.
     assert grown["interrupts"] <= vm1.completed - completed
+
+
+@pytest.fixture
+def one_by_one(vm1: VM) -> Iterator[Callable[[], int]]:
+    """How many requests the block layer has given the driver so far that came alone."""
+    tracing = "/sys/kernel/tracing"
+    probe = f"{tracing}/events/kprobes/one_by_one"
+    off = f"[ ! -e {probe} ] || {{ echo 0 > {probe}/enable; echo '-:kprobes/one_by_one' >> {tracing}/kprobe_events; }}"
+    vm1.remote.run(f"mountpoint -q {tracing} || mount -t tracefs tracefs {tracing}")
+    vm1.remote.run(off)  # what a run that was interrupted has left there
+    vm1.remote.run(f"echo 'p:kprobes/one_by_one liov_queue_rq' >> {tracing}/kprobe_events; echo 1 > {probe}/enable")
+    yield lambda: int(vm1.remote.run(f"grep one_by_one {tracing}/kprobe_profile").stdout.split()[1])
+    vm1.remote.run(off)
+
+
+def test_what_comes_together_is_one_doorbell(vm1: VM, one_by_one: Callable[[], int]) -> None:
+    """Linux gives such requests to the driver as a list, since 6.7 also where disks share tags."""
+    alone, before = one_by_one(), vm1.driver_statistics
+    [job] = vm1.fio(
+        "--name=read", "--ioengine=io_uring", "--rw=randread", "--bs=4k", "--size=32m", "--number_ios=2048",
+        f"--iodepth={2 * BATCH}", f"--iodepth_batch_submit={BATCH}", f"--iodepth_batch_complete_min={BATCH}",
+    )  # fmt: skip
+    reads = job["read"]["total_ios"]
+    assert reads >= 2048
+    assert vm1.driver_statistics["sq_doorbells"] - before["sq_doorbells"] < reads / (BATCH / 4)
+    assert one_by_one() - alone < reads / (BATCH / 4)
 
 
 @pytest.mark.parametrize(

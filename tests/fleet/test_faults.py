@@ -79,16 +79,10 @@ def without_its_driver(vm: VM) -> Iterator[str]:
         vm.bind(address)
 
 
-@contextmanager
-def impatient(vm: VM) -> Iterator[None]:
-    """A command of the VM's disk counts as lost sooner."""
-    limit = f"/sys/block/{vm.disk.removeprefix('/dev/')}/queue/io_timeout"
-    usual = vm.limit("io_timeout")
-    vm.remote.run(f"echo {IMPATIENT} > {limit}")
-    try:
-        yield
-    finally:
-        vm.remote.run(f"echo {usual} > {limit}")
+def grown(vm: VM, before: dict[str, int]) -> dict[str, int]:
+    """What the VM's driver has counted since of what may go wrong."""
+    now = vm.driver_statistics
+    return {name: now[name] - before[name] for name in ("errors", "retries", "timeouts", "resets")}
 
 
 class TestVerdicts:
@@ -129,6 +123,33 @@ class TestRetries:
             with fault(vm2, Fault(Kind.STATUS, status, queue=IO, nsid=nsid, every=13)):
                 wait_until(lambda: played(vm2) > 50, "retries")
             vm2.goes_on("after the retries")
+
+
+class TestCounters:
+    """The driver tells how often what went wrong."""
+
+    def test_of_tries_and_errors(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
+        before = vm2.driver_statistics
+        with fault(vm2, Fault(Kind.STATUS, INTERNAL_ERROR, command=Io.WRITE, nsid=nsid)):
+            vm2.remote.run(commands[Io.WRITE], check=False)
+        assert grown(vm2, before) == {"errors": 1, "retries": TRIES - 1, "timeouts": 0, "resets": 0}
+
+    def test_of_a_time_out_and_what_is_done_then(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
+        before, said = vm2.driver_statistics, len(vm2.kernel_log)
+        with vm2.impatient(IMPATIENT), fault(vm2, Fault(Kind.VANISH, command=Io.READ, nsid=nsid, count=1)):
+            vm2.remote.run(commands[Io.READ])
+            assert played(vm2) == 1
+        counted = grown(vm2, before)
+        assert counted.pop("errors") == 0
+        # What else was under way was tried again, too.
+        assert min(counted.values()) >= 1, counted
+        assert any(f"got no answer in {IMPATIENT} ms" in line for line in vm2.kernel_log[said:])
+
+    def test_of_a_controller_that_is_reset(self, vm2: VM) -> None:
+        before = vm2.driver_statistics
+        vm2.reset_controller()
+        wait_until(lambda: grown(vm2, before)["resets"] > 0, "the driver to make its queues again")
+        assert grown(vm2, before)["errors"] == 0
 
 
 class TestQueues:
@@ -198,7 +219,7 @@ class TestLies:
     @pytest.mark.parametrize("enough", [2 * BURST, *ENOUGH[1:]])
     def test_at_random(self, vm1: VM, vm2: VM, nsid: int, enough: int) -> None:
         """Some of which lose a command: then all queues are made anew, and what was under way is given again."""
-        with impatient(vm2), vm1.verified_load(), vm2.verified_load():
+        with vm2.impatient(IMPATIENT), vm1.verified_load(), vm2.verified_load():
             for seed in range(-(-enough // BURST)):
                 with fault(vm2, Fault(Kind.ANY_LIE, queue=IO, nsid=nsid, count=BURST, seed=seed)):
                     wait_until(lambda: played(vm2) == BURST, f"{BURST} lies with seed {seed}")

@@ -75,6 +75,7 @@ static void liov_retry(struct request *req)
 		delay_ms = 0;
 
 	iod->retries++;
+	atomic_inc(&q->ldev->stats.retries);
 	blk_mq_requeue_request(req, false);
 	blk_mq_delay_kick_requeue_list(queue, delay_ms);
 }
@@ -90,6 +91,7 @@ static void liov_request_release(struct request *req)
 
 void liov_complete_rq(struct request *req)
 {
+	struct liov_queue *q = req->mq_hctx->driver_data;
 	struct liov_iod *iod = blk_mq_rq_to_pdu(req);
 
 	liov_request_release(req);
@@ -97,6 +99,8 @@ void liov_complete_rq(struct request *req)
 		liov_retry(req);
 		return;
 	}
+	if (unlikely(iod->status))
+		atomic_inc(&q->ldev->stats.errors);
 	blk_mq_end_request(req, liov_blk_status(iod->status));
 }
 
@@ -159,7 +163,8 @@ static bool liov_cqe_pending(struct liov_queue *q)
  * @q: queue pair; the caller is its only reader of completions
  * @iob: batch for requests that succeeded, or NULL
  *
- * The controller is not told; the caller does that if the queue still exists.
+ * The controller is not told; liov_queue_consume() does that of a queue that still
+ * exists.
  *
  * Return: number of entries consumed.
  */
@@ -185,6 +190,18 @@ unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob)
 	return found;
 }
 
+static unsigned int liov_queue_consume(struct liov_queue *q,
+				       struct io_comp_batch *iob)
+{
+	unsigned int found = liov_queue_reap(q, iob);
+
+	if (found) {
+		writel(q->cq_head, q->cq_doorbell);
+		q->cq_doorbells++;
+	}
+	return found;
+}
+
 irqreturn_t liov_queue_irq(int irq, void *data)
 {
 	struct liov_queue *q = data;
@@ -193,8 +210,7 @@ irqreturn_t liov_queue_irq(int irq, void *data)
 	/* Pairs with liov_queues_go_live(). */
 	if (!smp_load_acquire(&q->live))
 		return IRQ_HANDLED;
-	if (liov_queue_reap(q, &iob))
-		writel(q->cq_head, q->cq_doorbell);
+	liov_queue_consume(q, &iob);
 	if (iob.complete)
 		iob.complete(&iob);
 
@@ -210,8 +226,7 @@ void liov_queue_poll(struct liov_queue *q)
 {
 	/* Held back, not ignored: what interrupts meanwhile is seen after this. */
 	disable_irq(q->irq);
-	if (liov_queue_reap(q, NULL))
-		writel(q->cq_head, q->cq_doorbell);
+	liov_queue_consume(q, NULL);
 	enable_irq(q->irq);
 }
 

@@ -7,6 +7,7 @@
  * sets them up.  Files, each of which calls those below it only:
  *
  *   main.c       PCI driver: find, check, start, remove
+ *   sysfs.c      state and counters of a device
  *   sleep.c      suspend, resume, resets from outside
  *   hotplug.c    RAM that comes and goes
  *   recover.c    stop, start, and what to do when the host reports an event
@@ -148,12 +149,14 @@ struct liov_dev;
  * @sq_doorbell: tail doorbell, the controller's own
  * @sq_tail: next free slot
  * @sq_rung: tail that the controller was told last
+ * @sq_doorbells: how often it was told
  * @live: the interrupt handler reads completions
  * @cq: completion ring; read by the handler, or by others with @irq disabled or
  *	@live unset
  * @cq_doorbell: head doorbell, the controller's own
  * @cq_head: next entry to look at
  * @cq_phase: phase tag that entry has once it is written
+ * @cq_doorbells: how often the controller was told of @cq_head
  */
 struct liov_queue {
 	struct liov_dev *ldev;
@@ -171,12 +174,14 @@ struct liov_queue {
 	u32 __iomem *sq_doorbell;
 	u16 sq_tail;
 	u16 sq_rung;
+	unsigned long sq_doorbells;
 
 	bool live ____cacheline_aligned_in_smp;
 	struct nvme_completion *cq;
 	u32 __iomem *cq_doorbell;
 	u16 cq_head;
 	u8 cq_phase;
+	unsigned long cq_doorbells;
 };
 
 /**
@@ -228,6 +233,20 @@ struct liov_ns {
 	u8 nguid[16];
 	u8 eui64[8];
 	u8 uuid[16];
+};
+
+/**
+ * struct liov_stats - what has happened to requests, for users to read
+ * @errors: that failed, of those that reached the controller
+ * @retries: times that one was tried again
+ * @timeouts: times that one got no answer in time
+ * @resets: times that the queues were made again
+ */
+struct liov_stats {
+	atomic_t errors;
+	atomic_t retries;
+	atomic_t timeouts;
+	atomic_t resets;
 };
 
 /**
@@ -290,6 +309,7 @@ struct liov_ns {
  * @disks: struct liov_ns; changed under both locks, so that either is enough to
  *	go through them
  * @numbers: of @disks; under @lock
+ * @stats: counters
  */
 struct liov_dev {
 	struct pci_dev *pdev;
@@ -346,6 +366,8 @@ struct liov_dev {
 	struct work_struct disks_work;
 	struct list_head disks;
 	DECLARE_BITMAP(numbers, LIOV_MAX_NAMESPACES);
+
+	struct liov_stats stats;
 };
 
 static inline bool liov_is_quiet(const struct liov_dev *ldev)
@@ -357,6 +379,9 @@ static inline bool liov_is_quiet(const struct liov_dev *ldev)
  * Top to bottom: each file calls those below it only.  From below, others are
  * reached by work that is due: @recover_work, @disks_work.
  */
+
+/* sysfs.c */
+extern const struct attribute_group *liov_device_groups[];
 
 /* sleep.c */
 extern const struct dev_pm_ops liov_pm_ops;

@@ -263,30 +263,6 @@ static const struct pci_error_handlers liov_err_handler = {
 	.reset_done	= liov_reset_done,
 };
 
-/* --- state in sysfs ------------------------------------------------------- */
-
-static ssize_t state_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	static const char * const names[] = {
-		[LIOV_STOPPED]	= "stopped",
-		[LIOV_WAITING]	= "waiting",
-		[LIOV_LIVE]	= "live",
-		[LIOV_FAILED]	= "failed",
-		[LIOV_DEAD]	= "dead",
-	};
-	struct liov_dev *ldev = dev_get_drvdata(dev);
-
-	return sysfs_emit(buf, "%s\n", names[READ_ONCE(ldev->state)]);
-}
-static DEVICE_ATTR_RO(state);
-
-static struct attribute *liov_attrs[] = {
-	&dev_attr_state.attr,
-	NULL
-};
-ATTRIBUTE_GROUPS(liov);
-
 static const struct pci_device_id liov_ids[] = {
 	{ PCI_DEVICE(LIOV_PCI_VENDOR_ID, LIOV_PCI_DEVICE_ID) },
 	{ }
@@ -300,7 +276,7 @@ static struct pci_driver liov_driver = {
 	.remove		= liov_remove,
 	.shutdown	= liov_shutdown,
 	.err_handler	= &liov_err_handler,
-	.dev_groups	= liov_groups,
+	.dev_groups	= liov_device_groups,
 	.driver		= {
 		.pm		= pm_sleep_ptr(&liov_pm_ops),
 		.probe_type	= PROBE_PREFER_ASYNCHRONOUS,

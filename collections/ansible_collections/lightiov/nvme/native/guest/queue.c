@@ -186,6 +186,9 @@ void liov_queues_go_live(struct liov_dev *ldev)
 		/* Pairs with liov_queue_irq(): the ring is set up. */
 		smp_store_release(&ldev->queues[i].live, true);
 	}
+	/* When it is probed, they are made for the first time. */
+	if (!ldev->unsettled)
+		atomic_inc(&ldev->stats.resets);
 }
 
 /* Afterwards no handler reads completions; they are the caller's to read. */

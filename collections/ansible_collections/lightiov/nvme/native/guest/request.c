@@ -114,6 +114,7 @@ static void liov_ring_sq(struct liov_queue *q)
 	/* writel() orders the ring's memory before the doorbell. */
 	writel(q->sq_tail, q->sq_doorbell);
 	q->sq_rung = q->sq_tail;
+	q->sq_doorbells++;
 }
 
 /*

@@ -32,7 +32,8 @@ static enum blk_eh_timer_return liov_timeout(struct request *req)
 	 */
 	dev_warn_ratelimited(&ldev->pdev->dev,
 			     "hardware queue %u: a command got no answer in %u ms\n",
-			     q->hw_qid, ldev->timeout_ms);
+			     q->hw_qid, jiffies_to_msecs(req->timeout));
+	atomic_inc(&ldev->stats.timeouts);
 	atomic_set(&ldev->timed_out, 1);
 	mod_delayed_work(liov_wq, &ldev->recover_work, 0);
 	return BLK_EH_RESET_TIMER;
