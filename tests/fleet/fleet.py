@@ -26,6 +26,7 @@ STOP = "/run/stop"
 SLEEP = "echo mem > /sys/power/state"
 # In a VM: its driver's folder.
 DRIVER = "/sys/bus/pci/drivers/lightiov_guest"
+POLL_QUEUES = "/sys/module/lightiov_guest/parameters/poll_queues"
 
 
 def wait_for_the_end_of_the_boot(host: Host) -> None:
@@ -196,18 +197,17 @@ class VM:
         assert load.running(), load.output()
         return load
 
-    @property
-    def verify_until_stopped(self) -> str:
+    def verify_until_stopped(self, *options: str) -> str:
         """A command that writes and verifies over and over until the file STOP is there, or an error is met."""
         fio = self.fio_command("--name=verified", "--rw=randwrite", "--bs=8k", "--iodepth=16", "--size=8m",
-                               "--verify=crc32c", "--verify_fatal=1")  # fmt: skip
+                               "--verify=crc32c", "--verify_fatal=1", *options)  # fmt: skip
         return shlex.join(["sh", "-c", f"until [ -e {STOP} ]; do {fio} || exit; done"])
 
     @contextmanager
-    def verified_load(self) -> Iterator[None]:
+    def verified_load(self, *options: str) -> Iterator[None]:
         """fio writes and verifies over and over while the block runs; an error that it met is raised at the end."""
         self.remote.run(f"rm -f {STOP}")
-        load = self.under_load(Program(self.remote, self.verify_until_stopped))
+        load = self.under_load(Program(self.remote, self.verify_until_stopped(*options)))
         try:
             yield
         finally:
@@ -233,6 +233,20 @@ class VM:
     def bind(self, address: str) -> None:
         self.remote.run(f"echo {address} > {DRIVER}/bind")
         self.wait_for_disk()
+
+    @contextmanager
+    def polled(self, queues: int) -> Iterator[None]:
+        """So many of its disk's queue pairs are to be polled; nothing else uses the disk when that begins and ends."""
+        self.bind_with(queues)
+        try:
+            yield
+        finally:
+            self.bind_with(0)
+
+    def bind_with(self, poll_queues: int) -> None:
+        address = self.unbind()
+        self.remote.run(f"echo {poll_queues} > {POLL_QUEUES}")
+        self.bind(address)
 
     @contextmanager
     def impatient(self, milliseconds: int) -> Iterator[None]:

@@ -49,7 +49,7 @@ def hibernate(vm: VM) -> None:
 def test_other_queues_after_hibernation(vm1: VM, vm2: VM, squatter: str) -> None:
     before = [line.split()[1] for line in vm2.queues]
     booted = vm2.remote.run("cat /proc/sys/kernel/random/boot_id").stdout
-    vm2.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm2.verify_until_stopped}")
+    vm2.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm2.verify_until_stopped()}")
     vm2.goes_on("before it sleeps")
     with vm1.verified_load():
         hibernate(vm2)

@@ -221,9 +221,62 @@ irqreturn_t liov_queue_irq(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* Look for completions whose interrupt got lost; the device is live. */
-void liov_queue_poll(struct liov_queue *q)
+/*
+ * Of a queue pair that is polled, whatever its device's state: without @live there
+ * may not even be a ring.  Caller holds cq_lock.
+ */
+static unsigned int liov_queue_consume_polled(struct liov_queue *q,
+					      struct io_comp_batch *iob)
 {
+	lockdep_assert_held(&q->cq_lock);
+	/* Pairs with liov_queues_go_live(). */
+	return smp_load_acquire(&q->live) ? liov_queue_consume(q, iob) : 0;
+}
+
+static void liov_queue_poll(struct liov_queue *q)
+{
+	spin_lock(&q->cq_lock);
+	liov_queue_consume_polled(q, NULL);
+	spin_unlock(&q->cq_lock);
+}
+
+int liov_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob)
+{
+	struct liov_queue *q = hctx->driver_data;
+	unsigned int found;
+
+	/* One that is to be polled may have been merged with one that is not. */
+	if (!liov_is_polled(q))
+		return 0;
+	/* Whoever holds it looks for all, and all come again. */
+	if (!spin_trylock(&q->cq_lock))
+		return 0;
+	found = liov_queue_consume_polled(q, iob);
+	spin_unlock(&q->cq_lock);
+	return found;
+}
+
+/**
+ * liov_queues_poll() - do what those who poll may not be able to
+ * @ldev: device whose requests are being waited for
+ *
+ * They may be frozen, or have ended.
+ */
+void liov_queues_poll(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	for (i = liov_irq_queues(ldev); i < ldev->nr_queues; i++)
+		liov_queue_poll(&ldev->queues[i]);
+}
+
+/* Look for completions that nobody has come for; the device is live. */
+void liov_queue_look(struct liov_queue *q)
+{
+	if (liov_is_polled(q)) {
+		liov_queue_poll(q);
+		return;
+	}
 	/* Held back, not ignored: what interrupts meanwhile is seen after this. */
 	disable_irq(q->irq);
 	liov_queue_consume(q, NULL);

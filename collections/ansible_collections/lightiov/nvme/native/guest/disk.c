@@ -12,6 +12,9 @@
 #include "compat.h"
 #include "guest.h"
 
+/* How often those who wait for a disk's requests look for what is polled. */
+#define LIOV_FREEZE_POLL_MS	20
+
 struct workqueue_struct *liov_disks_wq;
 
 static sector_t liov_sectors(const struct liov_ns *ns)
@@ -343,6 +346,22 @@ void liov_disks_unquiesce(struct liov_dev *ldev)
 		blk_mq_unquiesce_queue(ns->disk->queue);
 }
 
+/* Until a frozen disk has no request, or the time is over; what is left of it. */
+static long liov_freeze_wait(struct liov_ns *ns, long left)
+{
+	struct request_queue *queue = ns->disk->queue;
+	long step, rest;
+
+	do {
+		/* Those who poll are frozen, too. */
+		liov_queues_poll(ns->ldev);
+		step = min_t(long, left, msecs_to_jiffies(LIOV_FREEZE_POLL_MS));
+		rest = blk_mq_freeze_queue_wait_timeout(queue, step);
+		left -= step - rest;
+	} while (!rest && left > 0);
+	return left;
+}
+
 /**
  * liov_disks_freeze() - let no request in, and wait until all have ended
  * @ldev: device whose lock is not held, so that what hangs can be recovered, and
@@ -360,8 +379,7 @@ int liov_disks_freeze(struct liov_dev *ldev)
 		liov_freeze_start(ns->disk->queue);
 	list_for_each_entry(ns, &ldev->disks, node)
 		if (left > 0)
-			left = blk_mq_freeze_queue_wait_timeout(ns->disk->queue,
-								left);
+			left = liov_freeze_wait(ns, left);
 	if (left > 0)
 		return 0;
 

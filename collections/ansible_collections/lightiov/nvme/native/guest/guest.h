@@ -36,6 +36,8 @@
  *   lock		mailbox and state.  Nothing that waits for I/O, for a
  *			CPU to go, or for memory that writes free, is done under
  *			it: without it no I/O that hangs is ever recovered.
+ *   cq_lock		the completions of a queue pair that is polled.  Requests
+ *			complete under it, as they do in an interrupt handler.
  *   sq_lock		one ring
  *
  * So recovery (recover_work, in a workqueue with a rescuer) takes @lock only, and
@@ -138,7 +140,7 @@ struct liov_dev;
  * @index: queue pair number of the device, hardware context of blk-mq
  * @hw_qid: the controller's queue ID, for messages; like the doorbells it is
  *	learned at each start
- * @irq: Linux interrupt number
+ * @irq: Linux interrupt number, unless it is polled
  * @name: of the interrupt
  * @sq_dma: DMA address of the submission ring
  * @cq_dma: DMA address of the completion ring
@@ -150,9 +152,10 @@ struct liov_dev;
  * @sq_tail: next free slot
  * @sq_rung: tail that the controller was told last
  * @sq_doorbells: how often it was told
- * @live: the interrupt handler reads completions
- * @cq: completion ring; read by the handler, or by others with @irq disabled or
- *	@live unset
+ * @cq_lock: orders those who read completions of a queue pair that is polled
+ * @live: the interrupt handler, or who polls, reads completions
+ * @cq: completion ring; read by the handler, by others with @irq disabled or
+ *	@live unset, or under @cq_lock
  * @cq_doorbell: head doorbell, the controller's own
  * @cq_head: next entry to look at
  * @cq_phase: phase tag that entry has once it is written
@@ -176,7 +179,8 @@ struct liov_queue {
 	u16 sq_rung;
 	unsigned long sq_doorbells;
 
-	bool live ____cacheline_aligned_in_smp;
+	spinlock_t cq_lock ____cacheline_aligned_in_smp;
+	bool live;
 	struct nvme_completion *cq;
 	u32 __iomem *cq_doorbell;
 	u16 cq_head;
@@ -255,6 +259,7 @@ struct liov_stats {
  * @regs: LIOV_BAR_REGS
  * @doorbells: LIOV_BAR_DOORBELLS
  * @instance: N in liovNn1
+ * @abi_minor: of the host's ABI
  * @features: LIOV_FEATURE_*
  * @entries: of each ring
  * @max_transfer: bytes of one command
@@ -295,8 +300,9 @@ struct liov_stats {
  * @nr_regions: used of them
  * @max_regions: allocated of them, without the terminator
  * @memory_nb: memory hotplug notifier
- * @queues: queue pairs
+ * @queues: queue pairs; those that are polled come last
  * @nr_queues: number of them
+ * @nr_polled: of them are polled
  * @usable_queues: that could be made when the next one could not
  * @tag_set: shared by all disks
  * @anchor: keeps the disks' queues apart, see liov_tag_set_init()
@@ -317,6 +323,7 @@ struct liov_dev {
 	void __iomem *doorbells;
 	int instance;
 
+	unsigned int abi_minor;
 	u32 features;
 	u32 entries;
 	u32 max_transfer;
@@ -354,6 +361,7 @@ struct liov_dev {
 
 	struct liov_queue *queues;
 	unsigned int nr_queues;
+	unsigned int nr_polled;
 	unsigned int usable_queues;
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *anchor;
@@ -373,6 +381,23 @@ struct liov_dev {
 static inline bool liov_is_quiet(const struct liov_dev *ldev)
 {
 	return ldev->state == LIOV_STOPPED || ldev->state == LIOV_WAITING;
+}
+
+static inline unsigned int liov_irq_queues(const struct liov_dev *ldev)
+{
+	return ldev->nr_queues - ldev->nr_polled;
+}
+
+static inline bool liov_is_polled(const struct liov_queue *q)
+{
+	return q->index >= liov_irq_queues(q->ldev);
+}
+
+/* Of the queue pairs that there are at least one is not polled. */
+static inline void liov_keep_an_interrupt(struct liov_dev *ldev)
+{
+	if (ldev->nr_queues && ldev->nr_polled >= ldev->nr_queues)
+		ldev->nr_polled = ldev->nr_queues - 1;
 }
 
 /*
@@ -450,6 +475,7 @@ void liov_queue_rqs(struct rq_list *reqs);
 /* request.c, data.c and complete.c; what only these call is in request.h */
 irqreturn_t liov_queue_irq(int irq, void *data);
 unsigned int liov_queue_reap(struct liov_queue *q, struct io_comp_batch *iob);
+void liov_queues_poll(struct liov_dev *ldev);
 bool liov_requests_busy(struct liov_dev *ldev);
 void liov_requests_cancel(struct liov_dev *ldev);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts: one of the controller's for each queue pair, and one by which the
- * host tells of events.
+ * Interrupts: one of the controller's for each queue pair that is not polled, and
+ * one by which the host tells of events.
  */
 #include <linux/interrupt.h>
 
@@ -14,7 +14,7 @@ static int liov_vectors_alloc(struct liov_dev *ldev, unsigned int least)
 	int got;
 
 	got = pci_alloc_irq_vectors_affinity(pdev, LIOV_VECTOR_QUEUE(least),
-					     LIOV_VECTOR_QUEUE(ldev->nr_queues),
+					     LIOV_VECTOR_QUEUE(liov_irq_queues(ldev)),
 					     PCI_IRQ_MSIX | PCI_IRQ_AFFINITY,
 					     &affinity);
 	if (got < 0) {
@@ -23,7 +23,7 @@ static int liov_vectors_alloc(struct liov_dev *ldev, unsigned int least)
 			ldev->nr_queues, least, ERR_PTR(got));
 		return got;
 	}
-	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0);
+	ldev->nr_queues = got - LIOV_VECTOR_QUEUE(0) + ldev->nr_polled;
 	return 0;
 }
 
@@ -37,7 +37,7 @@ static void liov_interrupts_free(struct liov_dev *ldev, unsigned int nr)
 /**
  * liov_interrupts_take() - get vectors, and the interrupts of the queue pairs
  * @ldev: device with @nr_queues queue pairs, which are fewer afterwards if there
- *	are not vectors for all
+ *	are not vectors for all but those that are polled
  * @least: queue pairs that there have to be vectors for, beside that for events
  *
  * Not while requests wait: it waits for CPUs that go offline, and these for
@@ -54,7 +54,7 @@ int liov_interrupts_take(struct liov_dev *ldev, unsigned int least)
 	if (err)
 		return err;
 
-	for (i = 0; i < ldev->nr_queues; i++) {
+	for (i = 0; i < liov_irq_queues(ldev); i++) {
 		struct liov_queue *q = &ldev->queues[i];
 
 		q->irq = pci_irq_vector(ldev->pdev, LIOV_VECTOR_QUEUE(i));
@@ -72,7 +72,7 @@ int liov_interrupts_take(struct liov_dev *ldev, unsigned int least)
 void liov_interrupts_drop(struct liov_dev *ldev)
 {
 	if (ldev->interrupts)
-		liov_interrupts_free(ldev, ldev->nr_queues);
+		liov_interrupts_free(ldev, liov_irq_queues(ldev));
 	ldev->interrupts = false;
 }
 
@@ -101,7 +101,7 @@ int liov_interrupts_retake(struct liov_dev *ldev)
 {
 	int err;
 
-	err = liov_interrupts_take(ldev, ldev->nr_queues);
+	err = liov_interrupts_take(ldev, liov_irq_queues(ldev));
 	if (err)
 		return err;
 	err = liov_event_irq_take(ldev);

@@ -127,6 +127,7 @@ static int liov_bring_up_what_goes(struct liov_dev *ldev)
 		dev_warn(dev, "goes on with %u queue pairs instead of %u\n",
 			 ldev->usable_queues, ldev->nr_queues);
 		ldev->nr_queues = ldev->usable_queues;
+		liov_keep_an_interrupt(ldev);
 	}
 	if (err)
 		dev_err(dev, "cannot be started (%pe), host status %#x: bind the driver again when the host has it ready\n",
@@ -189,9 +190,9 @@ static int liov_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		goto take_down;
 
-	dev_info(dev, "%s %s: %u queue pairs of %u entries, window %#llx of %#llx bytes\n",
-		 ldev->model, ldev->serial, ldev->nr_queues, ldev->entries,
-		 ldev->window_base, ldev->window_size);
+	dev_info(dev, "%s %s: %u queue pairs (%u of them polled) of %u entries, window %#llx of %#llx bytes\n",
+		 ldev->model, ldev->serial, ldev->nr_queues, ldev->nr_polled,
+		 ldev->entries, ldev->window_base, ldev->window_size);
 
 	mutex_lock(&ldev->lock);
 	WRITE_ONCE(ldev->unsettled, false);

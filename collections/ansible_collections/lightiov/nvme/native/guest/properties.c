@@ -4,8 +4,14 @@
  * it still is the one that it was.
  */
 #include <linux/ctype.h>
+#include <linux/moduleparam.h>
 
 #include "guest.h"
+
+static unsigned int poll_queues;
+module_param(poll_queues, uint, 0644);
+MODULE_PARM_DESC(poll_queues,
+		 "Queue pairs of a device that are polled, taken when it is bound (default 0)");
 
 /* A register of space-padded ASCII to a string that is safe to print. */
 static void liov_read_string(struct liov_dev *ldev, unsigned int offset,
@@ -38,6 +44,7 @@ int liov_check_version(struct liov_dev *ldev)
 			LIOV_ABI_MINOR);
 		return -EOPNOTSUPP;
 	}
+	ldev->abi_minor = version & 0xffff;
 	return 0;
 }
 
@@ -62,6 +69,24 @@ static void liov_read_retry_delays(struct liov_dev *ldev)
 			    LIOV_PATIENCE_SECONDS * 1000);
 }
 
+/* Of each kind one for each CPU, as far as they go. */
+static void liov_divide_queues(struct liov_dev *ldev)
+{
+	u32 pairs = min_t(u32, liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
+			  LIOV_MAX_QUEUE_PAIRS);
+	unsigned int wanted = READ_ONCE(poll_queues);
+
+	ldev->nr_queues = pairs;
+	ldev->nr_polled = min(wanted, num_possible_cpus());
+	liov_keep_an_interrupt(ldev);
+	if (ldev->nr_polled < wanted)
+		dev_warn(&ldev->pdev->dev,
+			 "poll_queues is %u, but of its %u queue pairs %u are polled: one at least interrupts, and no more are polled than there are CPUs\n",
+			 wanted, pairs, ldev->nr_polled);
+	ldev->nr_queues = min(liov_irq_queues(ldev), num_possible_cpus()) +
+			  ldev->nr_polled;
+}
+
 int liov_read_properties(struct liov_dev *ldev)
 {
 	struct device *dev = &ldev->pdev->dev;
@@ -80,10 +105,7 @@ int liov_read_properties(struct liov_dev *ldev)
 	ldev->entries = min(entries, LIOV_RING_ENTRIES);
 	ldev->max_transfer = min_t(u32, max_transfer, LIOV_MAX_TRANSFER) &
 			     PAGE_MASK;
-	/* One for each CPU, as far as they go. */
-	ldev->nr_queues = min3(liov_read32(ldev, LIOV_REG_QUEUE_PAIRS),
-			       num_possible_cpus(),
-			       (u32)LIOV_MAX_QUEUE_PAIRS);
+	liov_divide_queues(ldev);
 	ldev->features = liov_read32(ldev, LIOV_REG_FEATURES);
 	liov_read_dealloc(ldev);
 	liov_read_retry_delays(ldev);

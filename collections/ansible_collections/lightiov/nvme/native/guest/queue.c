@@ -6,6 +6,9 @@
  */
 #include "guest.h"
 
+/* Of the ABI, since which LIOV_QUEUE_POLLED is known. */
+#define LIOV_MINOR_POLLED	3
+
 static size_t liov_sq_bytes(struct liov_dev *ldev)
 {
 	return array_size(ldev->entries, sizeof(struct nvme_command));
@@ -85,6 +88,13 @@ void liov_rings_free(struct liov_dev *ldev)
 	}
 }
 
+/* Hosts of before do not know it, and then interrupts go nowhere. */
+static u64 liov_polled_flag(const struct liov_queue *q)
+{
+	return liov_is_polled(q) && q->ldev->abi_minor >= LIOV_MINOR_POLLED ?
+	       LIOV_QUEUE_POLLED : 0;
+}
+
 /* Is it not this queue but the controller, which the host resets? */
 static bool liov_queues_lost(struct liov_dev *ldev)
 {
@@ -124,7 +134,7 @@ static int liov_queues_create_at_once(struct liov_dev *ldev)
 		liov_write64(ldev, LIOV_REG_RINGS(i) + 8, liov_cq_gpa(q));
 	}
 	return liov_command(ldev, LIOV_CMD_CREATE_QUEUES, 0, ldev->nr_queues,
-			    ldev->entries, 0);
+			    ldev->entries, ldev->nr_polled);
 }
 
 static int liov_queues_create_one_by_one(struct liov_dev *ldev)
@@ -135,7 +145,8 @@ static int liov_queues_create_one_by_one(struct liov_dev *ldev)
 	for (i = 0; i < ldev->nr_queues; i++) {
 		const struct liov_queue *q = &ldev->queues[i];
 
-		err = liov_command(ldev, LIOV_CMD_CREATE_QUEUE, i,
+		err = liov_command(ldev, LIOV_CMD_CREATE_QUEUE,
+				   i | liov_polled_flag(q),
 				   liov_sq_gpa(q), liov_cq_gpa(q),
 				   ldev->entries);
 		if (err == -EAGAIN || (err && liov_queues_lost(ldev)))
@@ -173,17 +184,17 @@ int liov_queues_create(struct liov_dev *ldev)
 }
 
 /*
- * From here on completions are the interrupt handler's to read.  Not by
- * enable_irq(): a managed interrupt, as these are, can forget that it is
- * disabled when its last CPU goes offline and comes back, as all but one do for
- * suspend (seen with Linux 6.12).
+ * From here on completions are the interrupt handler's to read, or theirs who
+ * poll.  Not by enable_irq(): a managed interrupt, as these are, can forget that
+ * it is disabled when its last CPU goes offline and comes back, as all but one do
+ * for suspend (seen with Linux 6.12).
  */
 void liov_queues_go_live(struct liov_dev *ldev)
 {
 	unsigned int i;
 
 	for (i = 0; i < ldev->nr_queues; i++) {
-		/* Pairs with liov_queue_irq(): the ring is set up. */
+		/* Pairs with its readers: the ring is set up. */
 		smp_store_release(&ldev->queues[i].live, true);
 	}
 	/* When it is probed, they are made for the first time. */
@@ -191,7 +202,18 @@ void liov_queues_go_live(struct liov_dev *ldev)
 		atomic_inc(&ldev->stats.resets);
 }
 
-/* Afterwards no handler reads completions; they are the caller's to read. */
+static void liov_queue_wait_quiet(struct liov_queue *q)
+{
+	if (liov_is_polled(q)) {
+		/* Who holds it may have seen @live. */
+		spin_lock(&q->cq_lock);
+		spin_unlock(&q->cq_lock);
+	} else {
+		synchronize_irq(q->irq);
+	}
+}
+
+/* Afterwards nobody reads completions; they are the caller's to read. */
 void liov_queues_go_quiet(struct liov_dev *ldev)
 {
 	unsigned int i;
@@ -199,7 +221,7 @@ void liov_queues_go_quiet(struct liov_dev *ldev)
 	for (i = 0; i < ldev->nr_queues; i++)
 		WRITE_ONCE(ldev->queues[i].live, false);
 	for (i = 0; i < ldev->nr_queues; i++)
-		synchronize_irq(ldev->queues[i].irq);
+		liov_queue_wait_quiet(&ldev->queues[i]);
 }
 
 static bool liov_doorbell_valid(struct liov_dev *ldev, u32 offset)
@@ -279,6 +301,7 @@ int liov_queues_init(struct liov_dev *ldev)
 		q->ldev = ldev;
 		q->index = i;
 		spin_lock_init(&q->sq_lock);
+		spin_lock_init(&q->cq_lock);
 		snprintf(q->name, sizeof(q->name), "liov%dq%u", ldev->instance,
 			 i);
 	}

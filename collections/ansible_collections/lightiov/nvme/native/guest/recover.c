@@ -21,6 +21,7 @@ static void liov_drain(struct liov_dev *ldev)
 	unsigned int waited;
 
 	for (waited = 0; waited < ldev->timeout_ms; waited += LIOV_POLL_MS) {
+		liov_queues_poll(ldev);
 		if (!liov_requests_busy(ldev))
 			break;
 		msleep(LIOV_POLL_MS);

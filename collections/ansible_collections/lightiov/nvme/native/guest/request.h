@@ -37,7 +37,8 @@ void liov_commit_rqs(struct blk_mq_hw_ctx *hctx);
 
 /* complete.c */
 void liov_complete_rq(struct request *req);
-void liov_queue_poll(struct liov_queue *q);
+int liov_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *iob);
+void liov_queue_look(struct liov_queue *q);
 
 /* data.c */
 blk_status_t liov_map_data(struct liov_queue *q, struct request *req);

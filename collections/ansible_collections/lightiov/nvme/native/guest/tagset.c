@@ -16,13 +16,15 @@ static enum blk_eh_timer_return liov_timeout(struct request *req)
 	if (!mutex_trylock(&ldev->lock))
 		return BLK_EH_RESET_TIMER;
 	if (ldev->state == LIOV_LIVE)
-		liov_queue_poll(q);
+		liov_queue_look(q);
 	mutex_unlock(&ldev->lock);
 
 	if (blk_mq_rq_state(req) != MQ_RQ_IN_FLIGHT) {
-		dev_warn_ratelimited(&ldev->pdev->dev,
-				     "hardware queue %u: an interrupt was lost, its completion was found by polling\n",
-				     q->hw_qid);
+		/* Who polled may have ended; nothing is wrong then. */
+		if (!liov_is_polled(q))
+			dev_warn_ratelimited(&ldev->pdev->dev,
+					     "hardware queue %u: an interrupt was lost, its completion was found by polling\n",
+					     q->hw_qid);
 		return BLK_EH_DONE;
 	}
 
@@ -50,8 +52,16 @@ static int liov_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 
 static void liov_map_queues(struct blk_mq_tag_set *set)
 {
+	struct blk_mq_queue_map *polled = &set->map[HCTX_TYPE_POLL];
 	struct liov_dev *ldev = set->driver_data;
 
+	/* Linux has one map only when it dumps a crash. */
+	if (set->nr_maps > HCTX_TYPE_POLL) {
+		set->map[HCTX_TYPE_DEFAULT].nr_queues = liov_irq_queues(ldev);
+		polled->nr_queues = ldev->nr_polled;
+		polled->queue_offset = liov_irq_queues(ldev);
+		blk_mq_map_queues(polled);
+	}
 	liov_map_hw_queues(&set->map[HCTX_TYPE_DEFAULT], ldev->pdev,
 			   LIOV_VECTOR_QUEUE(0));
 }
@@ -61,6 +71,7 @@ static const struct blk_mq_ops liov_mq_ops = {
 	.queue_rqs	= LIOV_QUEUE_RQS,
 	.commit_rqs	= liov_commit_rqs,
 	.complete	= liov_complete_rq,
+	.poll		= liov_poll,
 	.timeout	= liov_timeout,
 	.init_hctx	= liov_init_hctx,
 	.map_queues	= liov_map_queues,
@@ -85,7 +96,7 @@ int liov_tag_set_init(struct liov_dev *ldev)
 	memset(set, 0, sizeof(*set));
 	set->ops = &liov_mq_ops;
 	set->nr_hw_queues = ldev->nr_queues;
-	set->nr_maps = 1;
+	set->nr_maps = ldev->nr_polled ? HCTX_MAX_TYPES : 1;
 	/* A ring with all entries taken would look empty. */
 	set->queue_depth = ldev->entries - 1;
 	set->numa_node = dev_to_node(&ldev->pdev->dev);
