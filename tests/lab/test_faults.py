@@ -293,6 +293,17 @@ class TestNoAnswer:
         works(mdev)
         works(neighbour, 2)
 
+    def test_to_one_of_many_creations(self, controller: Controller) -> None:
+        """More than go side by side: those that come after the reset have lost their CQs by it, and are not refused."""
+        mdev, log = controller.mdev("1", 24), len(controller.host.kernel_log())
+        with controller.fault(Fault(Kind.VANISH, command=Admin.CREATE_SQ, count=1)):
+            refused = mdev.liov("bench", "--queues 24 --seconds 1", check=False, timeout=WITHOUT_ANSWER)
+        assert refused.returncode == 2
+        assert "the controller was reset meanwhile" in refused.stderr
+        self.was_reset(controller, log, Admin.CREATE_SQ)
+        assert not [line for line in controller.host.kernel_log()[log:] if "does not create" in line]
+        works(mdev, 24)
+
     def test_to_a_deletion(self, controller: Controller) -> None:
         mdev, log = controller.mdev("1", 2), len(controller.host.kernel_log())
         with mdev.held("--queues 2") as holder, controller.fault(Fault(Kind.VANISH, command=Admin.DELETE_SQ, count=1)):

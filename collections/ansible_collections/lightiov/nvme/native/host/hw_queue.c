@@ -183,10 +183,10 @@ void liov_hw_queues_delete(struct liov_hw_queue *queues, unsigned int count)
 }
 
 /* A VM may try it again and again.  What is no status was reported already. */
-static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue, u8 opcode)
+static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue, u8 opcode,
+					 int status)
 {
 	const char *ring = opcode == nvme_admin_create_cq ? "CQ" : "SQ";
-	int status = queue->rq.status;
 
 	if (status > 0)
 		dev_err_ratelimited(queue->ctrl->dev,
@@ -195,17 +195,33 @@ static void liov_hw_queue_report_refusal(struct liov_hw_queue *queue, u8 opcode)
 				    status);
 }
 
+/*
+ * What came of creating a ring.  A controller that was reset since it created the
+ * CQ has none for the SQ, and says so: it refuses nothing, and is not to be blamed.
+ */
+static int liov_hw_queue_creation_status(const struct liov_hw_queue *queue,
+					 u8 opcode)
+{
+	const struct liov_request *rq = &queue->rq;
+
+	if (rq->status > 0 && opcode == nvme_admin_create_sq &&
+	    rq->epoch != queue->epoch)
+		return -ECANCELED;
+	return rq->status;
+}
+
 /* Creates the SQs or the CQs.  Returns what came of the first that failed. */
 static int liov_hw_queues_run_creation(struct liov_hw_queue *queues,
 				       unsigned int count, u8 opcode)
 {
+	int ret = 0, status;
 	unsigned int i;
-	int ret = 0;
 
 	liov_hw_queues_run(queues, count, opcode);
 	for (i = 0; i < count; i++) {
-		liov_hw_queue_report_refusal(&queues[i], opcode);
-		ret = ret ?: queues[i].rq.status;
+		status = liov_hw_queue_creation_status(&queues[i], opcode);
+		liov_hw_queue_report_refusal(&queues[i], opcode, status);
+		ret = ret ?: status;
 	}
 	return ret;
 }
