@@ -396,8 +396,7 @@ static inline bool liov_is_polled(const struct liov_queue *q)
 /* Of the queue pairs that there are at least one is not polled. */
 static inline void liov_keep_an_interrupt(struct liov_dev *ldev)
 {
-	if (ldev->nr_queues && ldev->nr_polled >= ldev->nr_queues)
-		ldev->nr_polled = ldev->nr_queues - 1;
+	ldev->nr_polled = min(ldev->nr_polled, max(ldev->nr_queues, 1u) - 1);
 }
 
 /*
