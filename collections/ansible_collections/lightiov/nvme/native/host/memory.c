@@ -87,14 +87,16 @@ static void liov_memory_unpin(struct liov_memory *memory, u64 gpa, u64 size)
 	memory->pinned_bytes -= size;
 }
 
-/* It is unreachable once the IOTLB is flushed of what @gather collects. */
+/*
+ * It is unreachable once the IOTLB is flushed of what @gather collects.  One that is
+ * empty, with its start beyond its end, older kernels give to the IOMMU's driver,
+ * too: the callers flush only what they have unmapped.
+ */
 static void liov_memory_unmap(struct liov_memory *memory, u64 gpa, u64 size,
 			      struct iommu_iotlb_gather *gather)
 {
 	size_t unmapped;
 
-	if (!size)
-		return;
 	unmapped = iommu_unmap_fast(memory->ctrl->domain, memory->window + gpa,
 				    size, gather);
 	WARN_ON_ONCE(unmapped != size);
@@ -185,6 +187,8 @@ static int liov_memory_pin(struct liov_memory *memory, struct liov_range *range)
 	return 0;
 
 out_undo:
+	if (gpa == start)
+		return ret;
 	iommu_iotlb_gather_init(&gather);
 	liov_memory_unmap(memory, start, gpa - start, &gather);
 	iommu_iotlb_sync(memory->ctrl->domain, &gather);
@@ -264,9 +268,11 @@ static void liov_memory_unmap_ranges(struct liov_memory *memory, u64 first,
 	struct iommu_iotlb_gather gather;
 	struct interval_tree_node *node;
 
+	node = interval_tree_iter_first(&memory->ranges, first, last);
+	if (!node)
+		return;
 	iommu_iotlb_gather_init(&gather);
-	for (node = interval_tree_iter_first(&memory->ranges, first, last); node;
-	     node = interval_tree_iter_next(node, first, last)) {
+	for (; node; node = interval_tree_iter_next(node, first, last)) {
 		liov_memory_unmap(memory, node->start,
 				  node->last - node->start + 1, &gather);
 		cond_resched();
