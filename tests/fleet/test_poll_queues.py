@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from fleet import VM
 
-from lab import Fault, Kind, Program, wait_until
+from lab import Admin, Fault, Kind, Program, wait_until
+from lab.fault import DO_NOT_RETRY
 
 CONTROLLER = "nvme0"  # of vm2
 HIPRI = ("--ioengine=io_uring", "--hipri=1")
@@ -18,6 +19,7 @@ READS = 2000
 # What udev reads of a disk that somebody has closed is not polled.
 FEW = READS // 20
 IMPATIENT = 2000
+INTERNAL_ERROR = 0x006
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,18 @@ def test_driver_unbound(polled: VM) -> None:
     assert load.wait() != 0, load.output()
     assert "io_u error" in load.output()
     polled.bind(address)
+    read(polled, *HIPRI)
+
+
+def test_one_that_cannot_be_made_leaves_one_that_interrupts(polled: VM) -> None:
+    refusal = Fault(Kind.STATUS, INTERNAL_ERROR | DO_NOT_RETRY, command=Admin.CREATE_SQ, cdw10=hardware_queue(polled))
+    address = polled.unbind()
+    with polled.host.fault(CONTROLLER, refusal):
+        polled.bind(address)
+        assert [line.split()[2].isdigit() for line in polled.queues] == [True, False]
+        assert len(polled.queue_interrupts) == 1
+        read(polled)
+    polled.bind(polled.unbind())
     read(polled, *HIPRI)
 
 
