@@ -24,9 +24,10 @@ from fake_host import FakeHost  # noqa: E402
 from fake_libvirt import FakeConnection, FakeLibvirt  # noqa: E402
 from in_process import InProcess, PlayedHost  # noqa: E402
 
-# A busy machine takes longer for an example now and then, and that is no failure.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# A busy machine takes longer for an example now and then, and that is no failure. `make properties` is thorough.
+settings.register_profile("quick", deadline=None, max_examples=60)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("quick")
 
 
 @pytest.fixture
