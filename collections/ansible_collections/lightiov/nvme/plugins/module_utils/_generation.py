@@ -66,6 +66,26 @@ def _step(host: Host, name: str, expected: int, digest: str) -> tuple[Generation
 
 
 @contextmanager
+def applying(host: Host, number: int | None, act: bool = True) -> Iterator[None]:
+    """Change the host as its accepted placements say, while nobody else does; not once others have replaced them.
+
+    Accepting and applying are several calls, and a plan that comes between has not seen what the later ones make.
+    """
+    if number is None or not act:
+        yield
+        return
+    with _alone(host):
+        now = generation(host).number
+        if now != number:
+            raise LightiovError(
+                f"The placements of generation {number} of this host are not applied any further, because others have "
+                f"been accepted since, as its generation {now}: take their files from version control, and plan again "
+                "with lightiov.nvme.plan"
+            )
+        yield
+
+
+@contextmanager
 def _alone(host: Host) -> Iterator[None]:
     path = host.path(LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)

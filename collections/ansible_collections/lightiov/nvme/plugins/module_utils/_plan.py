@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,22 +81,25 @@ class Plan:
         ]
 
 
-def execute(module: Any, make_plan: Callable[[], Plan]) -> None:
-    """Run a module: make its plan, act on it unless in check mode, and report."""
+def execute(
+    module: Any, make_plan: Callable[[], Plan], alone: contextlib.AbstractContextManager[None] | None = None
+) -> None:
+    """Run a module: make its plan, act on it unless in check mode, and report. All of that within `alone`."""
     done: list[dict[str, Any]] = []
     before: list[Any] = []
     try:
-        while True:
-            plan = make_plan()
-            before.append(plan.before)
-            for warning in plan.warnings + plan.warn_of_unmet():
-                module.warn(warning)
-            for step in plan.steps:
-                if not module.check_mode:
-                    step.run()
-                done.append(step.describe())
-            if module.check_mode or not (plan.provisional and plan.steps):
-                break
+        with alone or contextlib.nullcontext():
+            while True:
+                plan = make_plan()
+                before.append(plan.before)
+                for warning in plan.warnings + plan.warn_of_unmet():
+                    module.warn(warning)
+                for step in plan.steps:
+                    if not module.check_mode:
+                        step.run()
+                    done.append(step.describe())
+                if module.check_mode or not (plan.provisional and plan.steps):
+                    break
     except (LightiovError, OSError) as error:
         module.fail_json(msg=sentence(error), actions=done, changed=bool(done))
     result: dict[str, Any] = {"changed": bool(done), "actions": done, **plan.returned}

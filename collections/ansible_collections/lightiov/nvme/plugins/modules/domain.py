@@ -22,6 +22,7 @@ requirements:
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
+  - lightiov.nvme.applied
   - lightiov.nvme.attributes
   - lightiov.nvme.libvirt
 options:
@@ -225,6 +226,7 @@ ran:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import _vm
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 
@@ -258,13 +260,15 @@ def main() -> None:
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
+            "generation": {"type": "int"},
         },
         supports_check_mode=True,
     )
+    host = Host()
     execute(
         module,
         lambda: _vm.plan(
-            Host(),
+            host,
             uri=module.params["uri"],
             network=module.params["network"],
             wanted=[_vm.Wanted.parse(options) for options in module.params["domains"]],
@@ -272,6 +276,7 @@ def main() -> None:
             shutdown_timeout=module.params["shutdown_timeout"],
             predict=module.check_mode,
         ),
+        applying(host, module.params["generation"], act=not module.check_mode),
     )
 
 

@@ -26,6 +26,7 @@ description:
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
+  - lightiov.nvme.applied
   - lightiov.nvme.attributes
   - lightiov.nvme.libvirt
 options:
@@ -135,6 +136,7 @@ domains:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import _domain
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
@@ -155,19 +157,22 @@ def main() -> None:
             "absent": {"type": "list", "elements": "str", "default": []},
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 60},
+            "generation": {"type": "int"},
         },
         supports_check_mode=True,
     )
+    host = Host()
     execute(
         module,
         lambda: _domain.plan(
-            Host(),
+            host,
             uri=module.params["uri"],
             wanted=[_domain.Wanted.parse(options) for options in module.params["domains"]],
             absent=[canonical(uuid) for uuid in module.params["absent"]],
             timeout=module.params["timeout"],
             predict=module.check_mode,
         ),
+        applying(host, module.params["generation"], act=not module.check_mode),
     )
 
 

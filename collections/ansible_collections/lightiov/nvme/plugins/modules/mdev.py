@@ -36,6 +36,7 @@ requirements:
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
+  - lightiov.nvme.applied
   - lightiov.nvme.attributes
 options:
   mdevs:
@@ -322,6 +323,7 @@ mdevs:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import Request
@@ -377,10 +379,16 @@ def main() -> None:
             "phase": {"type": "str", "choices": ["all", "shrink", "grow"], "default": "all"},
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 30},
+            "generation": {"type": "int"},
         },
         supports_check_mode=True,
     )
-    execute(module, lambda: plan(Host(), request(module.params), predict=module.check_mode))
+    host = Host()
+    execute(
+        module,
+        lambda: plan(host, request(module.params), predict=module.check_mode),
+        applying(host, module.params["generation"], act=not module.check_mode),
+    )
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._generation import RECORD, accept, generation
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import RECORD, accept, applying, generation
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from fake_host import FakeHost
 
@@ -31,6 +32,32 @@ def test_stale_plan_is_refused(host: Host) -> None:
         LightiovError, match=r"^The placements of host hv1 were planned from its generation 0, and it is at 1"
     ):
         accept(host, "hv1", 0, "b")
+
+
+def test_placements_that_others_have_replaced_are_not_applied_any_further(host: Host) -> None:
+    mine = accept(host, "hv1", 0, "a")[1].number
+    with applying(host, mine):
+        pass
+    accept(host, "hv1", 1, "b")
+    sentence = (
+        r"^The placements of generation 1 of this host are not applied any further, because others have been .* 2: "
+    )
+    with pytest.raises(LightiovError, match=sentence), applying(host, mine):
+        pytest.fail("applied")
+    # A list by hand has none, and in check mode nothing was accepted.
+    for number, act in ((None, True), (7, False)):
+        with applying(host, number, act):
+            pass
+
+
+def test_placements_are_applied_by_one_at_a_time_and_none_accepted_meanwhile(host: Host) -> None:
+    mine = accept(host, "hv1", 0, "a")[1].number
+    with ThreadPoolExecutor(1) as other:
+        with applying(host, mine):
+            theirs = other.submit(accept, host, "hv1", 1, "b")
+            time.sleep(0.1)
+            assert generation(host).number == mine
+        assert theirs.result(10)[1].number == 2
 
 
 def test_check_mode_changes_nothing(host: Host) -> None:

@@ -1,0 +1,183 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two control nodes deploy different wishes onto the same hosts at once: two processes, and hosts made of files."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import _alone, accept, applying, generation
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import describe
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import Request
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_plan import plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, fleet
+from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_mdevs
+from fake_host import FakeHost
+from in_process import InProcess, PlayedHost
+from mdev_calls import A
+
+FORK = multiprocessing.get_context("fork")
+HOSTS = ("hv1", "hv2")
+# Each fleet sees its first deployment and some after it.
+FLEETS, RACES_EACH = 20, 5
+MOST_TRIES = 200
+TOLD = re.compile(
+    r"The placements of (host hv\d were planned from its generation \d+, and it is at \d+|generation \d+ of this host "
+    r"are not applied any further), because others have been (applied|accepted) since.*: take their files from version "
+    r"control, and plan again with lightiov\.nvme\.plan"
+)
+
+
+def wish(name: str) -> dict[str, Any]:
+    disks = [{"name": "data", "size": "1 MiB"}]
+    return {"name": name, "tenant": "blue", "memory_mib": 16, "vcpus": 1, "queue_pairs": 1, "disks": disks}
+
+
+@dataclass
+class Operator:
+    """A control node with a folder of placements, and the one through which operators share theirs."""
+
+    directory: Path
+    shared: Path
+    hosts: dict[str, Host]
+
+    def pull(self) -> None:
+        with _one_at_a_time(self.shared):
+            shutil.copytree(self.shared, self.directory, dirs_exist_ok=True)
+
+    def push(self, host: str) -> None:
+        with _one_at_a_time(self.shared):
+            shutil.copy(self.directory / f"{host}.yml", self.shared)
+
+    def plan(self, names: Iterable[str]) -> dict[str, Any]:
+        """As role partition asks the hosts, and lightiov.nvme.placements plans."""
+        hosts = {}
+        for name, host in self.hosts.items():
+            # A file of the fake host is half written for a moment, as no attribute of a kernel is.
+            with _alone(host):
+                found = describe(host)
+            path = self.directory / f"{name}.yml"
+            written = yaml.safe_load(path.read_text()) if path.exists() else None
+            if written and written["lightiov_generation"] < found["generation"]:
+                accept(host, name, written["lightiov_generation"], files.digest(written["lightiov_vms"]), act=False)
+            settings = {"memory_mib": 1024, "vcpus": 64}
+            hosts[name] = {"vms": list(map(wish, names)), "found": found, "settings": settings, "placements": written}
+        planned = fleet.partition(hosts, fleet.Policy("spread"))
+        assert not planned["unplaced"] + planned["refused"]
+        for name, text in planned["files"].items():
+            (self.directory / f"{name}.yml").write_text(text)
+        return {name: yaml.safe_load(text) for name, text in planned["files"].items()}
+
+    def apply(self, placements: dict[str, Any]) -> dict[str, str]:
+        """As a deployment calls lightiov.nvme.generation and lightiov.nvme.mdev; what hosts refuse."""
+        told = {}
+        for name, content in placements.items():
+            host, vms = self.hosts[name], content["lightiov_vms"]
+            try:
+                before, after = accept(host, name, content["lightiov_generation"], files.digest(vms))
+                if before != after:
+                    self.push(name)
+                wanted = [Wanted.parse({"type": "lightiov-passthrough", **one}) for one in vm_mdevs(vms)]
+                for phase in ("shrink", "grow"):
+                    with applying(host, after.number):
+                        for step in plan(host, Request(wanted, phase=phase), predict=False).steps:
+                            step.run()
+            except LightiovError as error:
+                told[name] = str(error)
+        return told
+
+    def race(self, mine: list[str], everyone: list[str], start: Any, results: Any) -> None:
+        """Deploy one's own wishes when the other does; who is told that others were first does what they are told."""
+        try:
+            placements = self.plan(mine)
+            [where] = [name for name in placements if mine[-1] in str(placements[name])]
+            start.wait(60)
+            told = self.apply(placements)
+            lost = "were planned from" in told.get(where, "")
+            tries = 0
+            while told:
+                assert all(TOLD.fullmatch(one) for one in told.values()), told
+                tries += 1
+                assert tries < MOST_TRIES
+                self.pull()
+                try:
+                    told = self.apply(self.plan(everyone))
+                except LightiovError as error:
+                    told = {"plan": str(error)}
+            results.put((where, lost))
+        except BaseException as error:
+            results.put(("", repr(error)))
+            raise
+
+
+@contextmanager
+def _one_at_a_time(directory: Path) -> Iterator[None]:
+    with _alone(Host(directory.parent / "version-control")):
+        yield
+
+
+def hosts_of(directory: Path) -> dict[str, Host]:
+    hosts = {}
+    for number, name in enumerate(HOSTS):
+        fake = FakeHost(directory / name)
+        fake.install("driverctl", "mdevctl", "liov", "udevadm")
+        fake.load_driver("lightiov")
+        fake.add_controller(A, f"S{number}", driver="lightiov", namespaces=1)
+        hosts[name] = PlayedHost(fake.root, InProcess(fake))
+    return hosts
+
+
+def disks(hosts: dict[str, Host]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [disk for vm in describe(host)["placed"] for disk in vm["disks"]] for name, host in hosts.items()}
+
+
+@pytest.mark.exhaustive
+def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path) -> None:
+    for fleet_number in range(FLEETS):
+        directory = tmp_path / str(fleet_number)
+        hosts = hosts_of(directory)
+        operators = [Operator(directory / name, directory / "shared", hosts) for name in ("one", "other")]
+        for folder in ("one", "other", "shared"):
+            (directory / folder).mkdir()
+        there: list[str] = []
+        for number in range(RACES_EACH):
+            new = [f"{owner}{number}" for owner in ("one", "other")]
+            start, results = FORK.Barrier(2), FORK.Queue()
+            before = {name: generation(host).number for name, host in hosts.items()}
+            for operator in operators:
+                operator.pull()
+            running = [
+                FORK.Process(target=operator.race, args=([*there, vm], [*there, *new], start, results))
+                for operator, vm in zip(operators, new)
+            ]
+            for process in running:
+                process.start()
+            ended = [results.get(timeout=60) for _ in running]
+            for process in running:
+                process.join()
+            # Both wanted the same host for theirs: one got it.
+            [(where, won), (same, lost)] = sorted(ended)
+            assert (same, won, lost) == (where, False, True)
+            there += new
+            found = [vm["vm"] for host in hosts.values() for vm in describe(host)["placed"]]
+            assert Counter(found) == Counter(there)
+            for of in disks(hosts).values():
+                parts = sorted((disk["first"], disk["first"] + disk["bytes"]) for disk in of)
+                assert all(end <= after[0] for (_first, end), after in zip(parts, parts[1:]))
+            after = {name: generation(host).number for name, host in hosts.items()}
+            assert sum(after.values()) - sum(before.values()) >= 2
+        shutil.rmtree(directory)
