@@ -14,7 +14,7 @@ DECIMAL = ("KB", "MB", "GB", "TB", "PB")
 SIZE = re.compile(r"([0-9]{1,9}) ?([A-Za-z]+)")
 
 
-def parse_size(value: object, where: str) -> int:
+def parse_size(value: object, where: str, otherwise: str = "leave size out for the whole namespace") -> int:
     """Bytes of a size such as "200 GiB"."""
     match = SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match and match[2].upper() in DECIMAL:
@@ -25,7 +25,7 @@ def parse_size(value: object, where: str) -> int:
     if not match or match[2] not in UNITS or not int(match[1]):
         raise LightiovError(
             f"{where} cannot have the size {value!r}: write a whole number and MiB, GiB or TiB, such as 200 GiB, or "
-            "leave size out for the whole namespace"
+            f"{otherwise}"
         )
     return int(match[1]) * UNITS[match[2]]
 

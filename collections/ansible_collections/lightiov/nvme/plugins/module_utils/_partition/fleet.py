@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, wish
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, settings, wish
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import STRATEGIES, Planner
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
-
-SETTINGS = ("memory_mib", "vcpus", "cordon")
-OF_CONTROLLERS = ("tenant", "kind", "cordon", "queue_pairs", "windows")
 
 
 @dataclass(frozen=True)
@@ -36,6 +33,10 @@ class Policy:
             raise LightiovError(
                 f"The fleet cannot be planned with {self.strategy!r} as strategy: choose from {', '.join(STRATEGIES)}"
             )
+        if self.reserve < 0:
+            raise LightiovError(
+                f"The fleet cannot be planned with {self.reserve} hosts as reserve: write how many are to stay empty"
+            )
 
 
 def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[str, Any]:
@@ -43,10 +44,14 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
 
     Of a host that has told what is placed on it, but not what it has for more, `placed` is that alone.
     """
+    for name, one in hosts.items():
+        _check_file(name, one.get("placements"))
     lists = {name: one.get("vms") or [] for name, one in hosts.items()}
     entries, seen_by = intent.collect(lists)
     wanted = intent.parse(entries, seen_by, policy.memory_mib, policy.vcpus)
-    described = resources.parse({name: _resources(name, one) for name, one in hosts.items()})
+    described = resources.parse({name: settings.described(name, one) for name, one in hosts.items()})
+    cautions = [told for name in sorted(hosts, key=natural) for told in settings.strangers(name, hosts[name])]
+    cautions += _unknown_domains(wanted, described)
     # Their lists are their placements, for people to change.
     by_hand = {name for name in wish.written_by_hand(lists, seen_by) if not hosts[name].get("placements")}
     present, differing = _present(hosts, by_hand, policy)
@@ -68,7 +73,7 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
     unplaced += hidden.values()
     leaving = _absent(hosts, entries, wanted.absent, seen_by)
     placements = {
-        name: leaving.get(name, []) + [_entry(one, wanted, spec[name]) for one in of.values()]
+        name: leaving.get(name, []) + [_entry(one, wanted, spec[name], hosts[name]) for one in of.values()]
         for name, of in plan.placements.items()
     }
     return {
@@ -80,7 +85,7 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
         },
         "unplaced": unplaced,
         "refused": [*differing, *plan.refused],
-        "cautions": plan.warnings,
+        "cautions": [*cautions, *plan.warnings],
         "leaving": plan.leaving,
         "moves": _moves(planner, policy),
     }
@@ -156,10 +161,14 @@ def _told(host: Mapping[str, Any]) -> dict[str, Any]:
     return {str(one["vm"]): one for one in placed or []}
 
 
-def _entry(placement: Placement, wanted: intent.Intent, host: resources.Host) -> dict[str, Any]:
+def _entry(
+    placement: Placement, wanted: intent.Intent, spec: resources.Host, host: Mapping[str, Any]
+) -> dict[str, Any]:
     entry = placement.to_vm(wanted.options[placement.vm])
     if placement.node is not None:
-        entry["numa_cpus"] = host.nodes[placement.node].cpus
+        # A host that does not answer tells no nodes.
+        node = spec.nodes.get(placement.node)
+        entry["numa_cpus"] = node.cpus if node else _written(host).get(placement.vm, {}).get("numa_cpus")
     return entry
 
 
@@ -171,39 +180,6 @@ def _generation(host: Mapping[str, Any], vms: Sequence[Mapping[str, Any]]) -> in
     if same and (not found or found.get("digest") == files.digest(vms)):
         return int(was["lightiov_generation"])
     return int(found.get("generation") or 0)
-
-
-def _resources(name: str, host: Mapping[str, Any]) -> dict[str, Any]:
-    """What the host told, with what its variables say otherwise."""
-    found = host.get("found")
-    settings = host.get("settings") or {}
-    of_controllers = settings.get("controllers") or {}
-    for key in settings:
-        if key not in (*SETTINGS, "controllers"):
-            raise LightiovError(
-                f"The lightiov_resources of host {name} have the unknown key {key!r}: choose from "
-                f"{', '.join((*SETTINGS, 'controllers'))}"
-            )
-    described = {**(found or {}), **{key: settings[key] for key in SETTINGS if key in settings}}
-    controllers = []
-    for controller in described.get("controllers") or []:
-        said = of_controllers.get(controller.get("serial")) or {}
-        cordons = said.get("namespaces") or {}
-        merged = {**controller, **{key: said[key] for key in OF_CONTROLLERS if key in said and key != "tenant"}}
-        # The driver's `tenant` is who has it now, which placements tell better.
-        merged["reserved_tenant"] = said.get("tenant") or ""
-        merged["namespaces"] = [
-            {**one, "cordon": cordons.get(one.get("id") or one["nsid"], cordons.get(one["nsid"], "none"))}
-            for one in controller.get("namespaces") or []
-        ]
-        controllers.append(merged)
-    return {
-        **described,
-        "controllers": controllers,
-        "groups": host.get("groups") or [],
-        "reachable": bool(found),
-        "asked": host.get("asked", True),
-    }
 
 
 def _present(
@@ -225,11 +201,47 @@ def _present(
         for vm, entry in written.items():
             if entry.get("state") == "absent":
                 continue
-            present.append(Placement.from_vm(name, entry, places, policy.memory_mib, policy.vcpus))
+            present.append(_placement(name, entry, places, policy))
             # A list by hand may say that a disk is another from now on.
             differing += _difference(name, vm, entry, told[vm]) if vm in told and name not in by_hand else []
         present += [Placement.from_vm(name, _recovered(one), places) for vm, one in told.items() if vm not in written]
     return present, differing
+
+
+def _placement(host: str, entry: Mapping[str, Any], places: Mapping[tuple[str, str], int], policy: Policy) -> Placement:
+    try:
+        return Placement.from_vm(host, entry, places, policy.memory_mib, policy.vcpus)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise LightiovError(
+            f"VM {entry['name']} is not written as the plan writes it in the placements of host {host}: correct the "
+            "file, or take that of before from version control"
+        ) from None
+
+
+def _check_file(host: str, content: object) -> None:
+    """Whether it has VMs with names: what else it says of each is seen to where it is read."""
+    listed = content.get("lightiov_vms") if isinstance(content, Mapping) else content
+    if listed is None:
+        return
+    if not isinstance(listed, Sequence) or not all(isinstance(one, Mapping) and one.get("name") for one in listed):
+        raise LightiovError(
+            f"The placements of host {host} are not a list of VMs with names as lightiov_vms: correct the file, or "
+            "take that of before from version control"
+        )
+
+
+def _unknown_domains(wanted: intent.Intent, hosts: Iterable[resources.Host]) -> Iterable[str]:
+    """A failure domain that no host is in keeps nothing apart."""
+    groups = {group for host in hosts for group in host.groups}
+    told: set[str] = set()
+    for name in sorted(wanted.shapes, key=natural):
+        for rule in wanted.shapes[name].apart:
+            for group in sorted(set(rule.domains) - groups - told):
+                told.add(group)
+                yield (
+                    f"VM {name} is to be apart over group {group}, in which no host of lightiov_hosts is: correct the "
+                    "group's name, or put hosts into it"
+                )
 
 
 def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:

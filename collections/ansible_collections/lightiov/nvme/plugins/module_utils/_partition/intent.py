@@ -165,7 +165,7 @@ def _vm(
             _text(entry.get("tenant"), where, "tenant", "set it to a name that VMs share which trust it"), where
         ),
         kind=_choice(_or(entry.get("kind"), KINDS[0]), "kind", KINDS, where),
-        memory=parse_size(entry["memory"], f"The memory of {where}") >> 20
+        memory=parse_size(entry["memory"], f"The memory of {where}", "write memory_mib") >> 20
         if entry.get("memory") is not None
         else _whole(_or(entry.get("memory_mib"), memory_mib), "memory_mib", where, 1 << 30),
         vcpus=_whole(_or(entry.get("vcpus"), vcpus), "vcpus", where, 4096),
@@ -173,8 +173,8 @@ def _vm(
         queue_pairs=wanted,
         least=least,
         weight=_whole(_or(entry.get("weight"), 1), "weight", where, MAX_WEIGHT),
-        host=str(_or(entry.get("host"), "")),
-        group=str(_or(entry.get("group"), "")),
+        host=_name(entry.get("host"), where, "host"),
+        group=_name(entry.get("group"), where, "group"),
         hosts=hosts.get(name),
         apart=_apart(entry.get("apart"), where),
         disks_apart=_bool(entry.get("disks_apart"), "disks_apart", where),
@@ -269,7 +269,10 @@ def _apart(value: object, where: str) -> tuple[Apart, ...]:
         if not isinstance(listed, Sequence) or not listed:
             raise LightiovError(f"{where} cannot be apart from {listed!r}: write a list of names of VMs")
         over = _or(rule.get("over"), "hosts")
-        domains = () if over == "hosts" else tuple(sorted(map(str, [over] if isinstance(over, str) else list(over))))  # type: ignore[call-overload]
+        groups = [over] if isinstance(over, str) else over
+        if not isinstance(groups, Sequence) or not groups or not all(isinstance(one, str) for one in groups):
+            raise LightiovError(f"{where} cannot be apart over {over!r}: write hosts, or a list of names of groups")
+        domains = () if over == "hosts" else tuple(sorted(groups))
         rules.append(Apart(frozenset(one for name in listed for one in replicas(str(name), where)), domains))
     return tuple(rules)
 
@@ -299,6 +302,11 @@ def _text(value: object, where: str, key: str, remedy: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise LightiovError(f"{where} has the {key} {value!r}, which is not text: write it between quotation marks")
     return str(value)
+
+
+def _name(value: object, where: str, key: str) -> str:
+    """Of something else, if it is given."""
+    return "" if value is None else _text(value, where, key, "leave it out, or name one")
 
 
 def _whole(value: object, key: str, where: str, most: int) -> int:

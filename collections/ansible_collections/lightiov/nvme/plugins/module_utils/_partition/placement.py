@@ -104,5 +104,5 @@ class Placement:
             vcpus=int(entry.get("vcpus") or vcpus),
             slices=tuple(slices),
             queue_pairs=tuple(sorted(pairs.items())),
-            node=entry.get("numa_node"),
+            node=None if entry.get("numa_node") is None else int(entry["numa_node"]),
         )

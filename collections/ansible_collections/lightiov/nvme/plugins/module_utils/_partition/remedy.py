@@ -170,7 +170,12 @@ def _any_controller(_host: HostState, _state: ControllerState | None, shape: Sha
     if any(disk.namespace for disk in shape.disks):
         return None
     disks = tuple(replace(disk, controller="") for disk in shape.disks)
-    return replace(shape, disks=disks), {"controller": None}, "take its pin to a controller away"
+    return replace(shape, disks=disks), {"controller": None}, f"take its pin to {_pins(shape)} away"
+
+
+def _pins(shape: Shape) -> str:
+    serials = sorted({disk.controller for disk in shape.disks if disk.controller})
+    return f"controller{'s' if len(serials) > 1 else ''} {' and '.join(serials)}"
 
 
 CHANGES: dict[str, Callable[[HostState, ControllerState | None, Shape], Change | None]] = {
@@ -218,5 +223,5 @@ def _another_host(ledger: Ledger, vm: str, shape: Shape) -> Remedy:
         said.append("list the VM for that host")
     if pinned:
         keys["controller"] = None
-        said.append("take its pin to a controller away")
+        said.append(f"take its pin to {_pins(shape)} away")
     return Remedy(" and ".join(said), keys, add_host=added)
