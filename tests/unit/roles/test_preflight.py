@@ -119,6 +119,10 @@ def unmet(until: str, object_: str = "") -> dict[str, str]:
         (([], [unmet("reload")]), ["detach"], (["until reload"], ["S2"], False)),
         (([], [unmet("reload")]), ["reload"], ([], ["S2"], False)),
         (([unmet("reboot")], []), ["reboot"], (["until reboot"], ["S2"], False)),
+        # A namespace that is listed is made before the disk that is on it.
+        (([], [unmet("namespace", "S1/data")]), [], ([], ["S2"], False)),
+        (([], [unmet("namespace", "S1/gone")]), [], (["until namespace"], ["S2"], False)),
+        (([], [unmet("namespace", "S2/data")]), [], (["until namespace"], ["S2"], False)),
     ],
 )
 def test_what_no_task_of_a_deployment_helps_is_refused(
@@ -133,6 +137,10 @@ def test_what_no_task_of_a_deployment_helps_is_refused(
         __lightiov_mdevs_planned={"unmet": plans[1]},
         __lightiov_mdevs=[{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
         __lightiov_mdevs_at_rest=["at rest"],
+        lightiov_namespaces=[
+            {"controller": "S1", "name": "data", "size": "1 GiB"},
+            {"controller": "S1", "name": "gone", "state": "absent"},
+        ],
     )[-1]
     assert (last["msg"]["unmet"], last["msg"]["missing"], last["msg"]["unseen"]) == shown
 

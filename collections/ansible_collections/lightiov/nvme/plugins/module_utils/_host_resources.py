@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import generation
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import Made, recorded
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
 
 NODES = "/sys/devices/system/node"
@@ -21,6 +23,7 @@ def describe(host: Host) -> dict[str, Any]:
     present = [one for one in controllers(host) if one.held and one.serial]
     nodes = _nodes(host)
     now = generation(host)
+    made = recorded(host)
     return {
         "generation": now.number,
         "digest": now.digest,
@@ -28,12 +31,13 @@ def describe(host: Host) -> dict[str, Any]:
         "vcpus": len(cpus(host.read("/sys/devices/system/cpu/online") or "")),
         # One node is as good as none.
         "nodes": nodes if len(nodes) > 1 else {},
-        "controllers": [_controller(one) for one in present],
+        "controllers": [_controller(one, made.get(one.serial, {})) for one in present],
         "placed": _placed(host, {one.serial: one for one in present}),
     }
 
 
-def _controller(controller: Controller) -> dict[str, Any]:
+def _controller(controller: Controller, made: Mapping[str, Made]) -> dict[str, Any]:
+    listed = {one.identity: name for name, one in made.items() if one.identity}
     return {
         "serial": controller.serial,
         "model": controller.model,
@@ -42,7 +46,12 @@ def _controller(controller: Controller) -> dict[str, Any]:
         "vectors": controller.vectors,
         "numa_node": controller.numa_node or 0,
         "namespaces": [
-            {"nsid": one.nsid, "id": one.id or "", "bytes": one.lba_size * one.lba_count}
+            {
+                "nsid": one.nsid,
+                "id": one.id or "",
+                "bytes": one.lba_size * one.lba_count,
+                **({"listed": listed[one.id]} if one.id in listed else {}),
+            }
             for one in controller.namespaces
         ],
     }

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, same
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK, Active, Attributes, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import NAME
 from ansible_collections.lightiov.nvme.plugins.module_utils._placement import Places, Site, arrange
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Controller
@@ -119,7 +120,10 @@ def check_tenant(text: str, where: str) -> str:
 
 
 def namespace_name(text: str) -> str | None:
-    """The one spelling of a namespace's name, which is its NSID or its identity; None if it is neither."""
+    """The one spelling of a namespace's name, which is its NSID, its identity, or its name in lightiov_namespaces; None
+    if it is none of these."""
+    if NAME.fullmatch(text):
+        return text
     if IDENTITY.fullmatch(text.lower()):
         return text.lower()
     if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_NSID:
@@ -131,8 +135,8 @@ def _namespace(uuid: str, text: str) -> str:
     name = namespace_name(text)
     if name is None:
         raise LightiovError(
-            f"mdev {uuid} cannot have the namespace {text}: name it by its NSID, 1 to {MAX_NSID}, "
-            "or by eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+            f"mdev {uuid} cannot have the namespace {text}: name it by its NSID, 1 to {MAX_NSID}, by eui. and the 32 "
+            "hexadecimal digits of its NGUID or the 16 of its EUI-64, or as lightiov_namespaces does"
         )
     return name
 
@@ -194,7 +198,7 @@ def former_uuids(present: Sequence[Controller], wanted: Sequence[Wanted]) -> dic
     """UUIDs of the mdevs that the version before made of these mdevs' disks, and which of these each belongs to."""
     found = {}
     for mdev in wanted:
-        serial = next((one.serial for one in present if one.serial and _is_parent(one, mdev)), mdev.parent)
+        serial = next((one.serial for one in present if one.serial and is_parent(one, mdev)), mdev.parent)
         found.update({named(serial, mdev.vm, disk.title): mdev.uuid for disk in mdev.disks})
     return {former: uuid for former, uuid in found.items() if former != uuid}
 
@@ -278,15 +282,15 @@ def _site(controller: Controller, mdev: Wanted, disk: Disk, own: Sequence[Attrib
 
 def waits_for_identity(present: Sequence[Controller], mdev: Wanted) -> bool:
     """Whether its controller may be one that no driver has told the serial number of yet."""
-    return any(not one.serial for one in present) and not any(_is_parent(one, mdev) for one in present)
+    return any(not one.serial for one in present) and not any(is_parent(one, mdev) for one in present)
 
 
-def _is_parent(controller: Controller, mdev: Wanted) -> bool:
+def is_parent(controller: Controller, mdev: Wanted) -> bool:
     return mdev.parent == controller.serial or mdev.parent.lower() == controller.address
 
 
 def _parent(present: Sequence[Controller], mdev: Wanted) -> Controller:
-    matching = [one for one in present if _is_parent(one, mdev)]
+    matching = [one for one in present if is_parent(one, mdev)]
     if len(matching) == 1:
         return matching[0]
     if matching:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import (
     place,
     waits_for_identity,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_names import resolve
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, Attributes, Definition
+from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import recorded as namespaces
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Unmet
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Controller, controllers
 from ansible_collections.lightiov.nvme.plugins.module_utils._usage import mdev_is_open
 
@@ -135,8 +138,8 @@ class Difference:
     present: dict[str, Controller]
     # Those that something else has made: they are left alone.
     strangers: frozenset[str]
-    # Those whose controller is not known before a driver has it.
-    pending: frozenset[str]
+    # Those that something else has to be there for: their controller's driver, or a namespace.
+    pending: Mapping[str, Unmet]
     # What the version before made of wanted disks, each an mdev, and the mdev that it becomes a disk of.
     formers: dict[str, str]
     record: tenants.Tenants
@@ -144,7 +147,7 @@ class Difference:
     @classmethod
     def find(cls, host: Host, request: Request, before: State, record: tenants.Tenants, predict: bool) -> Difference:
         present = controllers(host)
-        pending = [mdev for mdev in request.wanted if predict and waits_for_identity(present, mdev)]
+        pending = {mdev.uuid: _unseen(mdev) for mdev in request.wanted if predict and waits_for_identity(present, mdev)}
         known = before.attributes()
         formers = {
             former: uuid
@@ -155,7 +158,9 @@ class Difference:
         strangers = {
             uuid for uuid, found in known.items() if uuid not in named and not any(one.is_marked for one in found)
         }
-        wanted = [mdev for mdev in request.wanted if mdev not in pending]
+        seen = [mdev for mdev in request.wanted if mdev.uuid not in pending]
+        wanted, waiting = resolve(present, seen, namespaces(host))
+        pending.update(waiting)
         placed = place(present, wanted, known, _by_address(before, strangers), record)
         return cls(
             host=host,
@@ -164,7 +169,7 @@ class Difference:
             placed={mdev.uuid: mdev for mdev in placed},
             present={one.address: one for one in present},
             strangers=frozenset(strangers),
-            pending=frozenset(mdev.uuid for mdev in pending),
+            pending=pending,
             formers=formers,
             record=record,
         )
@@ -327,6 +332,14 @@ class Difference:
             and not self._is_left_alone(uuid)
             and any(one.label != blank.LABEL for one in attributes)
         )
+
+
+def _unseen(mdev: Wanted) -> Unmet:
+    return Unmet(
+        f"mdev {mdev.uuid} names a parent that may be one of this host's controllers without a driver: correct its "
+        "serial number if none of them has it",
+        until="controller",
+    )
 
 
 def _serves(former: str, attributes: Attributes, placed: Placed) -> bool:

@@ -56,12 +56,9 @@ def plan(host: Host, request: Request, predict: bool) -> Plan:
     if predict and request.phase == "grow":
         difference = difference.shrunk()
     result = Plan(predict=predict)
-    for uuid in sorted(difference.pending):
-        result.refuse(
-            f"mdev {uuid} names a parent that may be one of this host's controllers without a driver: "
-            "correct its serial number if none of them has it",
-            until="controller",
-        )
+    # What goes before the namespaces are made leaves those that wait for one as they are.
+    for _uuid, unmet in sorted(difference.pending.items()) if predict or difference.grows else ():
+        result.refuse(unmet.sentence, unmet.until, unmet.object)
     _check_removals(difference)
     _warn(difference, result)
     _plan_steps(difference, result)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import Made
+from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import NAME, Made
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_store import Allocated, Store
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size, show_size
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 IDENTITY = re.compile(r"eui\.([0-9a-f]{16}|[0-9a-f]{32})|uuid\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 BLOCK_SIZES = (512, 4096)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
@@ -13,6 +14,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
 
 RECORD = "/etc/lightiov/namespaces.json"
+# None is a number, or has the dot that is in every identity.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)

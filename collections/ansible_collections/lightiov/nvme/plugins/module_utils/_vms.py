@@ -80,14 +80,15 @@ class Disk:
             queue_pairs=_queue_pairs(options.get("queue_pairs"), where),
         )
 
-    def path(self, id_: str | None) -> str | None:
-        """The link that udev makes in the VM (native/guest/60-lightiov.rules); that of a part of a namespace has its
-        ID, which the host knows."""
+    def path(self, known: Mapping[str, Any] | None) -> str | None:
+        """The link that udev makes in the VM (native/guest/60-lightiov.rules). That of a part of a namespace has its
+        ID, and that of a namespace by its name in lightiov_namespaces its number: the host knows these."""
         if self.size is not None:
-            return f"/dev/disk/by-id/lightiov-uuid.{id_}" if id_ else None
-        if self.namespace.isdecimal():
-            return f"/dev/disk/by-id/lightiov-{NOT_IN_LINKS.sub('_', self.controller)}-ns{self.namespace}"
-        return f"/dev/disk/by-id/lightiov-{self.namespace}"
+            return f"/dev/disk/by-id/lightiov-uuid.{known['id']}" if known and known["id"] else None
+        if self.namespace.startswith("eui."):
+            return f"/dev/disk/by-id/lightiov-{self.namespace}"
+        number = self.namespace if self.namespace.isdecimal() else known and known["nsid"]
+        return f"/dev/disk/by-id/lightiov-{NOT_IN_LINKS.sub('_', self.controller)}-ns{number}" if number else None
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,8 @@ def vms(listed: object) -> list[dict[str, Any]]:
 
 
 def vm_disks(listed: object, mdevs: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-    """All disks, those of absent VMs included. `mdevs` are the host's, which know the IDs of parts of namespaces."""
-    ids = {(mdev["uuid"], disk["name"]): disk["id"] for mdev in mdevs for disk in mdev["disks"]}
+    """All disks, those of absent VMs included. `mdevs` are the host's, which know what disks are there."""
+    known = {(mdev["uuid"], disk["name"]): disk for mdev in mdevs for disk in mdev["disks"]}
     return [
         {
             "vm": vm.name,
@@ -203,7 +204,7 @@ def vm_disks(listed: object, mdevs: Iterable[Mapping[str, Any]] = ()) -> list[di
             **asdict(disk),
             "uuid": vm.uuid(disk.controller),
             "former": mdev_uuid(disk.controller, vm.name, disk.name),
-            "path": disk.path(ids.get((vm.uuid(disk.controller), driver_name(disk.name)))),
+            "path": disk.path(known.get((vm.uuid(disk.controller), driver_name(disk.name)))),
         }
         for vm in parse(listed)
         for disk in vm.disks
@@ -338,12 +339,12 @@ def _controller(value: object, where: str) -> str:
 
 
 def _namespace(value: object, where: str) -> str:
-    text = _text(value, where, "namespace", "set it to a number, or to eui. and its NGUID or EUI-64").lower()
+    text = _text(value, where, "namespace", "set it to a number, or to eui. and its NGUID or EUI-64")
     name = namespace_name(text)
     if name is None:
         raise LightiovError(
-            f"{where} cannot have the namespace {text!r}: set it to a number from 1 to {MAX_NSID}, "
-            "or to eui. and the 32 hexadecimal digits of its NGUID or the 16 of its EUI-64"
+            f"{where} cannot have the namespace {text!r}: set it to a number from 1 to {MAX_NSID}, to eui. and the 32 "
+            "hexadecimal digits of its NGUID or the 16 of its EUI-64, or to its name in lightiov_namespaces"
         )
     return name
 

@@ -85,10 +85,12 @@ controllers:
       type: int
       sample: 0
     namespaces:
-      description: Namespaces with their number, their identity and their size in bytes.
+      description:
+        - Namespaces with their number, their identity and their size in bytes, and of those that
+          M(lightiov.nvme.namespace) has made, their name on its list.
       type: list
       elements: dict
-      sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776}]
+      sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776, "listed": "db1-data"}]
 placed:
   description: VMs with the disks that they have, each with its place in bytes.
   returned: success

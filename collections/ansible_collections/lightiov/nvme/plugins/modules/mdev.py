@@ -89,6 +89,7 @@ options:
             description:
               - Namespace that it is on, by number (NSID), or by C(eui.) and the 32 hexadecimal digits of the NGUID or,
                 where a namespace has none, the 16 of its EUI-64.
+              - Or by its name in the list of M(lightiov.nvme.namespace), if that module made it.
               - One named by number must still be the one that the mdev was given under that number.
             type: str
             required: true

@@ -145,7 +145,7 @@ def _one(
         if counts.get(serial, 0) >= (1 if apart else MAX_EXTENTS):
             continue
         for namespace in state.namespaces:
-            if namespace.closed or (disk.namespace and disk.namespace not in (namespace.name, str(namespace.nsid))):
+            if namespace.closed or (disk.namespace and disk.namespace not in namespace.names):
                 continue
             # A whole namespace is one that nobody has a part of.
             if not disk.size and namespace.extents.free < namespace.extents.size:

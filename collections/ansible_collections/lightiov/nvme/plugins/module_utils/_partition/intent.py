@@ -214,12 +214,13 @@ def _disk(options: object, number: int, vm: str) -> Disk:
         if key not in DISK_KEYS:
             raise LightiovError(f"{where} has the unknown key {key!r}: choose from {', '.join(sorted(DISK_KEYS))}")
     controller = str(_or(options.get("controller"), ""))
-    namespace = str(_or(options.get("namespace"), "")).lower()
+    namespace = str(_or(options.get("namespace"), ""))
     if namespace and not controller:
         raise LightiovError(f"{where} has a namespace and no controller: name the controller whose namespace it is")
     if namespace and namespace_name(namespace) is None:
         raise LightiovError(
-            f"{where} cannot have the namespace {namespace!r}: set it to its number, or to eui. and its NGUID or EUI-64"
+            f"{where} cannot have the namespace {namespace!r}: set it to its number, to eui. and its NGUID or EUI-64, "
+            "or to its name in lightiov_namespaces"
         )
     if options.get("size") is None and not namespace:
         raise LightiovError(f"{where} has no size: set it as in 200 GiB, or pin a whole namespace")

@@ -11,7 +11,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents i
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Apart, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
 
 # Who has a controller: a tenant, as soon as one of its passthrough mdevs is there, since those reach all that is
 # mapped.
@@ -25,13 +25,15 @@ def owner_of(tenant: str, kind: str) -> str:
 
 
 class NamespaceState:
-    __slots__ = ("closed", "extents", "name", "nsid")
+    __slots__ = ("closed", "extents", "name", "names", "nsid")
 
-    def __init__(self, name: str, nsid: int, extents: Extents, closed: bool) -> None:
-        self.name = name
-        self.nsid = nsid
-        self.extents = extents
-        self.closed = closed
+    def __init__(self, spec: Namespace) -> None:
+        self.name = spec.name
+        self.nsid = spec.nsid
+        # What a pin may say.
+        self.names = frozenset({spec.name, str(spec.nsid), spec.listed} - {""})
+        self.extents = Extents(spec.bytes, spec.granularity)
+        self.closed = spec.cordon in CLOSED
 
 
 class ControllerState:
@@ -45,10 +47,7 @@ class ControllerState:
         self.windows = spec.windows
         self.owner: str = ""
         self.vms: dict[str, int] = {}
-        self.namespaces = [
-            NamespaceState(one.name, one.nsid, Extents(one.bytes, one.granularity), one.cordon in CLOSED)
-            for one in sorted(spec.namespaces, key=lambda one: one.nsid)
-        ]
+        self.namespaces = [NamespaceState(one) for one in sorted(spec.namespaces, key=lambda one: one.nsid)]
 
     def serves(self, tenant: str, kind: str) -> bool:
         """Whether tenant and kind do not stand in the way of one more mdev."""
@@ -65,7 +64,7 @@ class ControllerState:
         return min(self.queue_pairs, self.vectors) if self.windows > 0 else 0
 
     def namespace(self, name: str) -> NamespaceState | None:
-        return next((one for one in self.namespaces if name in (one.name, str(one.nsid))), None)
+        return next((one for one in self.namespaces if name in one.names), None)
 
 
 class HostState:

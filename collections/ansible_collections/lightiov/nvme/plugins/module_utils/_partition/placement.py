@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import namespace_name
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size, show_size
 
 
@@ -89,7 +90,7 @@ class Placement:
                 Slice(
                     name=str(disk["name"]),
                     controller=serial,
-                    namespace=str(disk["namespace"]).lower(),
+                    namespace=namespace_name(str(disk["namespace"])) or str(disk["namespace"]),
                     size=parse_size(disk["size"], f"Disk {disk['name']} of VM {name}") if disk.get("size") else 0,
                     first=(places or {}).get((name, str(disk["name"]))),
                     read_only=bool(disk.get("read_only")),

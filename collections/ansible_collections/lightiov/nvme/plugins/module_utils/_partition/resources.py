@@ -20,13 +20,14 @@ UNLIMITED = 1 << 30
 
 @dataclass(frozen=True)
 class Namespace:
-    """Its name is its identity where it has one, else its number."""
+    """Its name is its identity where it has one, else its number; `listed`: that in lightiov_namespaces."""
 
     name: str
     bytes: int
     nsid: int = 0
     granularity: int = ALIGNMENT
     cordon: str = "none"
+    listed: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def _namespace(options: Any, controller: str) -> Namespace:
         bytes=_number(options.get("bytes"), "bytes", where, 0),
         granularity=_number(options.get("granularity"), "granularity", where, ALIGNMENT),
         cordon=_cordon(options, where),
+        listed=str(options.get("listed") or ""),
     )
 
 

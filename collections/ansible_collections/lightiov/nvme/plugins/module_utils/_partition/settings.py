@@ -67,7 +67,7 @@ def strangers(name: str, host: Mapping[str, Any]) -> Iterable[str]:
 
 def _names(namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Its identity before its number, which another may have later."""
-    return tuple(str(namespace[key]) for key in ("id", "nsid") if namespace.get(key))
+    return tuple(str(namespace[key]) for key in ("id", "listed", "nsid") if namespace.get(key))
 
 
 def _by_controller(name: str, said: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

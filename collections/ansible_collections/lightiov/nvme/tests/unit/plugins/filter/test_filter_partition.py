@@ -208,6 +208,25 @@ def test_vm_that_a_host_still_has_is_not_placed_again_beside_a_list_by_hand() ->
     ]
 
 
+def test_pin_to_a_namespace_by_its_name_on_the_list_is_written_by_its_identity() -> None:
+    found = told("hv1")
+    found["controllers"][0]["namespaces"] += [
+        {"nsid": nsid, "id": f"eui.{nsid:016x}", "bytes": 20 * GIB, "listed": name}
+        for nsid, name in ((2, "Logs"), (3, "data"))
+    ]
+    pinned = [{"name": "data", "size": "10 GiB", "controller": "HV1-0", "namespace": "Logs"}]
+    hosts = fleet(vm("vm1", disks=pinned), hv1=found)
+    planned = partition(hosts)
+    assert planned["placements"]["hv1"][0]["disks"][0]["namespace"] == "eui.0000000000000002"
+    assert partition(applied(hosts, planned))["files"] == planned["files"]
+    # A list by hand keeps what it says, and nobody gets what it means.
+    place = {**pinned[0], "queue_pairs": 2}
+    hosts["hv1"]["vms"] = [{"name": "vm1", "tenant": "blue", "memory_mib": 16, "vcpus": 1, "disks": [place]}]
+    hosts["hv2"] = {"vms": [vm("vm2")], "found": told("hv2")}
+    planned = partition(hosts)
+    assert list(planned["files"]) == ["hv2"] and not planned["refused"]
+
+
 def test_absent_vm_is_told_to_its_host() -> None:
     hosts = fleet(vm("vm1"))
     hosts = applied(hosts, partition(hosts))

@@ -132,6 +132,14 @@ def test_a_part_of_a_namespace_is_found_by_its_id() -> None:
     assert _vms.vm_disks(listed, mdevs)[0]["path"] == "/dev/disk/by-id/lightiov-uuid.11111111"
 
 
+def test_a_namespace_by_its_name_on_the_list_is_found_by_its_number() -> None:
+    listed = [vm(disk(name="data", namespace="db1-Data"))]
+    assert _vms.vm_mdevs(listed)[0]["disks"][0]["namespace"] == "db1-Data"
+    assert _vms.vm_disks(listed)[0]["path"] is None
+    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "disks": [{"name": "data", "nsid": 7, "id": "11111111"}]}]
+    assert _vms.vm_disks(listed, mdevs)[0]["path"] == "/dev/disk/by-id/lightiov-S1-ns7"
+
+
 def test_a_namespace_has_parts_of_many_or_readers_of_all() -> None:
     parts = [vm(disk(size="1 GiB"), disk(name="log", size="2 GiB")), vm(disk(size="1 TiB"), name="vm2")]
     readers = [vm(disk(read_only=True)), vm(disk(read_only=True), name="vm2")]
@@ -341,7 +349,7 @@ def test_refusals_name_vm_disk_cause_and_remedy(wrong: object, sentence: str) ->
 
 
 @pytest.mark.parametrize(
-    "namespace", [0, -1, 0xFFFFFFFF, "one", "eui.", "eui.00", EUI64 + "0", "uuid.0011223344556677", "²", True]
+    "namespace", [0, -1, 0xFFFFFFFF, "one more", "eui.", "eui.00", EUI64 + "0", "uuid.0011223344556677", "²", True]
 )
 def test_what_names_no_namespace_is_refused(namespace: object) -> None:
     assert refusal(vm(disk(namespace=namespace))).startswith("Disk data of VM vm1 ")

@@ -101,8 +101,8 @@ WRONG = {
     ),
     "namespace alone": ([disk(namespace=1)], r"Disk data of VM vm1 has a namespace and no controller: name the contr"),
     "namespace": (
-        [disk(controller="C", namespace="x")],
-        r"Disk data of VM vm1 cannot have the namespace 'x': set it to its number, or to eui\.",
+        [disk(controller="C", namespace="x y")],
+        r"Disk data of VM vm1 cannot have the namespace 'x y': set it to its number, to eui\. .* lightiov_namespaces",
     ),
     "apart": ([{**GOOD, "apart": "vm2"}], r"VM vm1 cannot be apart by 'vm2': write the VMs as from, and hosts or gr"),
     "apart from nobody": (
