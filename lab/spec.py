@@ -21,6 +21,8 @@ class Controller:
     namespace_bytes: int
     # Which identity its namespaces have: the 16 bytes of an NGUID or the 8 of an EUI-64.
     identity_bytes: int = 16
+    # The NUMA node whose root complex it is behind; None: behind that of the machine, which is on no node.
+    numa_node: int | None = None
 
     def namespace_identity(self, nsid: int) -> str:
         """In hexadecimal digits. It moves with the controller, and no other namespace of any lab has it."""
@@ -38,6 +40,8 @@ class HostSpec:
     cpus: int = 2
     controllers: tuple[Controller, ...] = ()
     iommu: bool = True
+    # Among which memory and CPUs are divided evenly.
+    numa_nodes: int = 1
 
     def slot(self, controller_id: str) -> int:
         """The number of the slot that a controller is in: 1, 2, ..."""
@@ -50,14 +54,17 @@ class HostSpec:
 
 
 def host_spec(name: str) -> HostSpec:
-    """host1, host2, ...: alike but for the serial numbers; and host3 is smaller, since fleets are not of one kind."""
+    """host1, host2, ...: alike but for the serial numbers; but host3 is smaller, since fleets are not of one kind, and
+    host4 is so, too, and has two NUMA nodes, with its first controller on the second."""
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
         raise ValueError(f"{name!r} is not a host's name; use host1, host2, ...")
-    small = name == "host3"
+    small = name in ("host3", "host4")
+    divided = name == "host4"
     return HostSpec(
         name=name,
         memory_mib=3072 if small else 5120,
+        numa_nodes=2 if divided else 1,
         controllers=(
             Controller(
                 "nvme0",
@@ -65,6 +72,7 @@ def host_spec(name: str) -> HostSpec:
                 queue_pairs=16 if small else 64,
                 namespaces=4 if small else 8,
                 namespace_bytes=GIB,
+                numa_node=1 if divided else None,
             ),
             # Stays with the stock driver: for comparison, and for what must be refused.
             Controller(
