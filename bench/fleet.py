@@ -24,6 +24,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources
 from matplotlib import pyplot
 
 from bench import bound, rivals, workload
+from bench.leftover import leftover
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
 SIZES = (125, 250, 500, 1000)
@@ -128,8 +129,10 @@ def filled(count: int) -> None:
     pairs = sum(state.spec.queue_pairs for _host, state in states)
     left = has * (1 - FILL)
     free = has
+    placed = []
     for name in planner.order(intent.shapes):
         if planner.add(name):
+            placed.append(intent.shapes[name])
             free -= intent.shapes[name].bytes
         if free <= left:
             break
@@ -137,6 +140,11 @@ def filled(count: int) -> None:
     stranded = sum(one.extents.free for state in idle for one in state.namespaces)
     print(f"At {1 - free / has:.1%} fill, {stranded / has:.2%} of bytes are stranded, ", end="")
     print(f"and {sum(state.queue_pairs for state in idle) / pairs:.2%} of queue pairs")
+    least_pairs, least_bytes = leftover(hosts[0].controllers[0], placed)
+    print(
+        f"  on the fewest controllers that have room for these VMs, {least_bytes / has:.2%} of bytes and "
+        f"{least_pairs / pairs:.2%} of queue pairs would be, however they are packed"
+    )
     tenant = next(iter(intent.shapes.values())).tenant
     for kind in workload.KINDS:
         print(

@@ -90,7 +90,8 @@ def _allot(shape: Shape, usable: Sequence[ControllerState]) -> Taken | None:
     "enumerate."""
     if not shape.disks:
         return []
-    # Those that are used already come first, and of them those with the least left: free ones are for other tenants.
+    # Those that are used already come first: free ones are for other tenants. Of them those with the most left, which
+    # strands least: what is almost full keeps queue pairs for the VM that has a use for its last bytes.
     order = sorted(usable, key=_preference) if len(usable) > 1 else usable
     pinned = [disk for disk in shape.disks if disk.controller]
     loose = sorted((disk for disk in shape.disks if not disk.controller), key=lambda disk: (-disk.size, disk.name))
@@ -113,7 +114,7 @@ def _allot(shape: Shape, usable: Sequence[ControllerState]) -> Taken | None:
 
 
 def _preference(state: ControllerState) -> tuple[bool, int]:
-    return not state.owner, state.queue_pairs
+    return not state.owner, -state.queue_pairs
 
 
 def _all_on(state: ControllerState, disks: Sequence[Disk]) -> Taken | None:

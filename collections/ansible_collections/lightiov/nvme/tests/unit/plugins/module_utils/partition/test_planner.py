@@ -129,6 +129,17 @@ def test_no_host_is_added_to_a_group_that_the_vm_is_to_be_apart_from() -> None:
     assert hosts_of(plan(hosts_after, vms_after)) == {"vm1": "hv1", "vm2": "new"}
 
 
+def test_tenant_goes_where_most_is_left_of_its_controllers_and_leaves_others_free() -> None:
+    hosts = {"hv1": host("hv1", controllers=3)}
+    pinned = [vm(f"vm{number}", disks=[disk_on(number)], pairs=6 - 2 * number) for number in (0, 1)]
+    result = placed(plan(hosts, [*pinned, vm("new")]))
+    assert result["new"].slices[0].controller == "HV1-1"
+
+
+def disk_on(number: int) -> dict[str, Any]:
+    return {"name": "data", "size": "10 GiB", "controller": f"HV1-{number}"}
+
+
 def test_reserve_stays_empty() -> None:
     hosts = {f"hv{number}": host(f"hv{number}", controllers=1) for number in range(2)}
     result = plan(hosts, [vm("vm[1:9]", pairs=1)], reserve=1)
