@@ -19,7 +19,8 @@ NODES = "/sys/devices/system/node"
 NODE = re.compile(r"node(\d+)")
 
 
-def describe(host: Host) -> dict[str, Any]:
+def describe(host: Host, accepted: bool = False) -> dict[str, Any]:
+    """With the placements that it has accepted, if asked for them."""
     present = [one for one in controllers(host) if one.held and one.serial]
     nodes = _nodes(host)
     now = generation(host)
@@ -27,6 +28,7 @@ def describe(host: Host) -> dict[str, Any]:
     return {
         "generation": now.number,
         "digest": now.digest,
+        **({"placements": now.vms} if accepted else {}),
         "memory_mib": _memory_mib(host.read("/proc/meminfo") or "", "MemTotal"),
         "vcpus": len(cpus(host.read("/sys/devices/system/cpu/online") or "")),
         # One node is as good as none.

@@ -12,6 +12,7 @@ description:
   - Every host counts how often its placements have changed. A plan says which number it was made from.
   - When others have been applied since, the plan is refused, so that two operators never allot anything twice.
   - The same placements again change nothing.
+  - The host keeps the placements, so that M(lightiov.nvme.host_info) can tell them to who has lost their file.
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
@@ -29,6 +30,10 @@ options:
     description: A digest of the placements.
     type: str
     required: true
+  placements:
+    description: The placements, which the host keeps.
+    type: list
+    elements: dict
 seealso:
   - module: lightiov.nvme.placements
 """
@@ -39,6 +44,7 @@ EXAMPLES = r"""
     name: "{{ inventory_hostname }}"
     expected: "{{ lightiov_generation }}"
     digest: "{{ lightiov_vms | to_json(sort_keys=true) | hash('sha256') }}"
+    placements: "{{ lightiov_vms }}"
 """
 
 RETURN = r"""
@@ -61,13 +67,19 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "expected": {"type": "int", "required": True},
             "digest": {"type": "str", "required": True},
+            "placements": {"type": "list", "elements": "dict"},
         },
         supports_check_mode=True,
     )
     options = module.params
     try:
         before, after = accept(
-            Host(), options["name"], options["expected"], options["digest"], act=not module.check_mode
+            Host(),
+            options["name"],
+            options["expected"],
+            options["digest"],
+            vms=options["placements"],
+            act=not module.check_mode,
         )
     except (LightiovError, OSError) as error:
         module.fail_json(msg=sentence(error))

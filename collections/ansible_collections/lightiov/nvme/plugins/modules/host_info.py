@@ -15,7 +15,11 @@ author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
   - lightiov.nvme.attributes.info
-options: {}
+options:
+  placements:
+    description: Whether to return the placements that the host has accepted, for who has lost their file.
+    type: bool
+    default: false
 seealso:
   - module: lightiov.nvme.controller_info
   - plugin: lightiov.nvme.partition
@@ -39,6 +43,12 @@ digest:
   returned: success
   type: str
   sample: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
+placements:
+  description: The placements that the host has accepted last, C(null) before the first.
+  returned: with O(placements)
+  type: list
+  elements: dict
+  sample: [{"name": "vm1", "tenant": "blue", "memory_mib": 4096, "vcpus": 2, "disks": []}]
 memory_mib:
   description: Memory of the host in MiB.
   returned: success
@@ -106,9 +116,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources impo
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={"placements": {"type": "bool", "default": False}}, supports_check_mode=True)
     try:
-        module.exit_json(**describe(Host()))
+        module.exit_json(**describe(Host(), module.params["placements"]))
     except (LightiovError, OSError) as error:
         module.fail_json(msg=sentence(error))
 

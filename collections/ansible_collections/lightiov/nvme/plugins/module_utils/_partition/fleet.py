@@ -151,7 +151,10 @@ def _absent(
 
 
 def _written(host: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(one["name"]): one for one in (host.get("placements") or {}).get("lightiov_vms") or []}
+    """The VMs of the host's file, or if that is lost, of what the host has kept of it."""
+    file = host.get("placements")
+    listed = file.get("lightiov_vms") if file else (host.get("found") or {}).get("placements")
+    return {str(one["name"]): one for one in listed or []}
 
 
 def _told(host: Mapping[str, Any]) -> dict[str, Any]:

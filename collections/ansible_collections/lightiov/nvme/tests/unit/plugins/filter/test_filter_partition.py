@@ -100,6 +100,22 @@ def test_lost_file_is_found_again_from_the_host() -> None:
     assert not planned["placements"]["hv0"]
 
 
+def test_lost_file_is_found_again_as_it_was_from_what_its_host_accepted() -> None:
+    """Also of VMs that have no disk by which their host would know them, or whose disks are not made yet."""
+    wishes = [vm("vm1", disks=[], memory_mib=4096, address="192.0.2.1"), vm("vm2")]
+    hosts = fleet(*wishes, hv1=told("hv1"), hv2=told("hv2"))
+    first = partition(hosts, strategy="spread")
+    assert [len(first["placements"][name]) for name in ("hv1", "hv2")] == [1, 1]
+    # Packed from nothing, both would be on hv1.
+    for name, one in hosts.items():
+        one["found"]["placements"] = first["placements"][name]
+    assert partition(hosts)["placements"] == first["placements"]
+    # A file that is there says what is true.
+    hosts["hv2"]["placements"] = {"lightiov_vms": []}
+    planned = partition(hosts)
+    assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1", "vm2"]
+
+
 def test_file_and_host_that_differ_are_both_named() -> None:
     hosts = fleet(vm("vm1"))
     hosts = applied(hosts, partition(hosts))

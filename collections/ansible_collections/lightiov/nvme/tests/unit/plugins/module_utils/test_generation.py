@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import RECORD, accept, applying, generation
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import describe
 from fake_host import FakeHost
 
 
@@ -24,6 +25,20 @@ def test_same_placements_again_change_nothing(host: Host) -> None:
     accept(host, "hv1", 0, "a")
     before, after = accept(host, "hv1", 0, "a")
     assert before == after
+
+
+def test_placements_are_kept_for_who_has_lost_their_file(host: Host) -> None:
+    assert describe(host, accepted=True)["placements"] is None
+    vms = [{"name": "vm1", "memory_mib": 64, "disks": []}]
+    accept(host, "hv1", 0, "a", vms=vms)
+    assert describe(host, accepted=True)["placements"] == vms
+    assert "placements" not in describe(host)
+    # A host whose record is of before keeps them from the next run on, which is no other generation.
+    accept(host, "hv1", 1, "b")
+    assert describe(host, accepted=True)["placements"] is None
+    before, after = accept(host, "hv1", 1, "b", vms=vms)
+    assert (before.number, after.number) == (2, 2)
+    assert describe(host, accepted=True)["placements"] == vms
 
 
 def test_stale_plan_is_refused(host: Host) -> None:

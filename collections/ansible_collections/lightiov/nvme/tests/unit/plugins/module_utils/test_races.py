@@ -59,6 +59,11 @@ class Operator:
         with _one_at_a_time(self.shared):
             shutil.copytree(self.shared, self.directory, dirs_exist_ok=True)
 
+    def lose(self) -> None:
+        """Its files, which hosts have kept."""
+        for path in self.directory.glob("*.yml"):
+            path.unlink()
+
     def push(self, host: str) -> None:
         with _one_at_a_time(self.shared):
             shutil.copy(self.directory / f"{host}.yml", self.shared)
@@ -67,11 +72,11 @@ class Operator:
         """As role partition asks the hosts, and lightiov.nvme.placements plans."""
         hosts = {}
         for name, host in self.hosts.items():
-            # A file of the fake host is half written for a moment, as no attribute of a kernel is.
-            with _alone(host):
-                found = describe(host)
             path = self.directory / f"{name}.yml"
             written = yaml.safe_load(path.read_text()) if path.exists() else None
+            # A file of the fake host is half written for a moment, as no attribute of a kernel is.
+            with _alone(host):
+                found = describe(host, accepted=written is None)
             if written and written["lightiov_generation"] < found["generation"]:
                 accept(host, name, written["lightiov_generation"], files.digest(written["lightiov_vms"]), act=False)
             settings = {"memory_mib": 1024, "vcpus": 64}
@@ -88,7 +93,7 @@ class Operator:
         for name, content in placements.items():
             host, vms = self.hosts[name], content["lightiov_vms"]
             try:
-                before, after = accept(host, name, content["lightiov_generation"], files.digest(vms))
+                before, after = accept(host, name, content["lightiov_generation"], files.digest(vms), vms=vms)
                 if before != after:
                     self.push(name)
                 wanted = [Wanted.parse({"type": "lightiov-passthrough", **one}) for one in vm_mdevs(vms)]
@@ -158,8 +163,8 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path) -> 
             new = [f"{owner}{number}" for owner in ("one", "other")]
             start, results = FORK.Barrier(2), FORK.Queue()
             before = {name: generation(host).number for name, host in hosts.items()}
-            for operator in operators:
-                operator.pull()
+            operators[0].pull()
+            operators[1].lose()
             running = [
                 FORK.Process(target=operator.race, args=([*there, vm], [*there, *new], start, results))
                 for operator, vm in zip(operators, new)
