@@ -94,8 +94,10 @@ def execute(
                 before.append(plan.before)
                 for warning in plan.warnings + plan.warn_of_unmet():
                     module.warn(warning)
-                for step in plan.steps:
+                for number, step in enumerate(plan.steps, 1):
                     if not module.check_mode:
+                        # For the host's journal: Ansible says nothing before the end, which may be an untimely one.
+                        module.log(f"{number} of {len(plan.steps)}: {step.action} {step.object}")
                         step.run()
                     done.append(step.describe())
                 if module.check_mode or not (plan.provisional and plan.steps):

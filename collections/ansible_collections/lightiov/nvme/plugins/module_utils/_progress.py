@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._host_times import HostTimes, clock_time
+
 # Names of hosts in a line.
 NAMED = 5
 
@@ -16,22 +18,30 @@ NAMED = 5
 class Play:
     """Hosts go through its steps in one order, each at its own pace."""
 
-    name: str
     hosts: list[str]
+    # Those that failed, in this play or before: a host that failed has no part in what follows.
+    failed: dict[str, None]
     steps: list[str] = field(default_factory=list)
     # The step that each host is in, by its number; a host that has not begun is in none.
     position: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, None] = field(default_factory=dict)
-    # Of each step: how many changes, and how many lines have been said.
+    # Of each step: how many changes, and whether it has been said that it is done.
     changes: dict[int, int] = field(default_factory=dict)
     said: set[int] = field(default_factory=set)
 
+    @property
+    def begun(self) -> list[str]:
+        return [one for one in self.hosts if one in self.position and one not in self.failed]
+
     def left(self, step: int) -> list[str]:
-        return [one for one in self.hosts if self.position.get(one, -1) <= step and one not in self.failed]
+        """Of those that have begun: Ansible does not tell of a host that leaves a play before."""
+        return [one for one in self.begun if self.position[one] <= step]
+
+    def is_done(self, step: int) -> bool:
+        return not self.left(step) and all(one in self.position or one in self.failed for one in self.hosts)
 
     def current(self) -> int:
         """The step that the last hosts are in."""
-        return min((self.position[one] for one in self.position.keys() - self.failed.keys()), default=0)
+        return min((self.position[one] for one in self.begun), default=0)
 
 
 class Progress:
@@ -42,18 +52,21 @@ class Progress:
         self.interval = interval
         self.clock = clock
         self.began = self.last = clock()
-        self.play = Play("", [])
+        self.play = Play([], {})
+        self.times = HostTimes(clock)
 
-    def start(self, name: str, hosts: Iterable[str]) -> list[str]:
-        """The play before has ended, and this one begins."""
-        lines = self.end()
-        self.play = Play(name, list(hosts))
+    def start(self, hosts: Iterable[str]) -> list[str]:
+        """The play before has ended, and another begins."""
+        lines = self._end_play()
+        self.play = Play(list(hosts), self.play.failed)
         return lines
 
     def end(self) -> list[str]:
-        """No more happens in the play."""
-        self.play.position.update({one: len(self.play.steps) for one in self.play.hosts})
-        return self._complete()
+        """Of the run. One that took long says where its time went."""
+        lines = self._end_play()
+        if self.clock() - self.began >= self.interval:
+            lines += [self._stamped(line) for line in self.times.lines(NAMED)]
+        return lines
 
     def enter(self, host: str, step: str) -> list[str]:
         """A host begins a task of a step. One that it was in before is a part of a later one."""
@@ -61,43 +74,52 @@ class Progress:
         if step not in play.steps:
             play.steps.append(step)
         play.position[host] = max(play.position.get(host, 0), play.steps.index(step))
-        return self._complete() or self._due()
+        self.times.enter(host, step)
+        return self._done()
 
     def leave(self, host: str, changes: int, failed: bool = False) -> list[str]:
         """A host is through with a task, which has made so many changes."""
-        step = self.play.position.get(host, 0)
+        step = self.play.position.setdefault(host, 0)
         self.play.changes[step] = self.play.changes.get(step, 0) + changes
+        self.times.leave(host)
         if failed:
             self.play.failed[host] = None
-        return self._complete() or self._due()
+        return self._done()
 
-    def _complete(self) -> list[str]:
+    def due(self) -> list[str]:
+        """After a while in which nothing was said: what is being done, and by whom."""
+        waited = self.clock() - self.last >= self.interval
+        return [self._line(self.play.current())] if waited and self.play.begun and self.play.steps else []
+
+    def _end_play(self) -> list[str]:
+        self.play.position.update({one: len(self.play.steps) for one in self.play.hosts})
+        return self._done()
+
+    def _done(self) -> list[str]:
         """Of each step that changed something and that no host is left for, once."""
         done = [
             step
             for step in range(len(self.play.steps))
-            if step not in self.play.said and self.play.changes.get(step) and not self.play.left(step)
+            if step not in self.play.said and self.play.changes.get(step) and self.play.is_done(step)
         ]
         self.play.said.update(done)
         return [self._line(step) for step in done]
 
-    def _due(self) -> list[str]:
-        waited = self.clock() - self.last >= self.interval
-        return [self._line(self.play.current())] if waited and self.play.steps else []
-
     def _line(self, step: int) -> str:
         self.last = self.clock()
-        minutes, seconds = divmod(int(self.last - self.began), 60)
         play, left = self.play, self.play.left(step)
-        done = len(play.hosts) - len(left) - len(play.failed)
-        parts = [f"{done} of {len(play.hosts)} done"]
+        failed = [one for one in play.hosts if one in play.failed]
+        parts = [f"{len(play.begun) - len(left)} of {len(play.begun) + len(failed)} done"]
         if play.changes.get(step):
             parts.append(f"changes: {play.changes[step]}")
         if left:
             parts.append(f"left: {_names(left)}")
-        if play.failed:
-            parts.append(f"failed: {_names(list(play.failed))}")
-        return f"[{minutes:02}:{seconds:02}] {play.name}: {play.steps[step]}: {', '.join(parts)}"
+        if failed:
+            parts.append(f"failed: {_names(failed)}")
+        return self._stamped(f"{play.steps[step]}: {', '.join(parts)}")
+
+    def _stamped(self, text: str) -> str:
+        return f"[{clock_time(self.clock() - self.began)}] {text}"
 
 
 def _names(hosts: list[str]) -> str:

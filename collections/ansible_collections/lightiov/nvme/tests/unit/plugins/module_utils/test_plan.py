@@ -23,6 +23,10 @@ class FakeModule:
         self._diff = diff
         self.result: dict[str, Any] = {}
         self.warnings: list[str] = []
+        self.journal: list[str] = []
+
+    def log(self, line: str) -> None:
+        self.journal.append(line)
 
     def warn(self, warning: str) -> None:
         self.warnings.append(warning)
@@ -51,6 +55,7 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
     module = FakeModule(check_mode=check_mode, diff=True)
     execute(module, lambda: make(acted))
     assert acted == ([] if check_mode else ["a", "b"])
+    assert module.journal == ([] if check_mode else ["1 of 2: make a", "2 of 2: make b"])
     assert module.result == {
         "changed": True,
         "actions": ACTIONS,
