@@ -17,8 +17,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Placed
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MARK,
     TYPE_PREFIX,
+    Active,
     Attributes,
     Definition,
+    active_mdevs,
     passed_to_mdevctl,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
@@ -93,6 +95,15 @@ def seconds(size: int) -> float:
     return 60 + size // BYTES_PER_SECOND
 
 
+def leftovers(host: Host, address: str) -> list[Active]:
+    """Mdevs of runs that were killed, on the controller with this address."""
+    return [mdev for mdev in active_mdevs(host) if mdev.address == address and mdev.attributes.label == LABEL]
+
+
+def stop(host: Host, mdev: str) -> None:
+    host.runner.run(["mdevctl", "stop", "--uuid", mdev], timeout=60)
+
+
 @contextlib.contextmanager
 def temporary(host: Host, controller: Controller, extent: Extent, tenant: str, refusal: str) -> Iterator[str]:
     """An mdev with this extent alone, that no boot brings back.
@@ -120,4 +131,4 @@ def temporary(host: Host, controller: Controller, extent: Extent, tenant: str, r
         yield definition.uuid
     finally:
         with contextlib.suppress(CommandError):
-            host.runner.run(["mdevctl", "stop", "--uuid", definition.uuid], timeout=60)
+            stop(host, definition.uuid)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _source_tree as source_tree
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, read
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read
 from ansible_collections.lightiov.nvme.plugins.module_utils._kernel import module_info
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 
@@ -104,7 +104,7 @@ class Package:
         """Remove the package and its source."""
         if self.added:
             self.remove()
-        shutil.rmtree(self.source, ignore_errors=True)
+        source_tree.remove(self.source)
 
     def _dkms(self, command: str, *options: str) -> None:
         self.host.runner.run(["dkms", command, str(self), *options], timeout=OTHER_SECONDS)
@@ -134,8 +134,9 @@ def first_error(log: Path, error: CommandError) -> str:
 def versions(host: Host, name: str) -> list[str]:
     """All versions of the package that dkms knows or whose source is there."""
     known = {path.parent.name for path in host.path(f"/var/lib/dkms/{name}").glob("*/source")}
-    for conf in host.path("/usr/src").glob(f"{name}-*/{source_tree.CONF}"):
-        settings = dict(SETTING.findall(read(conf) or ""))
-        if settings.get("PACKAGE_NAME") == name:
-            known.add(conf.parent.name[len(name) + 1 :])
+    for source in host.path("/usr/src").glob(f"{name}-*"):
+        settings = dict(SETTING.findall(read(source / source_tree.CONF) or ""))
+        # An empty one is what is left last of one that was being removed.
+        if settings.get("PACKAGE_NAME") == name or not entries(source):
+            known.add(source.name[len(name) + 1 :])
     return sorted(known)

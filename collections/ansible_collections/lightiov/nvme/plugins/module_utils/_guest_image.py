@@ -93,13 +93,14 @@ def plan(host: Host, images: Sequence[GuestImage], driver: Driver, directory: st
             )
         copy = f"{directory}/lightiov-{Path(image.path).stem}-{image.identity(host)}-{driver.version}.raw"
         copies[image.path] = {"path": copy, "format": "raw"}
-        if not host.path(copy).exists():
+        if not _whole_file.is_whole(host.path(copy)):
             fill = partial(_fill, host, image, driver)
             made.add("make_image", copy, partial(_whole_file.make, host.path(copy), fill), image=image.path)
     if made.steps and not driver.packages(host):
         made.refuse(f"{driver.directory} has no package of guest driver {driver.version}: build one", until="packages")
-    made.before = {"images": [copy["path"] for copy in copies.values() if host.path(copy["path"]).exists()]}
-    made.after = {"images": [copy["path"] for copy in copies.values()]}
+    paths = [copy["path"] for copy in copies.values()]
+    made.before = {"images": [path for path in paths if _whole_file.is_whole(host.path(path))]}
+    made.after = {"images": paths}
     made.returned = {"images": copies}
     return made
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Optional, TextIO
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
 
@@ -58,7 +57,7 @@ class Host:
         path = self.path(absolute)
         if text is None:
             path.unlink(missing_ok=True)
-        else:
+        elif self.read(absolute) != text.strip():
             write_atomically(path, text)
         self.runner.run(["udevadm", "control", "--reload"])
 
@@ -98,19 +97,31 @@ def entries(directory: Path) -> list[Path]:
 def write_atomically(path: Path, text: str) -> None:
     """Replace a configuration file so that a crash leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+    # Of one name, so that what a killed run leaves is no more once another has written the file.
+    temporary = path.with_name(f".{path.name}.new")
+    with _sole_writer(temporary) as stream:
+        try:
+            stream.truncate(0)
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _sole_writer(path: Path) -> Iterator[TextIO]:
+    """A lock is on a file, not on its name: whoever waited for it may have the file that was renamed meanwhile."""
+    while True:
+        with path.open("a", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                yield stream
+                return
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> bool:

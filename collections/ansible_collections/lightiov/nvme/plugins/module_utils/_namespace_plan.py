@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import active_mdevs, definitions
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import Active, active_mdevs, definitions
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace import Match, Wanted, check_list, match
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import RECORD, Made, note, recorded
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_steps import Row, Steps
@@ -57,6 +58,7 @@ def plan(host: Host, request: Request, predict: bool) -> Plan:
     result.before = [part.shown() for part in parts]
     _check_removals(request, parts)
     for part in parts:
+        part.plan_leftovers()
         part.plan()
     result.after = [part.shown() for part in parts]
     # The steps of the plan add what only the controller can say.
@@ -151,6 +153,11 @@ class _Part:
         }
 
     @cached_property
+    def leftovers(self) -> list[Active]:
+        """That had one of its namespaces read or filled when their run was killed."""
+        return blank.leftovers(self.host, self.store.controller.address)
+
+    @cached_property
     def _record(self) -> dict[str, dict[str, Any]]:
         """As it is at this point of the plan."""
         return {name: _describe(one) for name, one in self.recorded.items()}
@@ -160,11 +167,23 @@ class _Part:
             "controller": self.store.controller.serial,
             "namespaces": copy.deepcopy(self.rows),
             "record": copy.deepcopy(self._record),
+            **({"left_over": [mdev.uuid for mdev in self.leftovers]} if self.leftovers else {}),
         }
 
     @property
     def steps(self) -> Steps:
         return Steps(self.host, self.store)
+
+    def plan_leftovers(self) -> None:
+        for mdev in self.leftovers:
+            if mdev.state != "closed":
+                raise LightiovError(
+                    f"Controller {self.store.controller} has a namespace that liov goes on reading or filling for a "
+                    f"run that was killed, by mdev {mdev.uuid}: wait until it has ended, or end it"
+                )
+            stop = partial(blank.stop, self.host, mdev.uuid)
+            self.result.add("stop", mdev.uuid, stop, controller=self.store.controller.serial)
+        self.leftovers = []
 
     def plan(self) -> None:
         for one in self.matches:
@@ -361,7 +380,8 @@ class _Part:
         found = [
             f"mdev {uuid}" + (f" ({attributes.name})" if attributes.name else "")
             for uuid, attributes in sorted(known.items())
-            if any(extent.is_on(namespace.nsid, identity) for extent in attributes.extents)
+            if attributes.label != blank.LABEL
+            and any(extent.is_on(namespace.nsid, identity) for extent in attributes.extents)
         ]
         return found + [f"controller {id_} of the same drive" for id_ in attached_to(self.host, self.store, namespace)]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -49,8 +48,10 @@ def _content(tree: Mapping[str, Path], relative: str, version: str, becomes: str
 def copy(tree: Mapping[str, Path], destination: Path, version: str = VERSION) -> None:
     """Replace a directory by a copy of the tree that has this version; it appears whole or not at all."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    # A hidden name, which dkms does not take for a package.
-    temporary = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}."))
+    # A hidden name, which dkms does not take for a package. What a killed run left under it goes.
+    temporary = destination.with_name(f".{destination.name}.new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
     try:
         temporary.chmod(0o755)
         for relative, path in tree.items():
@@ -64,3 +65,11 @@ def copy(tree: Mapping[str, Path], destination: Path, version: str = VERSION) ->
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def remove(directory: Path) -> None:
+    """What it is known by goes last, so that what a killed run has left of it is known, too."""
+    for path in directory.glob("*"):
+        if path.name != CONF:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.rmtree(directory, ignore_errors=True)

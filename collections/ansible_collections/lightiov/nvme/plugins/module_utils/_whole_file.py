@@ -12,9 +12,14 @@ from pathlib import Path
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 
+def is_whole(path: Path) -> bool:
+    """Whether it is there and nothing is left of how it was made; otherwise `make` is to be called."""
+    return os.path.lexists(path) and not os.path.lexists(_temporary(path))
+
+
 def make(path: Path, fill: Callable[[Path], object]) -> None:
     """`fill` gets an empty file of another name, readable by its owner alone, and makes it what it shall be."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = _temporary(path)
     temporary.unlink(missing_ok=True)
     if os.path.lexists(path):  # made by a run that ended before it could say so
         return
@@ -23,6 +28,10 @@ def make(path: Path, fill: Callable[[Path], object]) -> None:
     fill(temporary)
     _sync(temporary)
     rename(temporary, path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def rename(old: Path, new: Path) -> None:

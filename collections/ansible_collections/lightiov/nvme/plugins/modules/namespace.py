@@ -146,12 +146,12 @@ actions:
   contains:
     action:
       description:
-        - C(create), C(attach), C(fill), C(format), C(check_blank), C(detach), C(delete), or C(record) for what is
-          written down of a run that was cut short.
+        - C(create), C(attach), C(fill), C(format), C(check_blank), C(detach), C(delete); C(record) for what is written
+          down of a run that was cut short, or C(stop) of an mdev that it left.
       type: str
       sample: create
     object:
-      description: Identity of the namespace, its name before it has one, or path of the record.
+      description: Identity of the namespace, its name before it has one, path of the record, or UUID of the mdev.
       type: str
       sample: data
     controller:
