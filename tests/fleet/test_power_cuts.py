@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 import pytest
 from fleet import PROJECT, VM, Ansible, changed, mark, marked, misplaced
+from runs import SEED, Runs
 
 from lab import Host, Lab
 
 # Each takes 10 minutes under emulation: set LIGHTIOV_CUTS=20 for the full count.
 CUTS = int(os.environ.get("LIGHTIOV_CUTS", "3"))
-SEED = int(os.environ.get("LIGHTIOV_SEED") or random.SystemRandom().randrange(1 << 32))
 TABLE = PROJECT / "build/power-cuts.md"
 SERIAL = "LIOV2A"
 RUNS = ("deploy", "teardown")
@@ -60,36 +59,6 @@ def table(capsys: pytest.CaptureFixture[str]) -> Iterator[Table]:
     yield cuts
     with capsys.disabled():
         print(f"\n{cuts}")
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Playbooks against one hypervisor and its VM."""
-
-    ansible: Ansible
-    vm: VM
-
-    def options(self, run: str) -> tuple[str, ...]:
-        # A tear-down is of the hypervisor alone.
-        return (f"playbooks/{run}.yml", *(self.vm.only if run == "deploy" else ("--limit", self.vm.host.name)))
-
-    def complete(self, run: str) -> float:
-        """Seconds that it took."""
-        started = time.monotonic()
-        done = self.ansible.playbook(*self.options(run))
-        assert done.returncode == 0, done.stdout[-4000:]
-        return time.monotonic() - started
-
-    def interrupt(self, run: str, moment: float) -> None:
-        """Start it, and cut the host's power at that moment."""
-        process = self.ansible.start(*self.options(run))
-        try:
-            time.sleep(moment)
-            self.vm.host.cut_power()
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        self.vm.remote.disconnect()
 
 
 def found(host: Host) -> str:
