@@ -54,22 +54,26 @@ class HostSpec:
 
 
 def host_spec(name: str) -> HostSpec:
-    """host1, host2, ...: alike but for the serial numbers; but host3 is smaller, since fleets are not of one kind, and
-    host4 is so, too, and has two NUMA nodes, with its first controller on the second."""
+    """host1, host2, ...: alike but for the serial numbers.
+
+    But host3 is smaller, since fleets are not of one kind; host4 is so, too, and has two NUMA nodes, with its first
+    controller on the second; and host5 has a controller for hundreds of VMs, of which none runs.
+    """
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
         raise ValueError(f"{name!r} is not a host's name; use host1, host2, ...")
     small = name in ("host3", "host4")
     divided = name == "host4"
+    many = name == "host5"
     return HostSpec(
         name=name,
-        memory_mib=3072 if small else 5120,
+        memory_mib=3072 if small or many else 5120,
         numa_nodes=2 if divided else 1,
         controllers=(
             Controller(
                 "nvme0",
                 f"LIOV{number}A",
-                queue_pairs=16 if small else 64,
+                queue_pairs=512 if many else 16 if small else 64,
                 namespaces=4 if small else 8,
                 namespace_bytes=GIB,
                 numa_node=1 if divided else None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks against one hypervisor and its VM that something comes in between."""
+"""Runs that something comes in between, or whose calls of modules are watched on the host."""
 
 from __future__ import annotations
 
@@ -7,15 +7,40 @@ import os
 import random
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fleet import VM, Ansible
 
+from lab import Host, Program
+
 SEED = int(os.environ.get("LIGHTIOV_SEED") or random.SystemRandom().randrange(1 << 32))
+CALLS = "/root/calls.py"
+
+
+def calls(host: Host, options: str = "") -> Program:
+    """The program calls.py, on the host."""
+    host.copy(Path(__file__).with_name("calls.py"), CALLS)
+    return Program(host, f"python3 {CALLS} {options}")
+
+
+@contextmanager
+def watched(host: Host) -> Iterator[list[tuple[str, float]]]:
+    """The modules that are called meanwhile, and the seconds that each takes; filled in at the end."""
+    ended: list[tuple[str, float]] = []
+    program = calls(host)
+    yield ended
+    program.signal("TERM")
+    program.wait()
+    ended += [(name, float(seconds)) for name, seconds in map(str.split, program.output().splitlines())]
 
 
 @dataclass(frozen=True)
 class Runs:
+    """Playbooks against one hypervisor and its VM."""
+
     ansible: Ansible
     vm: VM
 

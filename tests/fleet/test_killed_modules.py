@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from fleet import VM, Ansible, changed, mark, marked, misplaced
-from runs import SEED, Runs
+from runs import SEED, Runs, calls, watched
 
-from lab import Host, Program
+from lab import Host
 
 # Each takes some minutes under emulation: set LIGHTIOV_KILLS=50 for the full count.
 KILLS = int(os.environ.get("LIGHTIOV_KILLS", "4"))
 SERIAL = "LIOV2A"
-CALLS = "/root/calls.py"
 RUNS = ("teardown", "deploy")
 # What a module makes under another name, or for as long as it runs.
 LEFT_OVER = """
@@ -42,25 +38,16 @@ class Call:
     seconds: float
 
 
-@contextmanager
-def watched(host: Host) -> Iterator[Program]:
-    program = Program(host, f"python3 {CALLS}")
-    yield program
-    program.signal("TERM")
-    program.wait()
-
-
 def calls_of(runs: Runs, run: str) -> list[Call]:
     """Of a run that nobody disturbs."""
-    with watched(runs.vm.host) as program:
+    with watched(runs.vm.host) as ended:
         runs.complete(run)
-    lines = [line.split() for line in program.output().splitlines()]
-    return [Call(run, number, module, float(seconds)) for number, (module, seconds) in enumerate(lines, 1)]
+    return [Call(run, number, module, seconds) for number, (module, seconds) in enumerate(ended, 1)]
 
 
 def kill(runs: Runs, call: Call, moment: float) -> bool:
     """Whether it was killed, and the run failed for it."""
-    killer = Program(runs.vm.host, f"python3 {CALLS} {call.number} {moment:.2f}")
+    killer = calls(runs.vm.host, f"{call.number} {moment:.2f}")
     ended = runs.ansible.playbook(*runs.options(call.run))
     if killer.running():  # the run has made fewer calls
         killer.signal("TERM")
@@ -74,10 +61,9 @@ def kill(runs: Runs, call: Call, moment: float) -> bool:
 @pytest.mark.slow
 def test_killed_modules(ansible: Ansible, host2: Host, vm3: VM, capsys: pytest.CaptureFixture[str]) -> None:
     chance = random.Random(SEED)
-    host2.copy(Path(__file__).with_name("calls.py"), CALLS)
     runs = Runs(ansible, vm3)
     mark(vm3.remote, vm3.disk, "vm3")
-    calls = {run: calls_of(runs, run) for run in RUNS}
+    known = {run: calls_of(runs, run) for run in RUNS}
     killed: list[str] = []
     for number in range(10 * KILLS):
         if len(killed) == KILLS:
@@ -85,7 +71,7 @@ def test_killed_modules(ansible: Ansible, host2: Host, vm3: VM, capsys: pytest.C
         run = RUNS[number % len(RUNS)]
         if run == "deploy":
             runs.complete("teardown")
-        call = chance.choice(calls[run])
+        call = chance.choice(known[run])
         moment = chance.uniform(0, call.seconds)
         if kill(runs, call, moment):
             killed.append(f"{call.run}: {call.module}, at {moment:.1f} s of {call.seconds:.1f}")

@@ -35,6 +35,12 @@ def test_third_host_is_smaller() -> None:
     assert small.controllers[0].queue_pairs < other.controllers[0].queue_pairs
 
 
+def test_fifth_host_has_queues_for_hundreds_of_vms() -> None:
+    command = qemu.command(host_spec("host5"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+    [large] = [json.loads(word) for word in command if '"LIOV5A"' in word and '"driver": "nvme"' in word]
+    assert (large["max_ioqpairs"], large["msix_qsize"]) == (512, 513)
+
+
 def test_namespaces_keep_their_identity_in_another_slot() -> None:
     host = host_spec("host1")
     other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])
