@@ -96,6 +96,17 @@ def test_definition(domains: list[dict[str, Any]]) -> None:
     assert arguments == ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
 
 
+def test_own_template(variables: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "templates/own").mkdir(parents=True)
+    text = "<?xml version='1.0'?><domain><name>{{ vm.name | e }}</name><a b='{{ mac }}'>{{ root | e }}</a></domain>\n"
+    (tmp_path / "templates/own/small.xml.j2").write_text(text)
+    given = {**variables, "lightiov_vm_template": "own/small.xml.j2"}
+    [first, *_] = [one for one in play(tmp_path, PLAY, verbosity=3, **given) if one["action"] == "lightiov.nvme.domain"]
+    xml = [domain["xml"] for domain in first["invocation"]["module_args"]["domains"]]
+    assert [ElementTree.fromstring(one).findtext("name") for one in xml] == ["101", "a&b", "vm3"]
+    assert [ElementTree.fromstring(one).findtext("a").rpartition("/")[2] for one in xml][1] == "a&b-root.qcow2"
+
+
 @pytest.mark.parametrize(
     ("changes", "refusal"),
     [

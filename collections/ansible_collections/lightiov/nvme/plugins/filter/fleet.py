@@ -18,5 +18,6 @@ class FilterModule:
             "fleet_refusals": _fleet.refusals,
             "first_error": _outcome.first_error,
             "disk_rows": _outcome.disk_rows,
+            "queue_faults": _outcome.queue_faults,
             "outcome": _outcome.outcome,
         }

@@ -45,6 +45,46 @@ def disk_rows(names: Iterable[str], hostvars: Mapping[str, Variables]) -> list[l
     return [list(HEADINGS), *rows] if rows else []
 
 
+def queue_faults(name: str, hostvars: Mapping[str, Variables]) -> list[str]:
+    """A sentence for each disk of a hypervisor without the queues that it should have.
+
+    Those of VMs that failed have been named already.
+    """
+    found = hostvars[name]["__lightiov_mdev_info"]["mdevs"]
+    mdevs = {mdev["uuid"]: mdev for mdev in found if mdev["active"]}
+    disks = [disk for disk in vm_disks(hostvars[name]["lightiov_vms"]) if disk["state"] != "absent"]
+    # A VM that has not been off since the version before still has one for each disk.
+    formers: dict[str, Variables] = {}
+    for disk in disks:
+        if disk["former"] in mdevs:
+            formers.setdefault(disk["uuid"], mdevs[disk["former"]])
+    faults = []
+    for disk in disks:
+        if disk["vm"] in hostvars and hostvars[disk["vm"]].get("__lightiov_failure"):
+            continue
+        mdev = mdevs.get(disk["uuid"]) or mdevs.get(disk["former"]) or formers.get(disk["uuid"]) or {}
+        inside = _found(disk, hostvars)
+        expected = "closed" if disk["state"] == "stopped" else "ready" if inside else "open"
+        used = len([queue for queue in mdev.get("queues") or () if queue["entries"]])
+        wanted = inside.get("queue_pairs_used", disk["queue_pairs"])
+        if not _is_as_expected(mdev, expected, used, wanted):
+            faults.append(
+                f"The disk {disk['name']} of {disk['vm']} on {name} is {mdev.get('state') or 'absent'} with {used} of "
+                f"{wanted} queue pairs in use, and should be {expected}: the kernel logs of VM and host say why; "
+                "`ansible-playbook lightiov.nvme.deploy` repairs what is missing."
+            )
+    return faults
+
+
+def _is_as_expected(mdev: Variables, expected: str, used: int, wanted: int) -> bool:
+    state = mdev.get("state")
+    # A VM that was not entered may be without a driver.
+    if expected != "ready":
+        return state == expected or (expected, state) == ("open", "ready")
+    interrupts = (mdev.get("statistics") or {}).get("interrupts", 0)
+    return state == "ready" and used == wanted and mdev.get("window") is not None and interrupts > 0
+
+
 def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Variables]) -> list[str]:
     """What failed, what was left out for it, and what waits for somebody; in the order of the inventory."""
     names, lost = list(names), set(lost)
@@ -73,9 +113,7 @@ def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variabl
     named = {mdev["uuid"]: mdev for mdev in mdevs if mdev["active"]}
     mdev: Variables = named.get(disk["uuid"]) or named.get(disk["former"]) or {}
     window = mdev.get("window")
-    found: Variables = {}
-    if disk["vm"] in hostvars:  # whose get() does not return a default
-        found = (hostvars[disk["vm"]].get("__lightiov_found") or {}).get(disk["name"]) or {}
+    found = _found(disk, hostvars)
     return [
         host,
         disk["vm"],
@@ -85,6 +123,14 @@ def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variabl
         f"{window['base']} + {window['size']}" if window else "-",
         found.get("finding") or ("off" if disk["state"] == "stopped" else "-"),
     ]
+
+
+def _found(disk: Variables, hostvars: Mapping[str, Variables]) -> Variables:
+    """What the check in its VM said of it, if the VM was entered."""
+    if disk["vm"] not in hostvars:  # whose get() does not return a default
+        return {}
+    found: Variables = (hostvars[disk["vm"]].get("__lightiov_found") or {}).get(disk["name"]) or {}
+    return found
 
 
 def _namespace(disk: Variables, has: Sequence[Variables]) -> str:

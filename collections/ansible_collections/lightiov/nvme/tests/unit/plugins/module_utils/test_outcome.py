@@ -6,7 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils._outcome import disk_rows, first_error, outcome
+from ansible_collections.lightiov.nvme.plugins.module_utils._outcome import (
+    disk_rows,
+    first_error,
+    outcome,
+    queue_faults,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 
 
@@ -97,3 +102,60 @@ def test_tear_down_leaves_no_vm_out() -> None:
     """It prepares no hypervisor for what comes inside VMs, and none has failed by that."""
     hostvars = {"hv1": {"__lightiov_reached": True}, "a": {"lightiov_hypervisor": "hv1"}}
     assert outcome(hostvars, [], hostvars) == []
+
+
+READY = {
+    "state": "ready",
+    "queues": [{"hw_qid": 5, "entries": 1024}, {"hw_qid": 6, "entries": 0}],
+    "window": {"base": "0x1", "size": "0x2"},
+    "statistics": {"interrupts": 1},
+}
+FOUND = {"__lightiov_found": {"data": {"queue_pairs_used": 1}}}
+OPEN = {"state": "open", "queues": [], "window": None, "statistics": {"interrupts": 0}}
+
+
+@pytest.mark.parametrize(
+    ("vm", "mdev", "inside", "fault"),
+    [
+        ({}, READY, FOUND, ""),
+        ({}, {**READY, "window": None}, FOUND, "is ready with 1 of 1"),
+        ({}, {**READY, "statistics": {"interrupts": 0}}, FOUND, "is ready with 1 of 1"),
+        ({}, {**READY, "queues": []}, FOUND, "is ready with 0 of 1"),
+        ({}, OPEN, FOUND, "is open with 0 of 1 queue pairs in use, and should be ready"),
+        # Not entered: it may be without a driver.
+        ({}, READY, None, ""),
+        ({}, OPEN, None, ""),
+        ({}, {**OPEN, "state": "closed"}, None, "is closed with 0 of 2 queue pairs in use, and should be open"),
+        ({"state": "stopped"}, {**OPEN, "state": "closed"}, None, ""),
+        ({"state": "stopped"}, OPEN, None, "is open with 0 of 2 queue pairs in use, and should be closed"),
+        ({}, None, FOUND, "is absent with 0 of 1 queue pairs in use, and should be ready"),
+        # Named already, or of nobody's concern.
+        ({}, None, {"__lightiov_failure": "no disk"}, ""),
+        ({"state": "absent"}, None, None, ""),
+    ],
+)
+def test_disk_without_its_queues(
+    vm: dict[str, Any], mdev: dict[str, Any] | None, inside: dict[str, Any] | None, fault: str
+) -> None:
+    disk = {"name": "data", "controller": "S1", "namespace": 1, "queue_pairs": 2}
+    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "active": True, **mdev}] if mdev else []
+    hostvars = {
+        "hv1": {
+            "lightiov_vms": [{"name": "vm1", "tenant": "blue", "disks": [disk], **vm}],
+            "__lightiov_mdev_info": {"mdevs": mdevs},
+        },
+        **({"vm1": inside} if inside else {}),
+    }
+    faults = queue_faults("hv1", hostvars)
+    assert len(faults) == bool(fault)
+    assert not fault or f"The disk data of vm1 on hv1 {fault}" in faults[0]
+
+
+def test_disk_of_the_version_before_has_its_queues() -> None:
+    disks = [{"name": name, "controller": "S1", "namespace": nsid} for name, nsid in (("data", 1), ("new", 2))]
+    mdevs = [
+        {"uuid": mdev_uuid("S1", "vm1", "data"), "active": True, **READY},
+        {"uuid": mdev_uuid("S1", "vm1"), "active": False},
+    ]
+    vms = [{"name": "vm1", "tenant": "blue", "disks": disks}]
+    assert queue_faults("hv1", {"hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": mdevs}}}) == []
