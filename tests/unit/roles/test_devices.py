@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 from playing import play
 
 SHOW = """
@@ -17,7 +18,6 @@ SHOW = """
     - ansible.builtin.debug:
         msg:
           vms: "{{ __lightiov_vms }}"
-          disks: "{{ __lightiov_disks | map(attribute='uuid') }}"
           mdevs: "{{ __lightiov_mdevs | map(attribute='uuid') }}"
           absent: "{{ __lightiov_mdevs_absent }}"
           at_rest: "{{ __lightiov_mdevs_at_rest }}"
@@ -44,20 +44,25 @@ def run(directory: Path, playbook: str, **variables: Any) -> dict[str, Any]:
 
 
 def test_what_follows_from_the_list(tmp_path: Path) -> None:
-    found = run(tmp_path, SHOW, lightiov_controllers=[], lightiov_vms=VMS, lightiov_vm=VMS[0])["msg"]
+    part = {**DISK, "name": "part", "namespace": 3, "size": "1 GiB"}
+    mdev = {"uuid": mdev_uuid("S1", "101"), "active": True, "disks": [{"name": "part", "id": "5a0b7f3e"}]}
+    found = run(
+        tmp_path, SHOW, lightiov_controllers=[], lightiov_vms=VMS, lightiov_vm={**VMS[0], "disks": [DISK, part]},
+        __lightiov_mdevs_made={"mdevs": [mdev]},
+        __lightiov_mdevs_found={"skipped": True},
+    )["msg"]  # fmt: skip
     assert [(vm["name"], vm.get("vcpus"), vm["state"]) for vm in found["vms"]] == [
         ("101", 4, "running"),
         ("vm2", None, "absent"),
         ("vm3", None, "stopped"),
     ]
-    assert len(found["disks"]) == 2
-    assert found["mdevs"] == found["disks"]
+    assert len(found["mdevs"]) == 2
     # What the version before made of the disk as well.
     assert len(found["absent"]) == 2
     assert not set(found["absent"]) & set(found["mdevs"])
-    assert {*found["absent"], found["disks"][1]} < set(found["at_rest"])
+    assert {*found["absent"], found["mdevs"][1]} < set(found["at_rest"])
     assert len(found["at_rest"]) == 4
-    assert found["guest"] == ["/dev/disk/by-id/lightiov-S1-ns1"]
+    assert found["guest"] == ["/dev/disk/by-id/lightiov-S1-ns1", "/dev/disk/by-id/lightiov-uuid.5a0b7f3e"]
 
 
 @pytest.mark.parametrize("missing", ["lightiov_controllers", "lightiov_vms"])
