@@ -161,8 +161,19 @@ bench-fleet: $(READY) $(BENCH)/.ready ## how quickly and how tightly fleets are 
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.fleet $(if $(LARGE),--large)
 
 .PHONY: bench-apply
-bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 hosts cost the machine that runs Ansible; curves in build/
+bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 hosts, and 10 to 300 VMs on a host, cost the machine that runs Ansible; curves in build/
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.simulated
+
+# Of the images, too, nothing would be there with an empty $(CACHE).
+.PHONY: bench-lab deploy-new deploy-again
+bench-lab: $(READY) ## how long each part of make deploy, on new hosts and again, and of make test takes, beside what it took before
+	./lab/lab reset --name lab
+	tests/timed.py lab deploy-new deploy-again test
+deploy-new deploy-again: export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/bench/callbacks
+deploy-new deploy-again: export ANSIBLE_CALLBACKS_ENABLED := lightiov.nvme.progress,parts
+deploy-new: export PARTS_TARGET := deploy-new
+deploy-again: export PARTS_TARGET := deploy-again
+deploy-new deploy-again: deploy
 
 .PHONY: checks
 checks: $(READY) ## what needs no lab: unit, lint, sanity, native

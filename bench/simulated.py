@@ -15,7 +15,7 @@ import resource
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,14 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_mdevs
 PROJECT = Path(__file__).resolve().parents[1]
 BUILD = PROJECT / "build"
 RECORDED = Path(__file__).resolve().parent / "recorded"
+CALLBACKS = RECORDED.with_name("callbacks")
 SIZES = (25, 50, 100, 200)
 VMS_PER_HOST = 50
-# Of a fact or a variable of a host.
+# How many a host has in the second curve, of so many hosts.
+CROWDS = (10, 100, 300)
+CROWDED_HOSTS = 2
+CROWD = "deploy again"
+# Of a fact or a variable of a host with that many VMs or fewer.
 LARGEST = 100 << 10
 # Work that is done for each host and each pair of hosts grows with 1 and with 2.
 STEEPEST = 1.3
@@ -75,6 +80,13 @@ class Cost:
     tasks: int
     plays: dict[str, float]
     largest: dict[str, Any]
+    # Seconds that tasks of each role took, on all hosts.
+    roles: dict[str, float] = field(default_factory=dict)
+    vms_per_host: int = VMS_PER_HOST
+
+    @property
+    def vms(self) -> int:
+        return self.hosts * self.vms_per_host
 
 
 class Fleet:
@@ -82,6 +94,7 @@ class Fleet:
 
     def __init__(self, directory: Path, hosts: int, vms: int = VMS_PER_HOST) -> None:
         self.directory = directory
+        self.vms = vms
         self.names = [f"hv{number}" for number in range(hosts)]
         listed = [
             {
@@ -113,6 +126,7 @@ class Fleet:
                         "lightiov_cache": str(directory / "cache"),
                         # What is done inside VMs is another machine's work, a connection for each.
                         "lightiov_guest_install": "none",
+                        "lightiov_guest_kernels": [],
                     },
                 },
                 "lightiov_guests": {},
@@ -127,7 +141,7 @@ class Fleet:
         environment = {
             **os.environ,
             "ANSIBLE_CONNECTION_PLUGINS": str(RECORDED / "connection"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(RECORDED / "callback"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_CALLBACKS_ENABLED": "measured",
             "MEASURED_REPORT": str(report),
@@ -142,7 +156,8 @@ class Fleet:
         if done.returncode or not report.exists():
             raise SystemExit(Path(log.name).read_text()[-4000:])
         found = json.loads(report.read_text())
-        return Cost(len(self.names), cpu, wall, *(found[one] for one in ("peak_mib", "tasks", "plays", "largest")))
+        figures = (found[one] for one in ("peak_mib", "tasks", "plays", "largest", "roles"))
+        return Cost(len(self.names), cpu, wall, *figures, vms_per_host=self.vms)
 
     def deployed(self) -> None:
         """From now on the hosts answer as if the plan had been carried out."""
@@ -154,13 +169,15 @@ class Fleet:
         return [f"S{name}{slot}" for slot in range(4)]
 
     def _record(self, name: str, mdevs: list[dict[str, Any]]) -> None:
+        # Room for its share of the VMs, and some.
+        queue_pairs = max(64, self.vms)
         controllers = [
             {
                 "serial": serial,
                 "model": "Model",
                 "tenant": "",
-                "queue_pairs": 64,
-                "vectors": 64,
+                "queue_pairs": queue_pairs,
+                "vectors": queue_pairs,
                 "numa_node": 0,
                 "namespaces": [NAMESPACE],
                 "address": f"0000:{slot:02x}:00.0",
@@ -170,7 +187,8 @@ class Fleet:
         ]
         # Modules that act return no parameters, for they are long.
         quiet = {"actions": [], "unmet": [], "invocation": {}}
-        resources = {"memory_mib": 65536, "vcpus": 64, "nodes": {}, "generation": 0, "digest": "", "placed": []}
+        room = {"memory_mib": max(64, self.vms) << 10, "vcpus": max(64, self.vms)}
+        resources = {**room, "nodes": {}, "generation": 0, "digest": "", "placed": []}
         modules = {
             "ping": {"ping": "pong"},
             "stat": {"stat": {"exists": True}},
@@ -230,11 +248,11 @@ def _children() -> float:
 
 
 def exponent(costs: list[Cost], of: Any = lambda cost: cost.cpu) -> float:
-    """Of the number of hosts, from the two largest fleets."""
+    """Of the number of VMs, from the two largest fleets: there are more hosts, or more on each."""
     small, large = costs[-2:]
     if min(of(small), of(large)) <= 0:
         return 0.0
-    return math.log(of(large) / of(small)) / math.log(large.hosts / small.hosts)
+    return math.log(of(large) / of(small)) / math.log(large.vms / small.vms)
 
 
 def measure(hosts: int, vms: int = VMS_PER_HOST) -> dict[str, Cost]:
@@ -246,28 +264,40 @@ def measure(hosts: int, vms: int = VMS_PER_HOST) -> dict[str, Cost]:
     return costs
 
 
+def measure_crowd(vms: int) -> Cost:
+    """A deployment that finds nothing to do, checks of the queues included, of hosts with so many VMs each."""
+    with tempfile.TemporaryDirectory(prefix="lightiov-") as directory:
+        fleet = Fleet(Path(directory), CROWDED_HOSTS, vms)
+        fleet.run("plan.yml")
+        fleet.deployed()
+        return fleet.run("deploy.yml")
+
+
 def show(name: str, cost: Cost) -> None:
-    largest = cost.largest
+    largest, in_all = cost.largest, sum(cost.roles.values()) or 1
     print(
-        f"{name:14} {cost.hosts:4} hosts: {cost.cpu:7.1f} s of a core, {cost.wall:7.1f} s in all, "
+        f"{name:14} {cost.hosts:4} hosts, {cost.vms_per_host:3} VMs on each: {cost.cpu:7.1f} s of a core, "
+        f"{1000 * cost.cpu / cost.vms:5.0f} ms a VM, {cost.wall:7.1f} s in all, "
         f"peak {cost.peak_mib:5} MiB, {cost.tasks / cost.cpu:6.1f} tasks a second of a core; "
         f"largest: {largest['variable']} of {largest['host']}, {largest['bytes'] >> 10} KiB",
         flush=True,
     )
+    shares = [f"{role} {100 * seconds / in_all:.0f} %" for role, seconds in cost.roles.items() if seconds > in_all / 50]
+    print(f"{'':14} {', '.join(shares)}", flush=True)
 
 
 def judge(name: str, costs: list[Cost]) -> list[str]:
     """What is not as it should be."""
-    print(f"{name}: grows with the number of hosts to the power of {exponent(costs):.2f}")
+    print(f"{name}: grows with the number of VMs to the power of {exponent(costs):.2f}")
     wrong = []
-    if costs[-1].largest["bytes"] > LARGEST:
+    if costs[-1].largest["bytes"] > LARGEST * max(1, costs[-1].vms_per_host / VMS_PER_HOST):
         wrong.append(f"{name}: {costs[-1].largest['variable']} has {costs[-1].largest['bytes']} bytes a host")
     for play in costs[-1].plays:
         power = exponent(costs, lambda cost: cost.plays.get(play, 0.0))  # noqa: B023 - called here only
         print(f"  {play:40} {costs[-1].plays[play]:7.1f} s of a core, power {power:.2f}")
         # Of what takes no time, the power says nothing.
         if power > STEEPEST and costs[-1].plays[play] > 5:
-            wrong.append(f"{name}: play {play!r} grows with the number of hosts to the power of {power:.2f}")
+            wrong.append(f"{name}: play {play!r} grows with the number of VMs to the power of {power:.2f}")
     return wrong
 
 
@@ -277,7 +307,10 @@ def draw(curves: dict[str, list[Cost]]) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot  # noqa: PLC0415
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(15, 4))
+    crowds = curves.pop(CROWD, [])
+    middle.plot([cost.vms_per_host for cost in crowds], [cost.cpu / cost.hosts for cost in crowds], marker="o")
+    middle.set(xlabel="VMs on each host", ylabel="seconds of a core a host", xlim=(0, None), ylim=(0, None))
     for name, costs in curves.items():
         hosts = [cost.hosts for cost in costs]
         left.loglog(hosts, [cost.cpu for cost in costs], marker="o", label=name)
@@ -293,11 +326,15 @@ def draw(curves: dict[str, list[Cost]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hosts", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--hosts", type=int, nargs="*", default=SIZES)
     parser.add_argument("--vms", type=int, default=VMS_PER_HOST, help="a host")
     parser.add_argument("--no-picture", action="store_true")
+    parser.add_argument("--crowds", type=int, nargs="*", default=CROWDS, help="VMs on each host of the second curve")
     options = parser.parse_args()
     curves: dict[str, list[Cost]] = {}
+    for vms in options.crowds:
+        curves.setdefault(CROWD, []).append(measure_crowd(vms))
+        show(CROWD, curves[CROWD][-1])
     for hosts in options.hosts:
         for name, cost in measure(hosts, options.vms).items():
             show(name, cost)

@@ -3,12 +3,14 @@
 """Runs make targets one after the other and says at the end how long each took, also when one fails.
 
 `timed.py A,B C` runs A and B at once and then C. Of targets that run at once the first shows its output as it comes;
-the others', each whole, follows when all have ended. The times are kept in build/times. A target may use timed.py in
-its turn: its parts join the list.
+the others', each whole, follows when all have ended. The times are kept in build/times, and the last one of each part
+in build/times.json: what a part took before is shown beside it, so that one that grows is seen. A target may use
+timed.py in its turn: its parts join the list.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TIMES = "LIGHTIOV_TIMES"
+LAST = Path("build/times.json")
 
 
 def main(steps: list[str]) -> int:
@@ -31,7 +34,7 @@ def main(steps: list[str]) -> int:
     finally:
         if outermost:
             note("in all", began)
-            print(f"\nHow long it took:\n{times.read_text()}", end="")
+            print(f"\nHow long it took:\n{beside_the_last(times.read_text().splitlines())}", end="")
 
 
 def run_at_once(targets: list[str]) -> bool:
@@ -60,6 +63,15 @@ def note(what: str, began: float) -> None:
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     with Path(os.environ[TIMES]).open("a") as times:
         times.write(f"{minutes:3d}:{seconds:02d}  {what}\n")
+
+
+def beside_the_last(lines: list[str]) -> str:
+    """The list, with what each part took the last time."""
+    last = json.loads(LAST.read_text()) if LAST.exists() else {}
+    parts = [line.strip().split("  ", 1) for line in lines]
+    LAST.write_text(json.dumps(last | {what: took for took, what in parts}, indent=1))
+    before = [f" ({last[what]} before)" if what in last else "" for _, what in parts]
+    return "".join(f"{line}{former}\n" for line, former in zip(lines, before))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ name: measured
 type: notification
 short_description: Measures a run
 description:
-  - Writes as JSON the seconds of a core of each play, the number of tasks, the peak of memory and the largest variable.
+  - Writes as JSON the seconds of a core of each play, the number of tasks, the seconds that tasks of each role took on
+    all hosts, the peak of memory and the largest variable.
 author: LightIOV contributors
 options:
   report:
@@ -21,6 +22,8 @@ options:
 
 import json
 import resource
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +46,24 @@ class CallbackModule(CallbackBase):
         self.plays: list[tuple[str, float]] = [("(start)", 0.0)]
         self.tasks = 0
         self.largest = (0, "", "")
+        self.roles: Counter[str] = Counter()
+        # When the task of each host began.
+        self.began: dict[str, float] = {}
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self.plays.append((play.get_name(), cpu_seconds()))
 
-    def v2_runner_on_ok(self, result: Any) -> None:
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        self.began[host.get_name()] = time.monotonic()
+
+    def _end(self, result: Any) -> None:
         self.tasks += 1
+        role = result._task._role
+        name = role.get_name().rpartition(".")[2] if role else "(playbook)"
+        self.roles[name] += time.monotonic() - self.began.pop(result._host.get_name(), time.monotonic())
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._end(result)
         task = result._task
         kept = {task.register: result._result} if task.register else {}
         kept |= result._result.get("ansible_facts") or {}
@@ -57,7 +72,7 @@ class CallbackModule(CallbackBase):
             self.largest = max(self.largest, (size, name, result._host.get_name()))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self.tasks += 1
+        self._end(result)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         ends = [*(began for _name, began in self.plays[1:]), cpu_seconds()]
@@ -66,6 +81,7 @@ class CallbackModule(CallbackBase):
         size, variable, host = self.largest
         found = {
             "plays": seconds,
+            "roles": {name: round(seconds, 2) for name, seconds in self.roles.most_common()},
             "tasks": self.tasks,
             "peak_mib": peak >> 10,
             "failed": len(stats.failures) + len(stats.dark),
