@@ -8,7 +8,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: progress
 type: notification
-short_description:
+short_description: Says how far a run has come
+version_added: 0.2.0
+author:
+  - LightIOV contributors (@lightiov)
+description:
   - Writes a line when no host is left for a step that changed something. A step is what a task of the playbook imports
     or includes, such as a role, or the task itself. The line has the time since the run began, and on how many of how
     many hosts how much was changed.

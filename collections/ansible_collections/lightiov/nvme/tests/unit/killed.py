@@ -153,7 +153,7 @@ def run(fake: FakeHost, module: ModuleType, parameters: dict[str, Any], last: in
     # Whatever it has started has the pipe open, too.
     with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
         said = pipe.read()
-    _, status = os.waitpid(child, 0)
+    _child, status = os.waitpid(child, 0)
     assert os.WIFEXITED(status) or os.WTERMSIG(status) == signal.SIGKILL
     return pickle.loads(said) if said else {}
 

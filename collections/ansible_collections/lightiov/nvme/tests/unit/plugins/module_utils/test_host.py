@@ -15,7 +15,7 @@ def write_often(path: Path, text: str) -> int:
     if child == 0:
         status = 1
         try:
-            for _ in range(200):
+            for _time in range(200):
                 write_atomically(path, text)
             status = 0
         finally:

@@ -171,7 +171,7 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path) -> 
             ]
             for process in running:
                 process.start()
-            ended = [results.get(timeout=60) for _ in running]
+            ended = [results.get(timeout=60) for _process in running]
             for process in running:
                 process.join()
             # Both wanted the same host for theirs: one got it.
