@@ -25,9 +25,11 @@ KERNEL_ARGUMENTS = (
     # The emulator's TSC is that of the machine. Checked against jiffies, of which a busy machine loses some, it would
     # often be found unstable, and then each look at the clock leaves the host: its VMs take several times as long.
     "tsc=reliable "
-    # Cheap detectors of memory errors, in what drivers allocate, and lock-up detectors that allow for an emulated CPU.
-    "slub_debug=FZP,kmalloc-* kfence.sample_interval=100 watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
+    # Lock-up detectors that allow for an emulated CPU.
+    "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
+# Cheap detectors of memory errors, in what drivers allocate.
+WATCHFUL = "slub_debug=FZP,kmalloc-* kfence.sample_interval=100"
 
 
 def namespace_file(controller: Controller, nsid: int) -> str:
@@ -101,7 +103,8 @@ def root_complexes(spec: HostSpec) -> list[str]:
 
 
 def kernel(spec: HostSpec, boot: Boot) -> list[str]:
-    arguments = f"{KERNEL_ARGUMENTS} systemd.hostname=lightiov-{spec.name}"
+    watchful = f"{WATCHFUL} " if spec.watchful else ""
+    arguments = f"{KERNEL_ARGUMENTS} {watchful}systemd.hostname=lightiov-{spec.name}"
     return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", arguments]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 GIB = 1 << 30
+MEASURING = "6"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class HostSpec:
     iommu: bool = True
     # Among which memory and CPUs are divided evenly.
     numa_nodes: int = 1
+    # Whether its kernel looks for errors in memory all the time, which takes time.
+    watchful: bool = True
 
     def slot(self, controller_id: str) -> int:
         """The number of the slot that a controller is in: 1, 2, ..."""
@@ -57,11 +60,22 @@ def host_spec(name: str) -> HostSpec:
     """host1, host2, ...: alike but for the serial numbers.
 
     But host3 is smaller, since fleets are not of one kind; host4 is so, too, and has two NUMA nodes, with its first
-    controller on the second; and host5 has a controller for hundreds of VMs, of which none runs.
+    controller on the second; host5 has a controller for hundreds of VMs, of which none runs; and host6 is for measuring: it
+    has memory for many VMs, and a controller with queue pairs for hundreds of users.
     """
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
         raise ValueError(f"{name!r} is not a host's name; use host1, host2, ...")
+    if number == MEASURING:
+        return HostSpec(
+            name=name,
+            memory_mib=7168,
+            watchful=False,
+            controllers=(
+                Controller("nvme0", "LIOV6A", queue_pairs=64, namespaces=16, namespace_bytes=512 * MIB),
+                Controller("nvme1", "LIOV6B", queue_pairs=512, namespaces=4, namespace_bytes=GIB),
+            ),
+        )
     small = name in ("host3", "host4")
     divided = name == "host4"
     many = name == "host5"

@@ -41,6 +41,19 @@ def test_fifth_host_has_queues_for_hundreds_of_vms() -> None:
     assert (large["max_ioqpairs"], large["msix_qsize"]) == (512, 513)
 
 
+def test_sixth_host_is_for_measuring() -> None:
+    measuring, other = host_spec("host6"), host_spec("host1")
+    assert measuring.memory_mib > other.memory_mib
+    assert [one.serial for one in measuring.controllers] == ["LIOV6A", "LIOV6B"]
+    assert max(one.queue_pairs for one in measuring.controllers) == 512
+    commands = [
+        " ".join(qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222))
+        for spec in (measuring, other)
+    ]
+    assert ["slub_debug" in command for command in commands] == [False, True]
+    assert all("tsc=reliable watchdog_thresh=60" in command for command in commands)
+
+
 def test_namespaces_keep_their_identity_in_another_slot() -> None:
     host = host_spec("host1")
     other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])
