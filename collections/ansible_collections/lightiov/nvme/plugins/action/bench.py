@@ -1,0 +1,158 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action of lightiov.nvme.bench: round after round, one visit after the other, each kept as soon as it was made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS, QUICK
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store, Visit
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK as QUICK_WORKLOADS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
+
+# What is not said: for a first look, and for figures that others rely on.
+QUICK_DEFAULTS = {"contenders": QUICK, "workloads": QUICK_WORKLOADS, "rounds": 3, "seconds": 3.0, "size_mib": 256}
+DEFAULTS = {
+    "contenders": tuple(CONTENDERS),
+    "workloads": tuple(WORKLOADS),
+    "rounds": 10,
+    "seconds": 10.0,
+    "size_mib": 65536,
+}
+# What the module on the host is given as it is, and what makes two measurements comparable.
+PASSED = ("serial", "namespace", "size_mib", "seconds", "vcpus", "memory_mib", "kernel_arguments")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _checked, options = self.validate_argument_spec(
+            argument_spec={
+                "serial": {"type": "str", "required": True},
+                "namespace": {"type": "int", "default": 1},
+                "directory": {"type": "path", "required": True},
+                "quick": {"type": "bool", "default": False},
+                "contenders": {"type": "list", "elements": "str"},
+                "workloads": {"type": "list", "elements": "str"},
+                "rounds": {"type": "int"},
+                "seconds": {"type": "float"},
+                "size_mib": {"type": "int"},
+                "minutes": {"type": "float", "default": 0},
+                "vcpus": {"type": "int", "default": 2},
+                "memory_mib": {"type": "int", "default": 512},
+                "kernel_arguments": {"type": "str", "default": ""},
+                "packages": {"type": "path"},
+                "version": {"type": "str", "default": ""},
+            }
+        )
+        chosen = {**options, **_defaults(options)}
+        try:
+            _check(chosen)
+            return {**result, **self._measure(chosen, variables)}
+        except (LightiovError, OSError) as error:
+            return {**result, "failed": True, "msg": sentence(error)}
+
+    def _measure(self, options: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        store = Store(Path(options["directory"]))
+        wanted = plan.order(options["contenders"], options["rounds"])
+        if self._task.check_mode:
+            return {"changed": False, "left": len(plan.left(wanted, store.results())), "broken": {}}
+        store.settle({**{name: options[name] for name in PASSED}, "workloads": list(options["workloads"])})
+        done = store.results()
+        # One of an earlier run that was not there then may be by now.
+        done = {visit: one for visit, one in done.items() if "unavailable" not in one}
+        broken: dict[str, str] = {}
+        absent: set[str] = set()
+        measured = 0
+        deadline = time.monotonic() + options["minutes"] * 60 if options["minutes"] else None
+        while todo := plan.left(wanted, done, {*broken, *absent}):
+            visit = todo[0]
+            if deadline and _begins_round(visit, done) and time.monotonic() + _round(todo, done) > deadline:
+                break
+            self._say(visit, options, variables, done, todo)
+            answer: dict[str, Any] = self._execute_module(
+                module_name="lightiov.nvme.bench_visit", module_args=_arguments(options, visit), task_vars=variables
+            )
+            if answer.get("unreachable") or answer.get("refused"):
+                return answer
+            if answer.get("failed"):
+                broken[visit.contender] = str(answer.get("msg", answer))
+                Display().warning(f"{visit.contender} is left out from now on: {broken[visit.contender]}")
+                continue
+            found = {**answer["visit"], "round": visit.round}
+            store.keep(visit, found)
+            if "unavailable" in found:
+                absent.add(visit.contender)
+            done[visit] = found
+            measured += 1
+        return {
+            # On the machine that runs Ansible.
+            "changed": measured > 0,
+            "measured": measured,
+            "left": len(plan.left(wanted, done, absent)),
+            "broken": broken,
+        }
+
+    def _say(
+        self,
+        visit: Visit,
+        options: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        done: Mapping[Visit, Mapping[str, Any]],
+        todo: list[Visit],
+    ) -> None:
+        left = plan.clock(plan.seconds_left(todo, _took(done)))
+        Display().display(
+            f"{variables.get('inventory_hostname', '')}: round {visit.round + 1} of {options['rounds']}, "
+            f"{visit.contender}; {left}"
+        )
+
+
+def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = QUICK_DEFAULTS if options["quick"] else DEFAULTS
+    return {name: value for name, value in defaults.items() if options[name] is None}
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    for name, known in (("contenders", CONTENDERS), ("workloads", WORKLOADS)):
+        unknown = [one for one in options[name] if one not in known]
+        if unknown:
+            raise LightiovError(f"There is no {name[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
+    if not options["contenders"] or not options["workloads"] or options["rounds"] < 1 or options["seconds"] <= 0:
+        raise LightiovError(
+            "Nothing would be measured: give contenders, workloads, rounds and seconds, or leave them out"
+        )
+
+
+def _arguments(options: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
+    passed = {name: options[name] for name in (*PASSED, "packages", "version")}
+    return {**passed, "contender": visit.contender, "workloads": list(options["workloads"])}
+
+
+def _took(done: Mapping[Visit, Mapping[str, Any]]) -> dict[str, list[float]]:
+    took: dict[str, list[float]] = {}
+    for visit, one in done.items():
+        if "seconds" in one:
+            took.setdefault(visit.contender, []).append(one["seconds"])
+    return took
+
+
+def _begins_round(visit: Visit, done: Mapping[Visit, Any]) -> bool:
+    """Whether it is the first of its round, and not of the first one."""
+    return visit.round > 0 and all(one.round != visit.round for one in done)
+
+
+def _round(todo: list[Visit], done: Mapping[Visit, Mapping[str, Any]]) -> float:
+    return plan.seconds_left([one for one in todo if one.round == todo[0].round], _took(done)) or 0.0

@@ -1,0 +1,118 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all contenders have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Drive
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import STOCK_DRIVER
+
+
+@dataclass
+class Place:
+    """What a contender has to work with."""
+
+    host: Host
+    drive: Drive
+    vcpus: int
+    qemu: tuple[int, int]
+    # Parameters that the guest driver knows.
+    guest_parameters: frozenset[str] = frozenset()
+    # While it is set up.
+    daemons: list[Daemon] = field(default_factory=list)
+
+
+class Contender:
+    """One way to give a VM a drive. It has no state: what it makes is found again by its name."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    # Who has the controller on the host.
+    driver: ClassVar[str] = STOCK_DRIVER
+    # In the VM: the kernel module with its options, the disk, and what its interrupts are called.
+    module: ClassVar[str] = "virtio_blk"
+    module_options: ClassVar[str] = ""
+    disk: ClassVar[str] = "vda"
+    partition: ClassVar[str] = "vda1"
+    interrupts: ClassVar[str] = r"virtio\d+-req"
+    # Whether completions are asked for, without interrupts.
+    polled: ClassVar[bool] = False
+    # Whether a program beside QEMU has to see the VM's memory.
+    shared_memory: ClassVar[bool] = False
+    # Whether there is a VM at all.
+    virtual: ClassVar[bool] = True
+
+    def unavailable(self, place: Place) -> str:
+        """Why it cannot be measured on this host, as a sentence; empty if it can."""
+        return ""
+
+    def set_up(self, place: Place) -> None:
+        place.drive.bind(self.driver)
+
+    def attach(self, place: Place) -> list[str]:
+        """QEMU's arguments that give the VM its disk."""
+        raise NotImplementedError
+
+    def tear_down(self, place: Place) -> None:
+        """Also of what was set up in part."""
+        while place.daemons:
+            place.daemons.pop().stop()
+        place.drive.bind(STOCK_DRIVER)
+
+    def daemon(self, place: Place) -> list[str]:
+        """The command of what runs beside QEMU, if anything does."""
+        return []
+
+    def configuration(self, place: Place) -> dict[str, Any]:
+        """As the report prints it."""
+        shown: dict[str, Any] = {"driver on the host": self.driver}
+        if self.virtual:
+            shown["QEMU"] = " ".join(self.attach(place))
+            shown["module in the VM"] = f"{self.module} {self.module_options}".strip()
+            shown["memory of the VM"] = "shared (memfd)" if self.shared_memory else "anonymous"
+        if self.daemon(place):
+            shown["daemon"] = " ".join(self.daemon(place))
+        return shown
+
+
+def device(**properties: Any) -> list[str]:
+    return ["-device", as_json(properties)]
+
+
+def as_json(properties: Any) -> str:
+    return json.dumps(properties, separators=(",", ":"))
+
+
+def block_device(place: Place) -> dict[str, Any]:
+    """The namespace through the host's own driver, past its page cache."""
+    return {
+        "driver": "host_device",
+        "node-name": "disk",
+        "filename": place.drive.block_device(),
+        "aio": "io_uring",
+        "cache": {"direct": True},
+        "discard": "unmap",
+    }
+
+
+def user_space_driver(place: Place) -> dict[str, Any]:
+    """The namespace through QEMU's own NVMe driver."""
+    return {
+        "driver": "nvme",
+        "node-name": "disk",
+        "device": place.drive.address,
+        "namespace": place.drive.nsid,
+        "cache": {"direct": True},
+    }
+
+
+def names(contenders: Sequence[Contender]) -> list[str]:
+    return [contender.name for contender in contenders]

@@ -1,0 +1,14 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender
+
+
+class BareHost(Contender):
+    """The stock driver without a VM: what the drive and the kernel can do."""
+
+    name = "host"
+    title = "bare host"
+    virtual = False

@@ -1,0 +1,31 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender, Place, device
+
+
+class WholeDevice(Contender):
+    """The whole controller in one VM, with the stock driver there: the published baseline, which shares nothing."""
+
+    name = "vfio"
+    title = "whole device by VFIO"
+    driver = "vfio-pci"
+    module = "nvme"
+    disk = "nvme0n1"
+    partition = "nvme0n1p1"
+    interrupts = r"nvme\d+q[1-9]"
+
+    def attach(self, place: Place) -> list[str]:
+        port = device(driver="pcie-root-port", id="slot", chassis=1)
+        return [*port, *device(driver="vfio-pci", host=place.drive.address, bus="slot")]
+
+
+class WholeDevicePolled(WholeDevice):
+    """The whole controller in one VM, which asks for completions on a queue without interrupts."""
+
+    name = "vfio-polled"
+    title = "whole device by VFIO, polled"
+    module_options = "poll_queues=1"
+    polled = True

@@ -1,0 +1,54 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import (
+    Contender,
+    Place,
+    as_json,
+    block_device,
+    device,
+    user_space_driver,
+)
+
+# Before, one thread has all virtqueues of a disk.
+MAPPING = (9, 0)
+
+
+class VirtioBlk(Contender):
+    """QEMU serves the disk with io_uring on the host's block device, by a thread for each virtqueue where it can."""
+
+    name = "virtio-blk"
+    title = "virtio-blk"
+
+    def attach(self, place: Place) -> list[str]:
+        threads = [f"thread{number}" for number in range(place.vcpus)]
+        properties = {"driver": "virtio-blk-pci", "drive": "disk", "num-queues": place.vcpus}
+        if place.qemu >= MAPPING:
+            properties["iothread-vq-mapping"] = [{"iothread": thread} for thread in threads]
+        else:
+            threads = threads[:1]
+            properties["iothread"] = threads[0]
+        objects = [argument for thread in threads for argument in ("-object", f"iothread,id={thread}")]
+        return [*objects, "-blockdev", as_json(self.drive(place)), *device(**properties)]
+
+    def drive(self, place: Place) -> dict[str, object]:
+        return block_device(place)
+
+    def configuration(self, place: Place) -> dict[str, object]:
+        shown = super().configuration(place)
+        if place.qemu < MAPPING:
+            shown["lacks"] = f"a thread for each virtqueue, which QEMU {place.qemu[0]}.{place.qemu[1]} does not know"
+        return shown
+
+
+class VirtioBlkUserSpace(VirtioBlk):
+    """QEMU serves the disk by its own NVMe driver, which has one queue pair and the whole controller."""
+
+    name = "virtio-nvme"
+    title = "virtio-blk, NVMe driver of QEMU"
+    driver = "vfio-pci"
+
+    def drive(self, place: Place) -> dict[str, object]:
+        return user_space_driver(place)

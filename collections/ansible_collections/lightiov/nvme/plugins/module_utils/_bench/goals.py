@@ -1,0 +1,139 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was promised before anything was measured, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+REACHED, NOT_REACHED, NOT_MEASURED, NOT_HERE = "reached", "not reached", "not measured", "not measurable here"
+DEPTHS = ("randread-qd1", "randread-qd8", "randread-qd32", "randwrite-qd1", "randwrite-qd8", "randwrite-qd32")
+# As the paper has it: the least part of VFIO's IOPS.
+LEAST_IOPS = 0.976
+POLLED_LATENCY = 0.70
+# Timers' exits go by time and not by I/O, so there are always some.
+NONE_PER_IO = 0.02
+LATER = 1.10
+VMS = 16
+CLIENTS = 500
+
+
+@dataclass(frozen=True)
+class Goal:
+    number: str
+    text: str
+    verdict: str
+    found: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def goals(summary: Mapping[str, Any] | None) -> list[Goal]:
+    """Of a summary, or of none yet."""
+    return [*_goals(summary or {})]
+
+
+def _goals(summary: Mapping[str, Any]) -> Iterator[Goal]:
+    ratios = _Ratios(summary)
+    text = "LightIOV's IOPS at every queue depth at least 97.6 % of VFIO's"
+    yield ratios.goal("1a", text, "lightiov", measure="iops", workloads=DEPTHS, low=LEAST_IOPS)
+    text = "Its 99th percentile of latency no worse"
+    yield ratios.goal("1b", text, "lightiov", measure="p99_us", workloads=DEPTHS, high=1.0)
+    yield _polled_iops(summary)
+    text = "Polled: mean latency at most 70 % of interrupt-driven VFIO's"
+    yield ratios.goal("2b", text, "lightiov-polled", measure="mean_us", workloads=DEPTHS[:1], high=POLLED_LATENCY)
+    text = "Polled: no exit caused by I/O"
+    yield _none("2c", text, summary, "lightiov-polled", ("trapped", "guest_interrupts"))
+    text = "VM exits per I/O no more than VFIO's"
+    yield ratios.goal("3a", text, "lightiov", measure="exits", workloads=DEPTHS, high=1.0)
+    yield _none("3b", "No exit for a doorbell", summary, "lightiov", ("trapped",))
+    text = "Host CPU time outside the VM per I/O no more than VFIO's"
+    yield ratios.goal("3c", text, "lightiov", measure="outside_us", workloads=DEPTHS, high=1.0)
+    text = f"{VMS} VMs: latency 31.4 % below a polling target's, OPS 27.1 % above, a tenth of its CPU"
+    yield Goal("4", text, NOT_MEASURED)
+    yield Goal("5", f"{CLIENTS} mediated devices on a host: every cost of one stays the same", NOT_MEASURED)
+    yield _start(summary)
+
+
+class _Ratios:
+    def __init__(self, summary: Mapping[str, Any]) -> None:
+        self.of: Mapping[str, Any] = summary.get("ratios", {})
+        self.unavailable: Mapping[str, str] = summary.get("unavailable", {})
+
+    def goal(
+        self,
+        number: str,
+        text: str,
+        contender: str,
+        *,
+        measure: str,
+        workloads: Sequence[str],
+        low: float | None = None,
+        high: float | None = None,
+    ) -> Goal:
+        """At every workload: the interval lies above `low`, or it does not lie above `high` as a whole."""
+        if contender in self.unavailable:
+            return Goal(number, text, NOT_HERE, self.unavailable[contender])
+        found = {
+            workload: self.of[workload][contender][measure]
+            for workload in workloads
+            if measure in self.of.get(workload, {}).get(contender, {})
+        }
+        if not found:
+            return Goal(number, text, NOT_MEASURED)
+        met = all(
+            (low is None or ratio["low"] >= low) and (high is None or ratio["low"] <= high) for ratio in found.values()
+        )
+        shown = "; ".join(f"{workload} {show(ratio)}" for workload, ratio in found.items())
+        return Goal(number, text, REACHED if met else NOT_REACHED, shown)
+
+
+def show(one: Mapping[str, Any], digits: int = 2) -> str:
+    """A median with its interval."""
+    return f"{one['median']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
+
+
+def _none(number: str, text: str, summary: Mapping[str, Any], contender: str, measures: Sequence[str]) -> Goal:
+    if contender in summary.get("unavailable", {}):
+        return Goal(number, text, NOT_HERE, summary["unavailable"][contender])
+    found = {
+        f"{workload} {measure}": of[contender][measure]
+        for workload, of in summary.get("figures", {}).items()
+        if workload in DEPTHS
+        for measure in measures
+        if measure in of.get(contender, {})
+    }
+    if not found:
+        return Goal(number, text, NOT_MEASURED)
+    worst = max(found, key=lambda name: float(found[name]["median"]))
+    verdict = REACHED if found[worst]["median"] <= NONE_PER_IO else NOT_REACHED
+    return Goal(number, text, verdict, f"most: {worst} {show(found[worst], 3)} per I/O")
+
+
+def _polled_iops(summary: Mapping[str, Any]) -> Goal:
+    """Of two polled contenders, by their ratios to the same baseline; their intervals are not those of a ratio."""
+    number, text = "2a", "Polled: IOPS at least 97.6 % of VFIO's, polled"
+    if "lightiov-polled" in summary.get("unavailable", {}):
+        return Goal(number, text, NOT_HERE, summary["unavailable"]["lightiov-polled"])
+    found = {
+        workload: of["lightiov-polled"]["iops"]["median"] / of["vfio-polled"]["iops"]["median"]
+        for workload, of in summary.get("figures", {}).items()
+        if workload in DEPTHS and {"lightiov-polled", "vfio-polled"} <= of.keys()
+    }
+    if not found:
+        return Goal(number, text, NOT_MEASURED)
+    met = min(found.values()) >= LEAST_IOPS
+    shown = "; ".join(f"{workload} {ratio:.2f}" for workload, ratio in found.items())
+    return Goal(number, text, REACHED if met else NOT_REACHED, f"medians: {shown}")
+
+
+def _start(summary: Mapping[str, Any]) -> Goal:
+    number, text = "6", "From the VM's start to its disk at most 10 % later than with virtio-blk"
+    ratio = summary.get("start_ratios", {}).get("lightiov")
+    if not ratio:
+        return Goal(number, text, NOT_MEASURED)
+    return Goal(number, text, REACHED if ratio["median"] <= LATER else NOT_REACHED, show(ratio))

@@ -1,0 +1,237 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a workload runs: the host itself, or a VM."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import RUN
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+
+BOOT_SECONDS = 180
+COMMAND_SECONDS = 60
+QEMU = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm")
+
+
+class Machine(Protocol):
+    """A shell, and a directory for files."""
+
+    files: str
+
+    def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str: ...
+
+
+class Local:
+    """The host itself."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.files = RUN
+
+    def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str:
+        return self.host.runner.run(["sh", "-c", command], timeout)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of the VMs."""
+
+    vcpus: int
+    memory_mib: int
+    kernel_arguments: str
+
+
+def find_qemu(host: Host) -> tuple[str, tuple[int, int]]:
+    """Its program and its version."""
+    program = next((found for found in map(host.runner.find, QEMU) if found), None)
+    if not program:
+        raise LightiovError("qemu-system-x86_64 is not installed: install the package qemu-system-x86")
+    said = host.runner.run([program, "--version"])
+    major, minor = said.split("version ")[1].split(".")[:2]
+    return program, (int(major), int(minor))
+
+
+def qemu_command(
+    program: str, shape: Shape, boot: tuple[str, Path], attach: Sequence[str], shared_memory: bool
+) -> list[str]:
+    """A VM without anything that a workload does not need: what wakes up by itself would be counted, too."""
+    # Another process can only have a part in what is shared; all else is faster in ordinary memory, with large pages.
+    memory = f"memory-backend-{'memfd' if shared_memory else 'ram'},id=memory,size={shape.memory_mib}M"
+    return [
+        program,
+        *["-name", "lightiov-bench", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+        *["-machine", "q35,accel=kvm,hpet=off,smm=off,vmport=off,memory-backend=memory"],
+        *["-object", memory + (",share=on" if shared_memory else "")],
+        *["-cpu", "host", "-smp", str(shape.vcpus), "-m", f"{shape.memory_mib}M"],
+        *["-kernel", boot[0], "-initrd", str(boot[1])],
+        *["-append", f"console=ttyS0 quiet panic=-1 {shape.kernel_arguments}".strip()],
+        *["-chardev", f"file,id=console,path={RUN}/console.log", "-serial", "chardev:console"],
+        *["-chardev", f"socket,id=agent,path={RUN}/agent.sock,server=on,wait=off"],
+        *["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=agent"],
+        *attach,
+    ]
+
+
+class VM:
+    """One that runs, until it is stopped."""
+
+    files = "/run"
+
+    def __init__(self, host: Host, command: Sequence[str]) -> None:
+        self.host = host
+        self.log = host.path(f"{RUN}/qemu.log")
+        self.socket: socket.socket | None = None
+        self.received = b""
+        with self.log.open("wb") as log:
+            # Its VMs end with the benchmark, but not by a signal that is for the terminal.
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def threads(self) -> list[int]:
+        return [int(task.name) for task in self.host.path(f"/proc/{self.pid}/task").iterdir()]
+
+    def wait(self) -> None:
+        """Until it has booted."""
+        path = f"{RUN}/agent.sock"
+        connection = socket.socket(socket.AF_UNIX)
+
+        def connected() -> bool:
+            if self.process.poll() is not None:
+                raise self.failed("did not start")
+            try:
+                connection.connect(path)
+            except OSError:
+                return False
+            return True
+
+        if not wait_until(connected, 30):
+            raise self.failed("did not open its socket within 30 s")
+        self.socket = connection
+        if self._line(time.monotonic() + BOOT_SECONDS) != "ready":
+            raise self.failed("said something else than that it is ready")
+
+    def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str:
+        assert self.socket and "\n" not in command
+        deadline = time.monotonic() + timeout
+        self.socket.sendall(command.encode() + b"\n")
+        status, length = self._line(deadline).split()
+        answer = self._bytes(int(length), deadline).decode(errors="replace")
+        if status != "0":
+            raise CommandError(
+                f"In the VM, {command!r} exited with {status}: {answer.strip() or 'it said nothing'}", answer
+            )
+        return answer
+
+    def _line(self, deadline: float) -> str:
+        while b"\n" not in self.received:
+            self._receive(deadline)
+        line, _, self.received = self.received.partition(b"\n")
+        return line.decode(errors="replace")
+
+    def _bytes(self, length: int, deadline: float) -> bytes:
+        while len(self.received) < length:
+            self._receive(deadline)
+        answer, self.received = self.received[:length], self.received[length:]
+        return answer
+
+    def _receive(self, deadline: float) -> None:
+        assert self.socket
+        self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            received = self.socket.recv(1 << 16)
+        except socket.timeout as error:
+            raise self.failed("did not answer in time") from error
+        except ConnectionError:
+            received = b""
+        if not received:
+            raise self.failed("has ended by itself")
+        self.received += received
+
+    def failed(self, what: str) -> LightiovError:
+        """With the last that was heard of it."""
+        said = [self.log, self.host.path(f"{RUN}/console.log")]
+        words = "; ".join(
+            line.strip()
+            for path in said
+            if path.exists()
+            for line in path.read_text(errors="replace").splitlines()[-8:]
+            if line.strip()
+        )
+        return LightiovError(f"The VM of the benchmark {what}. Its last words: {words or 'none'}")
+
+    def stop(self) -> None:
+        if self.socket:
+            self.socket.close()
+        end(self.process)
+
+
+class Daemon:
+    """A program that serves VMs."""
+
+    def __init__(self, host: Host, command: Sequence[str], until: str) -> None:
+        """It is ready once there is this file."""
+        log = host.path(f"{RUN}/{Path(command[0]).name}.log")
+        program = host.runner.find(command[0])
+        if not program:
+            raise LightiovError(f"{command[0]} is not installed: install its package (qemu-utils on Debian)")
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+            )
+        if (
+            not wait_until(lambda: Path(until).exists() or self.process.poll() is not None, 30)
+            or not Path(until).exists()
+        ):
+            end(self.process)
+            said = log.read_text(errors="replace").strip().replace("\n", "; ")
+            raise LightiovError(f"{command[0]} does not serve, and said: {said or 'nothing'}")
+
+    def stop(self) -> None:
+        end(self.process)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(60)
+
+
+def background(machine: Machine, command: Sequence[str], output: str, done: str) -> None:
+    """Start a program; the file `done` gets its exit status."""
+    machine.run(f"rm -f {output} {done}")
+    # fio leaves files where it was started.
+    inner = f"cd {machine.files}; {shlex.join(command)} > {output} 2>&1; echo $? > {done}"
+    machine.run(f"{{ {inner}; }} > {os.devnull} 2>&1 < {os.devnull} &")
+
+
+def await_file(machine: Machine, files: Sequence[str], seconds: float, what: str) -> None:
+    """Until one of the files is there. The machine looks, not we: that would be traffic."""
+    there = " || ".join(f"[ -e {file} ]" for file in files)
+    turns = round(seconds / 0.05)
+    looks = f"n=0; until {there} || [ $n -ge {turns} ]; do sleep 0.05; n=$((n + 1)); done; {there}"
+    try:
+        # A turn takes longer than its sleep, under emulation several times.
+        machine.run(looks, timeout=10 * seconds + 30)
+    except CommandError as error:
+        raise LightiovError(f"{what}: not within {seconds:g} s") from error

@@ -1,0 +1,111 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plots: each as PNG for a screen and as SVG for print, narrow enough for a phone. They alone need matplotlib."""
+
+from __future__ import annotations
+
+import importlib.util
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import FOLDER, PLOTS
+
+# Told apart by those who see no colours, too, and by their shape on paper.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999", "#f0e442")
+MARKERS = "osD^vP*Xd"
+WIDTH = 6.0
+DPI = 160
+
+
+def possible() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def draw(directory: Path, summary: Mapping[str, Any]) -> list[Path]:
+    import matplotlib as mpl  # noqa: PLC0415 - a report does without
+
+    mpl.use("Agg")
+    # The same summary gives the same files.
+    mpl.rcParams.update({"font.size": 11, "svg.hashsalt": "lightiov", "svg.fonttype": "none"})
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    folder = directory / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    measures = {
+        "iops": ("ratios", "iops"),
+        "latency": ("ratios", "p99_us"),
+        "exits": ("figures", "exits"),
+        "cpu": ("figures", "outside_us"),
+    }
+    written = []
+    for name, (part, measure) in measures.items():
+        figure = _dots(pyplot, summary, part, measure, PLOTS[name])
+        for kind in ("png", "svg"):
+            path = folder / f"{name}.{kind}"
+            figure.savefig(path, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
+            written.append(path)
+        pyplot.close(figure)
+    return written
+
+
+def _dots(pyplot: Any, summary: Mapping[str, Any], part: str, measure: str, title: str) -> Any:
+    """A line for each workload, in it a mark with its interval for each contender."""
+    workloads = [
+        workload
+        for workload in summary["workloads"]
+        # Of the others there are tables: a picture of all would be longer than a page.
+        if workload in DEPTHS and any(measure in one for one in summary[part].get(workload, {}).values())
+    ]
+    names = [
+        name
+        for name in summary["contenders"]
+        # The bare host is no way to give a VM a drive.
+        if CONTENDERS[name].virtual and any(measure in summary[part][workload].get(name, {}) for workload in workloads)
+    ]
+    height = 1.8 + 0.14 * max(1, len(workloads)) * (len(names) + 1)
+    figure, axes = pyplot.subplots(figsize=(WIDTH, height), layout="constrained")
+    step = 1 / (len(names) + 1)
+    for number, name in enumerate(names):
+        points = [
+            (row + (number + 1) * step, summary[part][workload][name][measure])
+            for row, workload in enumerate(workloads)
+            if measure in summary[part][workload].get(name, {})
+        ]
+        values = [one["median"] for _row, one in points]
+        index = list(summary["contenders"]).index(name)
+        axes.errorbar(
+            values,
+            [row for row, _one in points],
+            xerr=[
+                [one["median"] - one["low"] for _row, one in points],
+                [one["high"] - one["median"] for _row, one in points],
+            ],
+            linestyle="none",
+            marker=MARKERS[index % len(MARKERS)],
+            color=COLOURS[index % len(COLOURS)],
+            markersize=6,
+            capsize=3,
+            label=summary["contenders"][name],
+        )
+    if part == "ratios":
+        axes.axvline(1, color="black", linewidth=1, linestyle="--")
+    axes.set_yticks(
+        [row + 0.5 for row in range(len(workloads))],
+        [summary["workloads"][one].replace(", ", "\n", 1) for one in workloads],
+    )
+    for row in range(1, len(workloads)):
+        axes.axhline(row, color="#dddddd", linewidth=0.8)
+    axes.set_ylim(max(1, len(workloads)), 0)
+    axes.set_xlim(left=0)
+    axes.grid(axis="x", color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.set_xlabel({"exits": "exits per I/O", "outside_us": "microseconds per I/O"}.get(measure, "ratio to VFIO"))
+    figure.suptitle(textwrap.fill(title, 52), fontsize=11)
+    if names:
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure

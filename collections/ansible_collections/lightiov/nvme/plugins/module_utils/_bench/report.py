@@ -1,0 +1,229 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report: goals first, then figures, then how they came about. All its numbers are the summary's or the model's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, model
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import goals, show
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import SCHEMA, summarise
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_atomically
+
+REPORT = "figures.md"
+FOLDER = "figures"
+SUMMARY = f"{FOLDER}/summary.json"
+# Plots by name, with what they show.
+PLOTS = {
+    "iops": "IOPS against the whole device by VFIO (1 is as many), with 95 % intervals",
+    "latency": "99th percentile of latency against the whole device by VFIO (1 is as long, less is better)",
+    "exits": "VM exits per I/O",
+    "cpu": "CPU time of the host outside the VM per I/O",
+}
+# Of the tables, what is in a column, with its unit and digits.
+COLUMNS = (
+    ("iops", "IOPS", 0),
+    ("mean_us", "mean, us", 0),
+    ("p50_us", "p50, us", 0),
+    ("p99_us", "p99, us", 0),
+    ("exits", "exits per I/O", 2),
+    ("trapped", "trapped accesses per I/O", 3),
+    ("guest_interrupts", "interrupts in the VM per I/O", 2),
+    ("host_interrupts", "interrupts of the drive on the host per I/O", 2),
+    ("outside_us", "host CPU outside the VM, us per I/O", 1),
+    ("instructions", "instructions outside the VM per I/O", 0),
+)
+
+
+def summary_of(directory: Path) -> dict[str, Any]:
+    """Of what was measured into a directory."""
+    store = Store(directory)
+    return summarise(store.settings(), store.results())
+
+
+def write(directory: Path, summary: Mapping[str, Any]) -> None:
+    write_atomically(directory / SUMMARY, json.dumps(summary, indent=1) + "\n")
+    write_atomically(directory / REPORT, render(summary))
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """A summary of the present schema, None if there is none."""
+    if not path.exists():
+        return None
+    summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if summary.get("schema") != SCHEMA:
+        raise LightiovError(f"{path} is of schema {summary.get('schema')}, not {SCHEMA}: measure again")
+    return summary
+
+
+def render(summary: Mapping[str, Any] | None) -> str:
+    """As Markdown; without a summary, what is going to be measured and how."""
+    parts = [*_goals(summary), *(_figures(summary) if summary else ()), *_method(summary), *_model(summary)]
+    return "\n\n".join(["<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n# Figures", *parts]) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _goals(summary: Mapping[str, Any] | None) -> Iterator[str]:
+    if summary:
+        host = summary["host"]
+        emulated = (
+            " All of it was emulated, the drive too: counts and ratios mean something, times mean nothing."
+            if host["emulated"] == "yes"
+            else ""
+        )
+        yield (
+            f"Measured on {host['cpu']}, kernel {host['kernel']}, QEMU {host['qemu']}, drive {host['drive'].strip()}, "
+            f"{summary['settings']['vcpus']} CPUs in the VM.{emulated}"
+        )
+    else:
+        yield (
+            "Nothing has been measured for this page yet. `make bench` does it in the lab, the playbook `bench.yml` "
+            "on a server."
+        )
+    rows = [[one.number, one.text, f"**{one.verdict}**", one.found] for one in goals(summary)]
+    yield "## Goals"
+    yield table(["", "goal", "", "ratio to VFIO: median (95 % interval)"], rows)
+
+
+def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Plots"
+    for name, text in PLOTS.items():
+        yield f"{text}:\n\n![{text}]({FOLDER}/{name}.png)"
+    yield "## Tables"
+    yield f"Medians of all rounds that count. Intervals, ratios and counts of rounds are in `{SUMMARY}`."
+    for workload, title in summary["workloads"].items():
+        of = summary["figures"][workload]
+        shown = [column for column in COLUMNS if any(column[0] in measures for measures in of.values())]
+        rows = [
+            [
+                summary["contenders"][name],
+                *(f"{measures[key]['median']:,.{digits}f}" if key in measures else "" for key, _title, digits in shown),
+                _ratio(summary, workload, name),
+            ]
+            for name, measures in of.items()
+        ]
+        yield f"### {title}"
+        yield table(["", *(title for _key, title, _digits in shown), "IOPS to VFIO's"], rows)
+        reasons = summary["exit_reasons"].get(workload, {})
+        if any(reasons.values()):
+            names = sorted({name for one in reasons.values() for name in one})
+            yield "Exits per I/O by reason:"
+            yield table(
+                ["", *names],
+                [
+                    [summary["contenders"][contender], *(f"{one.get(name, 0):.3f}" for name in names)]
+                    for contender, one in reasons.items()
+                    if one
+                ],
+            )
+    yield "### Starts"
+    yield "Seconds until the drive was prepared on the host, and from QEMU's start until the VM ran and had its disk."
+    yield table(
+        ["", "prepared", "VM", "disk", "disk, to virtio-blk's", "given back"],
+        [
+            [
+                summary["contenders"][name],
+                *(show(of[key], 1) if key in of else "" for key in ("set_up_seconds", "boot_seconds", "disk_seconds")),
+                show(summary["start_ratios"][name]) if summary["start_ratios"].get(name) else "",
+                show(of["tear_down_seconds"], 1),
+            ]
+            for name, of in summary["starts"].items()
+        ],
+    )
+
+
+def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:
+    ratio = summary["ratios"].get(workload, {}).get(name, {}).get("iops")
+    return show(ratio) if ratio else ""
+
+
+def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
+    yield "## Method"
+    yield (
+        "All contenders are measured on the same controller and the same namespace, in rounds, in each of which "
+        "each has its turn; every round begins with another, and every second one goes backwards. A turn takes "
+        "the controller to the driver that the contender needs, starts a VM, runs all workloads in it, and gives "
+        "the controller back. The VM is made of the host's own kernel, fio and modules, boots from memory, and "
+        "has no other disk and no network. All contenders have the same VM, but those that share its memory with "
+        "a program."
+    )
+    yield (
+        "Before the first round the whole area is written once. The workloads' first 1.5 s are not counted. In "
+        "the middle of fio's run the host's counters are read twice: exits from KVM's statistics, interrupts from"
+        " `/proc/interrupts`, CPU time from `/proc/stat` (guests' own time taken off, so that a polling thread "
+        "counts in full), instructions by `perf` where the CPU counts them. What exits were for is traced "
+        "(`kvm_exit`) before that, since tracing costs time. Doorbells that go straight to the drive are seen by "
+        "nobody but the drive; a trapped access is one that does not. IOPS and latency (submission to completion)"
+        " are fio's."
+    )
+    yield control.RULE
+    yield (
+        f"Ratios are of two measurements of one round. A figure is the median of rounds, its interval the middle "
+        f"{estimate.CONFIDENCE:.0%} of the medians of {estimate.RESAMPLES:,} resamples (bootstrap)."
+    )
+    if summary:
+        yield table(
+            ["", "measurements", "left out: slow", "steal", "others"],
+            [
+                [summary["contenders"][name], *(str(of[key]) for key in ("all", "slow", "steal", "others"))]
+                for name, of in summary["measurements"].items()
+            ],
+        )
+    yield "## Contenders"
+    for contender in ALL:
+        text = f"**{contender.title}** (`{contender.name}`): {' '.join((type(contender).__doc__ or '').split())}"
+        if summary and contender.name in summary["unavailable"]:
+            text += f" Not measurable here: {summary['unavailable'][contender.name]}"
+        configuration = summary["configurations"].get(contender.name) if summary else None
+        if configuration:
+            text += "\n\n" + table(["", ""], [[key, f"`{value}`"] for key, value in configuration.items()])
+        yield text
+    if summary:
+        yield "## Commands"
+        yield "```\n" + "\n".join(summary["commands"].values()) + "\n```"
+
+
+def _model(summary: Mapping[str, Any] | None) -> Iterator[str]:
+    yield "## A model of hardware"
+    yield (
+        "This is a model and no measurement. It says what the counts would mean on a server with posted "
+        "interrupts, with these assumptions (microseconds, but for what is counted):"
+    )
+    hardware = model.Hardware()
+    yield table(
+        ["", "assumed", "what it is"],
+        [[name, f"{getattr(hardware, name):,.10g}", what] for name, what in model.ASSUMPTIONS.items()],
+    )
+    yield "What it predicts, beside what was published:"
+    yield table(
+        ["source", "claim", "published", "model", "off by"],
+        [
+            [
+                one["source"],
+                one["claim"],
+                f"{one['published_low']:g}"
+                + (f" to {one['published_high']:g}" if one["published_high"] > one["published_low"] else ""),
+                f"{one['model']:.3f}",
+                f"{one['off']:.3f}",
+            ]
+            for one in model.predictions(summary)
+        ],
+    )
+    yield (
+        "It is off where many VMs share a target: it lets one core serve them all, each with one command "
+        "outstanding, on a drive of its own assumed speed, and the papers had other drives, cores and depths. "
+        "Their applications' operations a second (+27.1 %, +68 %) it does not predict, since it knows no "
+        "application."
+    )

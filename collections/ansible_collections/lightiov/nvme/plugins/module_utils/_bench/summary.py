@@ -1,0 +1,186 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Medians and intervals of all that was measured: what a report is made of, and nothing else."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, fio
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE, CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+
+# Raise it when the summary changes its form.
+SCHEMA = 1
+# What is compared with the baseline, round by round.
+COMPARED = ("iops", "mean_us", "p50_us", "p99_us", "exits", "outside_us")
+# Of a start, in seconds.
+STARTS = ("set_up_seconds", "boot_seconds", "disk_seconds", "tear_down_seconds")
+# Its configuration is that of the first round; others differ in names that the kernel gave.
+Results = Mapping[Visit, Mapping[str, Any]]
+
+
+def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    measured = {visit: one for visit, one in results.items() if "measurements" in one}
+    if not measured:
+        raise LightiovError("Nothing was measured yet, so there is nothing to report: run the playbook bench.yml")
+    left_out = judge(measured)
+    names = [name for name in CONTENDERS if any(visit.contender == name for visit in measured)]
+    workloads = [name for name in WORKLOADS if any(name in one["measurements"] for one in measured.values())]
+    first = {name: next(one for visit, one in sorted(measured.items()) if visit.contender == name) for name in names}
+    values = {workload: {name: _values(measured, left_out, name, workload) for name in names} for workload in workloads}
+    return {
+        "schema": SCHEMA,
+        "settings": dict(settings),
+        "host": next(iter(first.values()))["host"],
+        "rule": control.RULE,
+        "baseline": BASELINE,
+        "contenders": {name: CONTENDERS[name].title for name in names},
+        "configurations": {name: one["configuration"] for name, one in first.items()},
+        "unavailable": {
+            visit.contender: one["unavailable"] for visit, one in sorted(results.items()) if "unavailable" in one
+        },
+        "workloads": {name: WORKLOADS[name].title for name in workloads},
+        "commands": {name: _command(measured, name) for name in workloads},
+        "measurements": {name: _counts(measured, left_out, name) for name in names},
+        "figures": {
+            workload: {name: _medians(rounds.values()) for name, rounds in of.items() if rounds}
+            for workload, of in values.items()
+        },
+        "ratios": {
+            workload: {name: _ratios(rounds, of.get(BASELINE, {})) for name, rounds in of.items() if name != BASELINE}
+            for workload, of in values.items()
+        },
+        "exit_reasons": {
+            workload: {name: _reasons(measured, left_out, name, workload) for name in names if CONTENDERS[name].virtual}
+            for workload in workloads
+        },
+        "starts": {name: _starts(measured, name) for name in names},
+        "start_ratios": {name: _start_ratio(measured, name) for name in names if CONTENDERS[name].virtual},
+    }
+
+
+def judge(measured: Results) -> dict[tuple[Visit, str], str]:
+    """Why measurements are left out, for those that are."""
+    controls: dict[tuple[str, str], list[float]] = {}
+    for visit, one in measured.items():
+        for workload, found in one["measurements"].items():
+            controls.setdefault((visit.contender, workload), []).append(statistics.mean(found["control"]))
+    others = [one["others_cpus"] for one in measured.values()]
+    reasons = {
+        (visit, workload): control.disturbed(
+            statistics.mean(found["control"]),
+            controls[visit.contender, workload],
+            found["steal"],
+            one["others_cpus"],
+            others,
+        )
+        for visit, one in measured.items()
+        for workload, found in one["measurements"].items()
+    }
+    return {key: reason for key, reason in reasons.items() if reason}
+
+
+def flat(found: Mapping[str, Any]) -> dict[str, float]:
+    """All measures of one measurement, by name; per I/O what is counted."""
+    per_io = found["per_io"]
+    measures = {name: found[name] for name in fio.MEASURES}
+    measures.update(per_io)
+    if "mmio_exits" in per_io:
+        # What a VM does that somebody else has to do for it: a doorbell or a register that is not its own.
+        measures["trapped"] = max(per_io["mmio_exits"], per_io.get("insn_emulation", 0.0)) + per_io.get("io_exits", 0.0)
+    return measures
+
+
+def _values(
+    measured: Results, left_out: Mapping[tuple[Visit, str], str], contender: str, workload: str
+) -> dict[tuple[int, str], dict[str, float]]:
+    """Of each round that counts; a round in another boot of the host is another one."""
+    return {
+        (visit.round, one["boot_id"]): flat(one["measurements"][workload])
+        for visit, one in sorted(measured.items())
+        if visit.contender == contender and workload in one["measurements"] and (visit, workload) not in left_out
+    }
+
+
+def _medians(rounds: Iterable[Mapping[str, float]]) -> dict[str, Any]:
+    every = list(rounds)
+    names = sorted({name for one in every for name in one})
+    return {name: estimate.median([one[name] for one in every if name in one]) for name in names}
+
+
+def _ratios(
+    rounds: Mapping[tuple[int, str], Mapping[str, float]], baseline: Mapping[tuple[int, str], Mapping[str, float]]
+) -> dict[str, Any]:
+    found = {}
+    for name in COMPARED:
+        ratios = [
+            one[name] / baseline[key][name]
+            for key, one in rounds.items()
+            if name in one and baseline.get(key, {}).get(name)
+        ]
+        if ratios:
+            found[name] = estimate.median(ratios)
+    return found
+
+
+def _reasons(
+    measured: Results, left_out: Mapping[tuple[Visit, str], str], contender: str, workload: str
+) -> dict[str, float]:
+    """Exits per I/O by reason: of all there were, the shares that were traced."""
+    rounds = [
+        (one["measurements"][workload]["per_io"]["exits"], one["measurements"][workload]["exit_reasons"])
+        for visit, one in measured.items()
+        if visit.contender == contender
+        and workload in one["measurements"]
+        and (visit, workload) not in left_out
+        and one["measurements"][workload]["exit_reasons"]
+        and "exits" in one["measurements"][workload]["per_io"]
+    ]
+    names = sorted({name for _exits, reasons in rounds for name in reasons})
+    return {name: statistics.median([exits * reasons.get(name, 0) for exits, reasons in rounds]) for name in names}
+
+
+def _command(measured: Results, workload: str) -> str:
+    return next(
+        str(one["measurements"][workload]["command"])
+        for _visit, one in sorted(measured.items())
+        if workload in one["measurements"]
+    )
+
+
+def _counts(measured: Results, left_out: Mapping[tuple[Visit, str], str], contender: str) -> dict[str, int]:
+    """How many measurements there are, and how many of them were left out for which reason."""
+    counts = {"all": 0, "slow": 0, "steal": 0, "others": 0}
+    for visit, one in measured.items():
+        if visit.contender == contender:
+            for workload in one["measurements"]:
+                counts["all"] += 1
+                if (visit, workload) in left_out:
+                    counts[left_out[visit, workload]] += 1
+    return counts
+
+
+def _starts(measured: Results, contender: str) -> dict[str, Any]:
+    of = [one for visit, one in measured.items() if visit.contender == contender]
+    return {name: estimate.median([one[name] for one in of]) for name in STARTS if all(name in one for one in of)}
+
+
+def _start_ratio(measured: Results, contender: str) -> dict[str, Any] | None:
+    """From QEMU's start to the disk, against virtio-blk in the same round."""
+    virtio = {
+        (visit.round, one["boot_id"]): one["disk_seconds"]
+        for visit, one in measured.items()
+        if visit.contender == "virtio-blk"
+    }
+    ratios = [
+        one["disk_seconds"] / virtio[visit.round, one["boot_id"]]
+        for visit, one in measured.items()
+        if visit.contender == contender and (visit.round, one["boot_id"]) in virtio
+    ]
+    return estimate.median(ratios) if ratios else None

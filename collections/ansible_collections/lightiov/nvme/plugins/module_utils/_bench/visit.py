@@ -1,0 +1,245 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One contender in one round: set up, measured with all workloads, torn down."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import (
+    control,
+    counters,
+    drive,
+    fio,
+    initramfs,
+    watch,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender, Place
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.initramfs import Initramfs
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import (
+    VM,
+    Local,
+    Machine,
+    Shape,
+    await_file,
+    background,
+    find_qemu,
+    qemu_command,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import (
+    RAMP_SECONDS,
+    TRACE_SECONDS,
+    WORKLOADS,
+    Workload,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries
+
+# Of what is written into the results: raise it when they mean something else.
+SCHEMA = 1
+DISK_SECONDS = 60
+START_SECONDS = 60
+END_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to measure, and in what VM."""
+
+    serial: str
+    nsid: int
+    size: int
+    contender: str
+    workloads: tuple[str, ...]
+    seconds: float
+    shape: Shape
+    # Where packages of the guest driver are, and their version.
+    packages: str
+    version: str
+
+
+def visit(host: Host, order: Order) -> dict[str, Any]:
+    host.path(drive.RUN).mkdir(parents=True, exist_ok=True)
+    with drive.alone(host):
+        return _visit(host, order)
+
+
+def _visit(host: Host, order: Order) -> dict[str, Any]:
+    contender = CONTENDERS[order.contender]
+    began = time.monotonic()
+    taken = drive.take(host, order.serial, order.nsid, order.size)
+    guest_driver = extract(host, order)
+    ramdisk = initramfs.ensure(host, release(host), guest_driver)
+    version = find_qemu(host)[1]
+    place = Place(host, taken, order.shape.vcpus, version, parameters(host, guest_driver))
+    result: dict[str, Any] = {
+        "schema": SCHEMA,
+        "contender": contender.name,
+        "boot_id": watch.boot_id(host),
+        "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "host": {**watch.describe(host, version), "drive": taken.model},
+    }
+    reason = contender.unavailable(place)
+    if reason:
+        drive.give_back(host)
+        return {**result, "unavailable": reason}
+    try:
+        result.update(_measured(place, contender, order, ramdisk))
+    except BaseException:
+        # What went wrong first is what is told.
+        with contextlib.suppress(LightiovError, OSError):
+            contender.tear_down(place)
+        raise
+    torn = time.monotonic()
+    contender.tear_down(place)
+    result["tear_down_seconds"] = time.monotonic() - torn
+    drive.give_back(host)
+    return {**result, "seconds": time.monotonic() - began}
+
+
+def _measured(place: Place, contender: Contender, order: Order, ramdisk: Initramfs) -> dict[str, Any]:
+    result: dict[str, Any] = {"others_cpus": watch.others_cpus(place.host)}
+    began = time.monotonic()
+    contender.set_up(place)
+    result["set_up_seconds"] = time.monotonic() - began
+    result["configuration"] = contender.configuration(place)
+    with started(place, contender, order, ramdisk, result) as measuring:
+        result["measurements"] = {name: measuring.measure(WORKLOADS[name], order.seconds) for name in order.workloads}
+    return result
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """A contender that is set up, and the machine in which its disk is."""
+
+    host: Host
+    taken: drive.Drive
+    contender: Contender
+    machine: Machine
+    vm: VM | None
+    disk: str
+
+    def measure(self, workload: Workload, seconds: float) -> dict[str, Any]:
+        """What is counted is counted while fio is in the middle of it."""
+        machine, name = self.machine, f"fio's {workload.name} on {self.contender.name}"
+        begun, output, done = (f"{machine.files}/{file}" for file in ("started", "output", "done"))
+        before_control = control.work()
+        machine.run(f"rm -f {begun}")
+        command = workload.fio(self.disk, seconds, begun, self.contender.polled)
+        background(machine, command, output, done)
+        await_file(machine, [begun, done], START_SECONDS, name)
+        time.sleep(RAMP_SECONDS - TRACE_SECONDS)
+        # Costs what it counts, so it is over before anything else is.
+        reasons = watch.exit_reasons(self.host, self.vm.threads if self.vm else [], TRACE_SECONDS)
+        earlier = self.guest_interrupts()
+        with watch.instructions(self.host, seconds) as instructions:
+            before = watch.look(self.host, self.taken, self.vm)
+            time.sleep(seconds)
+            after = watch.look(self.host, self.taken, self.vm)
+        later = self.guest_interrupts()
+        await_file(machine, [done], END_SECONDS, f"The end of {name}")
+        found: dict[str, Any] = dict(fio.parse(machine.run(f"cat {output}")))
+        found["steal"] = watch.steal(before, after)
+        found["control"] = [before_control, control.work()]
+        found["per_io"] = watch.per_io(before, after, found["iops"])
+        if earlier and later:
+            found["per_io"]["guest_interrupts"] = (later[1] - earlier[1]) / (later[0] - earlier[0]) / found["iops"]
+        if instructions:
+            found["per_io"]["instructions"] = instructions[0] / found["iops"]
+        found["exit_reasons"] = shares(reasons)
+        found["command"] = shlex.join(command)
+        return found
+
+    def guest_interrupts(self) -> tuple[float, int] | None:
+        """When, by the VM's own clock, and how many of its disk there were until then."""
+        if not self.vm:
+            return None
+        uptime, _, table = self.vm.run("cat /proc/uptime /proc/interrupts").partition("\n")
+        return float(uptime.split()[0]), counters.interrupts(table, re.compile(self.contender.interrupts))
+
+
+@contextlib.contextmanager
+def started(
+    place: Place, contender: Contender, order: Order, ramdisk: Initramfs, result: dict[str, Any]
+) -> Iterator[Measuring]:
+    """With the disk there: in a VM, or on the host."""
+    host, taken = place.host, place.drive
+    if not contender.virtual:
+        yield Measuring(host, taken, contender, Local(host), None, taken.partition)
+        return
+    image = kernel_image(host)
+    program = find_qemu(host)[0]
+    attach = contender.attach(place)
+    began = time.monotonic()
+    vm = VM(host, qemu_command(program, order.shape, (image, ramdisk.path), attach, contender.shared_memory))
+    try:
+        vm.wait()
+        result["boot_seconds"] = time.monotonic() - began
+        vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
+        disk = f"/dev/{contender.partition}"
+        await_file(vm, [disk], DISK_SECONDS, f"The disk of {contender.name} in the VM")
+        result["disk_seconds"] = time.monotonic() - began
+        yield Measuring(host, taken, contender, vm, vm, disk)
+    finally:
+        vm.stop()
+
+
+def release(host: Host) -> str:
+    """Of the running kernel, which is that of the VMs."""
+    return host.read("/proc/sys/kernel/osrelease") or ""
+
+
+def kernel_image(host: Host) -> str:
+    """Where distributions have it."""
+    kernel = release(host)
+    places = (f"/boot/vmlinuz-{kernel}", f"/lib/modules/{kernel}/vmlinuz")
+    found = next((place for place in places if host.path(place).exists()), None)
+    if not found:
+        raise LightiovError(
+            f"The image of the running kernel {kernel} is neither of {', '.join(places)}: boot one that is"
+        )
+    return found
+
+
+def shares(reasons: dict[str, int]) -> dict[str, float]:
+    total = sum(reasons.values())
+    return {name: count / total for name, count in sorted(reasons.items())}
+
+
+def extract(host: Host, order: Order) -> Path | None:
+    """The guest driver for the running kernel, out of its package."""
+    if not order.packages:
+        return None
+    package = host.path(f"{order.packages}/lightiov-guest-{release(host)}_{order.version}_amd64.deb")
+    if not package.exists():
+        raise LightiovError(
+            f"{package} is not there: role native of lightiov.nvme builds it (tasks_from guest_package)"
+        )
+    # Beside others of other versions, and unpacked once: its time is a part of what tells one from another.
+    target = host.path(f"{initramfs.CACHE}/{package.stem}")
+    if not target.exists():
+        for former in entries(target.parent):
+            if former.name.startswith("lightiov-guest-"):
+                host.runner.run(["rm", "-r", str(former)])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        host.runner.run(["dpkg-deb", "--extract", str(package), str(target)])
+    [module] = target.rglob("lightiov_guest.ko")
+    return module
+
+
+def parameters(host: Host, guest_driver: Path | None) -> frozenset[str]:
+    """That the guest driver knows."""
+    if not guest_driver:
+        return frozenset()
+    said = host.runner.run(["modinfo", "--field", "parm", str(guest_driver)])
+    return frozenset(line.partition(":")[0] for line in said.splitlines())

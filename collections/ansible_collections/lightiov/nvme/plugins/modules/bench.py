@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bench
+short_description: Measure LightIOV beside what else gives a VM an NVMe drive
+version_added: 0.2.0
+description:
+  - Measures contenders on a spare controller in alternating rounds, by M(lightiov.nvme.bench_visit), and keeps each
+    result as a file on the machine that runs Ansible.
+  - A run that was interrupted goes on where it was. What was measured with other settings is refused, not mixed.
+  - A contender that fails is left out, and the others go on.
+  - All data of the namespace is lost. Refused are a controller that is in use or LightIOV's, and a namespace that is
+    neither blank nor labelled by an earlier benchmark.
+author:
+  - LightIOV contributors (@lightiov)
+options:
+  serial:
+    description: Serial number of the spare controller.
+    type: str
+    required: true
+  namespace:
+    description: Number of the namespace.
+    type: int
+    default: 1
+  directory:
+    description: Where results are kept, on the machine that runs Ansible.
+    type: path
+    required: true
+  quick:
+    description: Whether what is not said is chosen for a first look, and not for figures that others rely on.
+    type: bool
+    default: false
+  contenders:
+    description: What to measure. The default are all, or with O(quick) five of them, none polled.
+    type: list
+    elements: str
+  workloads:
+    description: Names of workloads. The default are all, or with O(quick) random reads.
+    type: list
+    elements: str
+  rounds:
+    description: How often each contender has its turn. The default is 10, or with O(quick) 3.
+    type: int
+  seconds:
+    description: How long a workload is counted in a round. The default is 10, or with O(quick) 3.
+    type: float
+  size_mib:
+    description: How much of the namespace is used at most, in MiB. The default is 65536, or with O(quick) 256.
+    type: int
+  minutes:
+    description: No other round than the first begins that would not end within this time. With 0 all rounds are made.
+    type: float
+    default: 0
+  vcpus:
+    description: CPUs of the VM.
+    type: int
+    default: 2
+  memory_mib:
+    description: Memory of the VM in MiB.
+    type: int
+    default: 512
+  kernel_arguments:
+    description: More arguments for the kernel of the VM.
+    type: str
+    default: ""
+  packages:
+    description: Directory on the host with packages of the guest driver. Without it LightIOV cannot be measured.
+    type: path
+  version:
+    description: Version of the packages.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Says how much would be measured, and measures nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  action:
+    description: Runs on the machine that runs Ansible.
+    support: full
+  platform:
+    description: Target systems that the module was made for.
+    platforms: linux
+    support: full
+seealso:
+  - module: lightiov.nvme.bench_visit
+  - module: lightiov.nvme.bench_report
+"""
+
+EXAMPLES = r"""
+- name: Have a first look
+  lightiov.nvme.bench:
+    serial: S5XANA0R700001
+    directory: /tmp/bench/hv1
+    quick: true
+  register: bench
+"""
+
+RETURN = r"""
+measured:
+  description: How many visits were made.
+  returned: success, but not in check mode
+  type: int
+  sample: 15
+left:
+  description: How many are to be made yet.
+  returned: success
+  type: int
+  sample: 0
+broken:
+  description: Contenders that failed, each with a sentence.
+  returned: success
+  type: dict
+  sample: {}
+"""

@@ -1,0 +1,238 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From measurements to figures, goals and a report."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import estimate, model, report
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import (
+    NOT_HERE,
+    NOT_MEASURED,
+    NOT_REACHED,
+    REACHED,
+    goals,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import judge, summarise
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from bench_results import SETTINGS, measurement, results, visit
+
+VFIO = [100, 110, 90, 105, 95, 100, 102, 98, 101, 99]
+
+
+def summary(**iops: list[float]) -> dict[str, Any]:
+    return summarise(SETTINGS, results({name.replace("_", "-"): values for name, values in iops.items()}))
+
+
+def verdicts(of: dict[str, Any] | None) -> dict[str, str]:
+    return {one.number: one.verdict for one in goals(of)}
+
+
+def test_median_with_its_interval() -> None:
+    found = estimate.median(VFIO)
+    assert found["median"] == statistics.median(VFIO) == 100
+    assert 95 <= found["low"] <= 100 <= found["high"] <= 105
+    assert found == estimate.median(list(VFIO))
+    assert estimate.median([7.0, 7.0]) == {"median": 7.0, "low": 7.0, "high": 7.0, "rounds": 2}
+    with pytest.raises(ValueError, match="nothing"):
+        estimate.median([])
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Nearly: of ten values the bootstrap of the median is known to be a little narrow."""
+    import random  # noqa: PLC0415 - of this test only
+
+    chance = random.Random(3)
+    samples = ([chance.gauss(10, 3) for _value in range(10)] for _sample in range(60))
+    covered = sum(one["low"] <= 10 <= one["high"] for one in map(estimate.median, samples))
+    assert covered >= 50
+
+
+def test_ratios_are_of_one_round() -> None:
+    """A day on which all is slower changes none."""
+    slow = [value / 3 for value in VFIO]
+    found = summary(vfio=VFIO[:5] + slow[5:], lightiov=[value * 2 for value in VFIO[:5] + slow[5:]])
+    ratio = found["ratios"]["randread-qd1"]["lightiov"]["iops"]
+    assert ratio["low"] == pytest.approx(2) and ratio["high"] == pytest.approx(2)
+    assert ratio["rounds"] == 10
+    assert "vfio" not in found["ratios"]["randread-qd1"]
+
+
+def test_a_round_over_a_restart_is_no_pair() -> None:
+    given = results({"vfio": [100, 100], "lightiov": [100, 200]})
+    given[Visit(1, "lightiov")]["boot_id"] = "second"
+    assert summarise(SETTINGS, given)["ratios"]["randread-qd1"]["lightiov"]["iops"]["rounds"] == 1
+
+
+def test_disturbed_measurements_are_left_out_and_counted() -> None:
+    given = results({"vfio": [100, 100, 100], "lightiov": [100, 100, 500]})
+    given[Visit(2, "lightiov")]["measurements"] = {
+        **given[Visit(2, "lightiov")]["measurements"],
+        "randread-qd1": measurement(500, control=[0.1, 0.2]),
+    }
+    assert judge(given) == {(Visit(2, "lightiov"), "randread-qd1"): "slow"}
+    found = summarise(SETTINGS, given)
+    assert found["measurements"]["lightiov"] == {"all": 9, "slow": 1, "steal": 0, "others": 0}
+    assert found["figures"]["randread-qd1"]["lightiov"]["iops"]["high"] == 100
+    assert found["figures"]["randread-qd8"]["lightiov"]["iops"]["high"] == 500
+
+
+def test_a_polling_thread_is_no_disturbance_of_itself() -> None:
+    given = results({"vfio": [100] * 4, "vhost-user-polled": [100] * 4})
+    for one, found in given.items():
+        if one.contender == "vhost-user-polled":
+            found["measurements"] = {"randread-qd1": measurement(100, control=[0.2, 0.2])}
+    assert judge(given) == {}
+
+
+def test_trapped_accesses() -> None:
+    given = results({"vfio": [100]}, per_io={"mmio_exits": 0.2, "insn_emulation": 1.0, "io_exits": 0.1})
+    assert summarise(SETTINGS, given)["figures"]["randread-qd1"]["vfio"]["trapped"]["median"] == pytest.approx(1.1)
+
+
+def test_exits_by_reason_are_shares_of_all() -> None:
+    found = summary(vfio=[100])["exit_reasons"]["randread-qd1"]["vfio"]
+    assert found == {"HLT": 1.5, "interrupt": 0.5}
+
+
+def test_starts() -> None:
+    given = results({"host": [100, 100], "virtio-blk": [100, 100], "lightiov": [100, 100]})
+    for one, found in given.items():
+        if one.contender == "lightiov":
+            found["disk_seconds"] = 3.6
+    found = summarise(SETTINGS, given)
+    assert found["start_ratios"]["lightiov"]["median"] == pytest.approx(1.2)
+    assert "host" not in found["start_ratios"] and "disk_seconds" not in found["starts"]["host"]
+    assert verdicts(found)["6"] == NOT_REACHED
+
+
+def test_nothing_measured() -> None:
+    with pytest.raises(LightiovError, match="Nothing was measured"):
+        summarise(SETTINGS, {Visit(0, "lightiov-polled"): {"unavailable": "No poll queues."}})
+
+
+def test_goals_reached() -> None:
+    found = verdicts(summary(vfio=VFIO, lightiov=VFIO))
+    assert {number: found[number] for number in ("1a", "1b", "3a", "3b", "3c")} == dict.fromkeys(
+        ("1a", "1b", "3a", "3b", "3c"), REACHED
+    )
+    assert found["2a"] == found["4"] == found["5"] == found["6"] == NOT_MEASURED
+
+
+def test_iops_are_reached_by_the_lower_end_of_the_interval() -> None:
+    wide = [value * factor for value, factor in zip(VFIO, [0.5, 1.5] * 5)]
+    assert verdicts(summary(vfio=VFIO, lightiov=wide))["1a"] == NOT_REACHED
+
+
+def test_goals_not_reached() -> None:
+    worse = results({"vfio": VFIO})
+    for one in results({"lightiov": [value * 0.9 for value in VFIO]}, per_io={"exits": 3.0, "mmio_exits": 1.0}).items():
+        worse[one[0]] = one[1]
+    found = verdicts(summarise(SETTINGS, worse))
+    assert [found[number] for number in ("1a", "1b", "3a", "3b")] == [NOT_REACHED] * 4
+
+
+def test_what_cannot_be_measured_here_says_why() -> None:
+    given = results({"vfio": VFIO})
+    given[Visit(0, "lightiov-polled")] = {"unavailable": "The guest driver has no poll queues."}
+    [goal] = [one for one in goals(summarise(SETTINGS, given)) if one.number == "2a"]
+    assert (goal.verdict, goal.found) == (NOT_HERE, "The guest driver has no poll queues.")
+
+
+def test_polled_goals() -> None:
+    given = results({"vfio": VFIO, "vfio-polled": VFIO})
+    given.update(results({"lightiov-polled": [value * 2 for value in VFIO]}, per_io={"guest_interrupts": 0.0}))
+    found = verdicts(summarise(SETTINGS, given))
+    assert [found[number] for number in ("2a", "2b", "2c")] == [REACHED] * 3
+    given.update(results({"lightiov-polled": [value * 1.2 for value in VFIO]}))
+    found = verdicts(summarise(SETTINGS, given))
+    assert [found[number] for number in ("2a", "2b", "2c")] == [REACHED, NOT_REACHED, NOT_REACHED]
+
+
+def test_report_has_the_numbers_of_its_summary() -> None:
+    found = summary(vfio=VFIO, lightiov=[value * 1.25 for value in VFIO], host=[3210.0] * 10)
+    text = report.render(found)
+    assert "| LightIOV | 125 |" in text and "1.25 (1.25 to 1.25)" in text and "| bare host | 3,210 |" in text
+    # Another number in the summary is another one in the report.
+    found["figures"]["randread-qd8"]["lightiov"]["iops"]["median"] = 98765.0
+    found["ratios"]["randread-qd8"]["lightiov"]["iops"]["median"] = 7.77
+    assert "| LightIOV | 98,765 |" in report.render(found) and "7.77 (" in report.render(found)
+
+
+def test_report_begins_with_goals_and_says_what_is_emulated() -> None:
+    found = summary(vfio=VFIO)
+    assert re.findall("^## (.*)", report.render(found), re.MULTILINE)[:3] == ["Goals", "Plots", "Tables"]
+    assert "times mean nothing" not in report.render(found)
+    found["host"]["emulated"] = "yes"
+    assert "times mean nothing" in report.render(found)
+
+
+def test_report_before_anything_was_measured() -> None:
+    text = report.render(None)
+    assert "Nothing has been measured" in text and "make bench" in text
+    assert set(verdicts(None).values()) == {NOT_MEASURED}
+    for contender in CONTENDERS.values():
+        assert f"**{contender.title}**" in text
+
+
+def test_summary_survives_its_file(tmp_path: Path) -> None:
+    found = summary(vfio=VFIO, lightiov=VFIO)
+    report.write(tmp_path, found)
+    loaded = report.load(tmp_path / report.SUMMARY)
+    assert loaded == found and report.render(loaded) == (tmp_path / report.REPORT).read_text(encoding="utf-8")
+
+
+def test_summary_of_another_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"schema": 0}))
+    with pytest.raises(LightiovError, match="schema 0"):
+        report.load(path)
+
+
+def test_one_visit_is_enough() -> None:
+    given = {Visit(0, "vfio"): visit({"randread-qd1": measurement(100)})}
+    found = summarise(SETTINGS, given)
+    assert found["figures"]["randread-qd1"]["vfio"]["iops"]["rounds"] == 1
+    assert list(found["workloads"]) == ["randread-qd1"]
+
+
+# The model
+
+
+def test_model_keeps_to_what_was_published() -> None:
+    """How far off it is, is part of what the report says: nobody changes an assumption unseen."""
+    off = [round(one["off"], 2) for one in model.predictions(None)]
+    assert off == [0.0, 0.14, 0.0, 0.23]
+
+
+def test_model_knows_every_way_to_a_vm_that_it_speaks_of() -> None:
+    hardware = model.Hardware()
+    alone = {name: model.latency(name, hardware) for name in CONTENDERS if name not in ("host", "virtio-nvme")}
+    assert alone["lightiov-polled"] < alone["lightiov"] == alone["vfio"] < alone["vhost-user-polled"]
+    assert alone["vhost-user-polled"] < alone["virtio-blk"] == alone["vhost-user"]
+    with pytest.raises(ValueError, match="no contender"):
+        model.latency("spdk", hardware)
+
+
+def test_model_of_many_vms() -> None:
+    hardware = model.Hardware(drive_iops=1e9)
+    target = [model.latency("vhost-user-polled", hardware, vms) for vms in (1, 10, 50, 100, 200)]
+    assert target == sorted(target) and target[-1] > 2 * target[0]
+    # Who has queues of his own does not wait for others, but for the drive.
+    assert model.latency("lightiov", hardware, 200) == model.latency("lightiov", hardware)
+    assert model.latency("lightiov", model.Hardware(drive_iops=1e5), 200) == 2000
+
+
+def test_model_counts_what_was_trapped() -> None:
+    found = summarise(SETTINGS, results({"vfio": [100]}) | results({"lightiov": [100]}, per_io={"mmio_exits": 2.0}))
+    assert model.predictions(found)[0]["model"] < model.predictions(None)[0]["model"] == 1
+    assert model.iops("lightiov", model.Hardware(), 1000) == 200_000

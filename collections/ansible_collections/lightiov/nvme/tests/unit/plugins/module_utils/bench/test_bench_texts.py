@@ -1,0 +1,160 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What fio, the kernel and perf say, as they have said it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+
+# fio 3.33 in a VM, without what nobody looks at.
+FIO = """\
+randread-qd8 : Saving output of prerun in randread-qd8.prerun.txt
+{
+  "fio version" : "fio-3.33",
+  "time" : "Mon Nov 30 06:31:25 2026",
+  "jobs" : [
+    {
+      "jobname" : "randread-qd8",
+      "error" : 0,
+      "read" : {
+        "io_bytes" : 55967744,
+        "bw_bytes" : 13988438,
+        "iops" : 3413.396651,
+        "total_ios" : 13657,
+        "slat_ns" : { "min" : 7291, "mean" : 84679.393278 },
+        "clat_ns" : {
+          "min" : 96365,
+          "max" : 34691654,
+          "mean" : 2243152.702576,
+          "N" : 13664,
+          "percentile" : {
+            "50.000000" : 1155072,
+            "90.000000" : 5275648,
+            "99.000000" : 11468800,
+            "99.900000" : 24772608
+          }
+        }
+      },
+      "write" : {
+        "io_bytes" : 0,
+        "bw_bytes" : 0,
+        "iops" : 0.000000,
+        "total_ios" : 0,
+        "clat_ns" : { "min" : 0, "max" : 0, "mean" : 0.000000, "N" : 0 }
+      }
+    }
+  ]
+}
+"""
+INTERRUPTS = """\
+           CPU0       CPU1
+  4:          0          2   IO-APIC   4-edge      ttyS0
+ 24:          0          0  PCI-MSIX-0000:00:01.0   0-edge      virtio0-config
+ 25:          0         26  PCI-MSIX-0000:00:01.0   1-edge      virtio0-virtqueues
+ 27:       1867          0  PCI-MSIX-0000:00:02.0   1-edge      virtio1-req.0
+ 28:          0       1481  PCI-MSIX-0000:00:02.0   2-edge      virtio1-req.1
+LOC:       3023       3353   Local timer interrupts
+ERR:          0
+MIS:          0
+"""
+STAT = "cpu  1000 50 300 4000 200 30 20 100 400 40\ncpu0 1 2 3 4 5 6 7 8 9 10\nctxt 5\n"
+HISTOGRAM = """\
+# event histogram
+#
+# trigger info: hist:keys=isa,exit_reason:vals=hitcount:sort=hitcount:size=512 if common_pid == 41 [active]
+#
+
+{ isa:          2, exit_reason:        123 } hitcount:          7
+{ isa:          2, exit_reason:       1024 } hitcount:         20
+{ isa:          2, exit_reason:        120 } hitcount:        153
+{ isa:          2, exit_reason:        555 } hitcount:          1
+
+Totals:
+    Hits: 181
+    Entries: 4
+    Dropped: 0
+"""
+
+
+def test_fio() -> None:
+    assert fio.parse(FIO) == {
+        "iops": 3413.396651,
+        "bytes_per_second": 13988438.0,
+        "mean_us": pytest.approx(2243.15, abs=0.01),
+        "p50_us": 1155.072,
+        "p99_us": 11468.8,
+    }
+
+
+def test_fio_that_reads_and_writes_has_the_latency_of_what_it_does_most() -> None:
+    said = json.loads(FIO[FIO.index("{\n") :])
+    [job] = said["jobs"]
+    job["write"] = {**job["read"], "iops": 1000.0, "total_ios": 5, "clat_ns": {"mean": 1, "percentile": {}}}
+    found = fio.parse(json.dumps(said, indent=1))
+    assert found["iops"] == pytest.approx(4413.4, abs=0.1)
+    assert found["p99_us"] == 11468.8
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("fio: io_uring_queue_init failed\n", "said: fio: io_uring_queue_init failed"),
+        (FIO.replace('"error" : 0', '"error" : 95'), "error 95"),
+        (FIO.replace("13657", "0"), "no I/O at all"),
+        ("", "said: nothing"),
+        (FIO[:300], "did not do its job"),
+    ],
+)
+def test_fio_that_fails(said: str, sentence: str) -> None:
+    with pytest.raises(LightiovError, match=re.escape(sentence)):
+        fio.parse(said)
+
+
+def test_guests_time_is_not_the_hosts() -> None:
+    # user 1000, nice 50, system 300, irq 30, softirq 20; of these, guests had 400 and 40.
+    assert counters.cpu_seconds(STAT) == {"guest": 4.4, "outside": 9.6, "steal": 1.0, "idle": 42.0}
+
+
+def test_interrupts_by_name_and_by_number() -> None:
+    assert counters.interrupts(INTERRUPTS, re.compile(r"virtio\d+-req")) == 1867 + 1481
+    assert counters.interrupts(INTERRUPTS, ["27", "24", "4"]) == 1869
+    assert counters.interrupts(INTERRUPTS, []) == 0
+
+
+def test_exits_by_reason() -> None:
+    assert counters.exit_reasons(HISTOGRAM) == {
+        "I/O port": 7,
+        "page fault or MMIO": 20,
+        "HLT": 153,
+        "reason 0x22b": 1,
+    }
+
+
+def test_a_histogram_that_is_not_whole() -> None:
+    with pytest.raises(LightiovError, match="not whole"):
+        counters.exit_reasons(HISTOGRAM.replace("Dropped: 0", "Dropped: 3"))
+
+
+def test_perf(tmp_path: Path) -> None:
+    output = tmp_path / "perf.txt"
+    assert watch.counted(output) == []
+    output.write_text("# started on Mon Nov 30 06:32:26 2026\n\n<not supported>,,instructions:H,0,100.00,,\n")
+    assert watch.counted(output) == []
+    output.write_text("# started on Mon Nov 30 06:32:26 2026\n\n123456,,instructions:H,2000,100.00,,\n")
+    assert watch.counted(output) == [123456]
+
+
+def test_what_an_io_costs() -> None:
+    cpu = {"guest": 1.0, "outside": 2.0, "steal": 0.0, "idle": 5.0}
+    before = watch.Look(10.0, cpu, {"exits": 100}, 7)
+    after = watch.Look(12.0, {"guest": 2.0, "outside": 2.5, "steal": 0.5, "idle": 7.0}, {"exits": 4100}, 2007)
+    found = watch.per_io(before, after, 1000)
+    assert found == {"host_interrupts": 1.0, "outside_us": 250.0, "exits": 2.0}
+    assert watch.steal(before, after) == 0.125
