@@ -40,7 +40,7 @@ def hosts(inventory: Path) -> dict[str, dict[str, Any]]:
     return json.loads(listing.stdout)["_meta"]["hostvars"]
 
 
-@pytest.mark.parametrize("name", ["example", "lab", "lab-pinned"])
+@pytest.mark.parametrize("name", ["example", "lab", "lab-bench", "lab-pinned"])
 def test_variables_are_those_of_roles(name: str) -> None:
     known = {option for options in specifications().values() for option in options}
     # Groups are of this name too.
@@ -91,7 +91,7 @@ def test_lab_wants_vms_that_fit_and_says_nothing_of_their_places() -> None:
         assert _vms.vm_mdevs(plan["placements"][host]), host
 
 
-@pytest.mark.parametrize("name", ["example", "lab", "lab-pinned"])
+@pytest.mark.parametrize("name", ["example", "lab", "lab-bench", "lab-pinned"])
 def test_hosts_satisfy_the_roles_on_hypervisors(name: str) -> None:
     described = hosts(INVENTORIES / name)
     assert described
