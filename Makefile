@@ -62,9 +62,10 @@ teardown: $(READY) ## hand the lab's controllers back to the stock driver; data 
 	$(PLAYBOOK) playbooks/teardown.yml
 
 .PHONY: down
-down: ## stop the lab, and that of the tests
+down: ## stop the lab, that of the tests, and that of the benchmark
 	./lab/lab down
 	./lab/lab down --name fleet
+	./lab/lab down --name bench
 
 # The fake hosts of these tests keep each write as a host does, and memory takes it sooner than a disk.
 unit unit39: export TMPDIR := /dev/shm
@@ -174,6 +175,23 @@ deploy-new deploy-again: export ANSIBLE_CALLBACKS_ENABLED := lightiov.nvme.progr
 deploy-new: export PARTS_TARGET := deploy-new
 deploy-again: export PARTS_TARGET := deploy-again
 deploy-new deploy-again: deploy
+
+# Alone on the machine, since times are measured. What was measured is kept, and gone on with; BENCH_ARGS are for ansible-playbook.
+.PHONY: bench
+bench: export LIGHTIOV_LAB := bench
+bench: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-bench
+bench: RESULTS := $(CURDIR)/build/bench$(if $(QUICK),-quick)
+bench: $(READY) $(BENCH)/.ready ## LightIOV beside VFIO, virtio-blk and vhost-user, on a lab host of its own; report in build/ (QUICK=1: a first look)
+	$(ALONE)
+	./lab/lab up host6
+	$(PLAYBOOK) playbooks/bench.yml -e lightiov_bench_directory=$(RESULTS) \
+		$(if $(QUICK),-e lightiov_bench_quick=true -e lightiov_bench_minutes=8) $(BENCH_ARGS)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.figures $(RESULTS)
+	./lab/lab down
+
+.PHONY: bench-docs
+bench-docs: $(READY) $(BENCH)/.ready ## write the report of RESULTS (default: build/bench) into the docs, to be committed
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.figures --docs $(or $(RESULTS),build/bench)
 
 .PHONY: checks
 checks: $(READY) ## what needs no lab: unit, lint, sanity, native
