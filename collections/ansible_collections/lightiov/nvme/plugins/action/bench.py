@@ -97,6 +97,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 absent.add(visit.contender)
             done[visit] = found
             measured += 1
+        if broken and not done:
+            sentences = "; ".join(f"{contender}: {sentence}" for contender, sentence in broken.items())
+            return {"failed": True, "msg": f"No contender could be measured: {sentences}"}
         return {
             # On the machine that runs Ansible.
             "changed": measured > 0,

@@ -20,7 +20,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
 
 CACHE = "/var/cache/lightiov-bench"
-PROGRAMS = ("sh", "mount", "cat", "sleep", "rm", "wc", "insmod", "fio")
+PROGRAMS = ("sh", "mount", "cat", "sleep", "rm", "wc", "head", "insmod", "fio")
 # What the agent needs, where the kernel has it as modules; what contenders need.
 EARLY = ("virtio_pci", "virtio_console")
 DISKS = ("virtio_blk", "nvme")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import label
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import RUN
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
@@ -26,15 +27,20 @@ QEMU = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm")
 
 
 class Machine(Protocol):
-    """A shell, and a directory for files."""
+    """A shell, and directories: for files, of devices, and of disks in sysfs."""
 
     files: str
+    devices: str
+    sysfs_block: str
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str: ...
 
 
 class Local:
     """The host itself."""
+
+    devices = "/dev"
+    sysfs_block = "/sys/block"
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -88,6 +94,8 @@ class VM:
     """One that runs, until it is stopped."""
 
     files = "/run"
+    devices = "/dev"
+    sysfs_block = "/sys/block"
 
     def __init__(self, host: Host, command: Sequence[str]) -> None:
         self.host = host
@@ -215,6 +223,26 @@ def end(process: subprocess.Popen[Any]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(60)
+
+
+def find_partition(machine: Machine, disks: str, nsid: int | None, seconds: float) -> str:
+    """The one partition of the one labelled disk among those of these names; with a namespace ID, of that namespace.
+
+    A VM that has a whole controller has its other namespaces, too, whose data may be somebody's.
+    """
+    mark = shlex.quote(label.MARK.decode())
+    looks = (
+        f"n=0; while :; do for disk in {machine.sysfs_block}/{disks}; do name=${{disk##*/}}; "
+        + (f'[ "$(cat $disk/nsid 2> /dev/null)" = {nsid} ] || continue; ' if nsid is not None else "")
+        + f'[ "$(head -c {len(label.MARK)} {machine.devices}/$name 2> /dev/null)" = {mark} ] || continue; '
+        "for part in $disk/$name*; do [ -e $part/partition ] && echo ${part##*/} && exit; done; done; "
+        f"[ $n -lt {round(seconds / 0.05)} ] || exit 1; n=$((n + 1)); sleep 0.05; done"
+    )
+    try:
+        name = machine.run(looks, timeout=10 * seconds + 30).strip()
+    except CommandError as error:
+        raise LightiovError(f"A labelled disk {disks} does not come within {seconds:g} s") from error
+    return f"{machine.devices}/{name}"
 
 
 def background(machine: Machine, command: Sequence[str], output: str, done: str) -> None:

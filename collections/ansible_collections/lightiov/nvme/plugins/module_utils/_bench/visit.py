@@ -33,6 +33,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     Shape,
     await_file,
     background,
+    find_partition,
     find_qemu,
     qemu_command,
 )
@@ -186,8 +187,7 @@ def started(
         vm.wait()
         result["boot_seconds"] = time.monotonic() - began
         vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
-        disk = f"/dev/{contender.partition}"
-        await_file(vm, [disk], DISK_SECONDS, f"The disk of {contender.name} in the VM")
+        disk = find_partition(vm, contender.disks, taken.nsid if contender.whole_controller else None, DISK_SECONDS)
         result["disk_seconds"] = time.monotonic() - began
         yield Measuring(host, taken, contender, vm, vm, disk)
     finally:

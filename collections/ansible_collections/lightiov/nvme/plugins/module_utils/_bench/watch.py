@@ -86,7 +86,10 @@ def exit_reasons(host: Host, threads: Sequence[int], seconds: float) -> dict[str
         return {}
     chosen = " || ".join(f"common_pid == {thread}" for thread in threads)
     trigger = f"hist:keys=isa,exit_reason:size=512 if {chosen}"
-    (event / "trigger").write_text(trigger, encoding="ascii")
+    try:
+        (event / "trigger").write_text(trigger, encoding="ascii")
+    except OSError:
+        return {}
     try:
         time.sleep(seconds)
         return counters.exit_reasons((event / "hist").read_text(encoding="ascii"))

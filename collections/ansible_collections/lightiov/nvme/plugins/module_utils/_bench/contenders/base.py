@@ -37,16 +37,17 @@ class Contender:
     title: ClassVar[str]
     # Who has the controller on the host.
     driver: ClassVar[str] = STOCK_DRIVER
-    # In the VM: the kernel module with its options, the disk, and what its interrupts are called.
+    # In the VM: the kernel module with its options, what its disks are called, and their interrupts.
     module: ClassVar[str] = "virtio_blk"
     module_options: ClassVar[str] = ""
-    disk: ClassVar[str] = "vda"
-    partition: ClassVar[str] = "vda1"
+    disks: ClassVar[str] = "vd*"
     interrupts: ClassVar[str] = r"virtio\d+-req"
     # Whether completions are asked for, without interrupts.
     polled: ClassVar[bool] = False
     # Whether a program beside QEMU has to see the VM's memory.
     shared_memory: ClassVar[bool] = False
+    # Whether the VM has all namespaces of the controller.
+    whole_controller: ClassVar[bool] = False
     # Whether there is a VM at all.
     virtual: ClassVar[bool] = True
 

@@ -20,8 +20,7 @@ class Passthrough(Contender):
     title = "LightIOV"
     driver = DRIVER
     module = "lightiov_guest"
-    disk = "liov0n1"
-    partition = "liov0n1p1"
+    disks = "liov*n*"
     interrupts = r"liov\d+q\d"
 
     def queue_pairs(self, place: Place) -> int:

@@ -13,8 +13,8 @@ class WholeDevice(Contender):
     title = "whole device by VFIO"
     driver = "vfio-pci"
     module = "nvme"
-    disk = "nvme0n1"
-    partition = "nvme0n1p1"
+    disks = "nvme*n*"
+    whole_controller = True
     interrupts = r"nvme\d+q[1-9]"
 
     def attach(self, place: Place) -> list[str]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import initramfs, machine
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import initramfs, label, machine
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.initramfs import Initramfs
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import (
     VM,
@@ -26,6 +26,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     Shape,
     await_file,
     background,
+    find_partition,
     qemu_command,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK, WORKLOADS
@@ -193,6 +194,37 @@ def test_workload_in_the_background(agent: VM) -> None:
     assert (Path(output).read_text(), Path(done).read_text()) == ("it's done\n", "4\n")
     with pytest.raises(LightiovError, match=r"the moon: not within 0.1 s"):
         await_file(agent, ["/moon"], 0.1, "the moon")
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Local:
+    """A blank disk, one with somebody's data, two that are labelled, and a path to one of them."""
+    local = Local(Host(tmp_path))
+    local.devices, local.sysfs_block = str(tmp_path / "dev"), str(tmp_path / "block")
+    (tmp_path / "dev").mkdir()
+    for number, (name, content) in enumerate(
+        (("nvme0n1", b"data"), ("nvme0n2", bytes(512)), ("nvme0n3", None), ("nvme0n4", None)), start=1
+    ):
+        (tmp_path / "dev" / name).write_bytes(label.first_block(1 << 28, 512, True) if content is None else content)
+        partition = tmp_path / "block" / name / f"{name}p1"
+        partition.mkdir(parents=True)
+        (partition / "partition").write_text("1\n")
+        # Numbers of disks are not those of namespaces.
+        (tmp_path / "block" / name / "nsid").write_text(f"{5 - number}\n")
+    (tmp_path / "block/nvme0c0n3").mkdir()
+    return local
+
+
+def test_the_disk_is_the_labelled_one_of_the_namespace(disks: Local) -> None:
+    assert find_partition(disks, "nvme*n*", 2, 0.1) == f"{disks.devices}/nvme0n3p1"
+    assert find_partition(disks, "nvme*n*", 1, 0.1) == f"{disks.devices}/nvme0n4p1"
+    assert find_partition(disks, "nvme*n3", None, 0.1) == f"{disks.devices}/nvme0n3p1"
+
+
+@pytest.mark.parametrize(("names", "nsid"), [("nvme*n*", 4), ("nvme*n*", 3), ("nvme*n*", 7), ("vd*", None)])
+def test_no_other_disk_is_taken(disks: Local, names: str, nsid: int | None) -> None:
+    with pytest.raises(LightiovError, match="does not come"):
+        find_partition(disks, names, nsid, 0.1)
 
 
 def test_agent_that_does_not_answer(agent: VM) -> None:

@@ -147,6 +147,12 @@ def test_others_go_on_without_a_contender_that_fails(tmp_path: Path, monkeypatch
     assert runs.asked == ["vfio", "lightiov", "lightiov"]
 
 
+def test_when_all_fail_there_is_no_report_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = {"failed": True, "msg": "It does not start."}
+    found = Runs(tmp_path, monkeypatch, vfio=failed, lightiov=failed).run()
+    assert found["failed"] and "vfio: It does not start.; lightiov: It does not start." in found["msg"]
+
+
 def test_a_drive_that_is_refused_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = {"failed": True, "refused": True, "msg": "It has data."}
     runs = Runs(tmp_path, monkeypatch, vfio=refused)
