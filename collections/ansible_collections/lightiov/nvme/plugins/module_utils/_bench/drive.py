@@ -136,8 +136,10 @@ def alone(host: Host) -> Iterator[None]:
 
 
 def give_back(host: Host) -> None:
-    """What a visit that was cut short has left: its programs end, and the stock driver has the controller."""
+    """What a visit that was cut short has left: its programs and mounts end, the stock driver has the controller."""
     end_programs(host)
+    if f" {RUN}/mnt " in (host.read("/proc/self/mountinfo") or ""):
+        host.runner.run(["umount", f"{RUN}/mnt"])
     taken = host.path(TAKEN)
     if not taken.exists():
         return

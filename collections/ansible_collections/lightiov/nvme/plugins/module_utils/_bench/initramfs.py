@@ -16,14 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
 
 CACHE = "/var/cache/lightiov-bench"
-PROGRAMS = ("sh", "mount", "cat", "sleep", "rm", "wc", "head", "insmod", "fio")
+PROGRAMS = ("sh", "mount", "cat", "sleep", "rm", "mkdir", "wc", "head", "insmod", "fio")
+# For some workloads, where the host has them.
+MORE_PROGRAMS = tuple(sorted({program for workload in WORKLOADS.values() for program in workload.programs}))
 # What the agent needs, where the kernel has it as modules; what contenders need.
 EARLY = ("virtio_pci", "virtio_console")
 DISKS = ("virtio_blk", "nvme")
+MORE_MODULES = tuple(sorted({module for workload in WORKLOADS.values() for module in workload.modules}))
 GUEST_DRIVER = "lightiov_guest"
 MODULES = "/modules"
 # Commands come by a port of virtio-serial, a line each. The answer: exit status, number of bytes, and the bytes.
@@ -66,8 +70,10 @@ class Initramfs:
 def ensure(host: Host, kernel: str, guest_driver: Path | None) -> Initramfs:
     """Build it unless it was built from the same files before."""
     programs: dict[str, Path] = {}
-    for program in PROGRAMS:
+    for program in (*PROGRAMS, *MORE_PROGRAMS):
         found = host.runner.find(program)
+        if not found and program in MORE_PROGRAMS:
+            continue
         if not found:
             raise LightiovError(f"{program} is not installed, but VMs of the benchmark need it: install its package")
         programs[f"/bin/{program}"] = Path(found)
@@ -92,7 +98,7 @@ def _build(
     for path in programs.values():
         sources.update((library, Path(library)) for library in libraries(host.runner.run(["ldd", str(path)])))
     modules: dict[str, list[str]] = {}
-    for module in (*EARLY, *DISKS):
+    for module in (*EARLY, *DISKS, *MORE_MODULES):
         files = insmods(host.runner.run(["modprobe", "--show-depends", "--set-version", kernel, module]))
         modules[module] = [f"{MODULES}/{Path(file).name}" for file in files]
         sources.update(zip(modules[module], map(Path, files)))
@@ -116,7 +122,7 @@ def insmods(modprobe: str) -> list[str]:
 
 
 def _digest(kernel: str, files: list[Path]) -> str:
-    summary = hashlib.sha256(f"{kernel} {DISKS} {INIT}".encode())
+    summary = hashlib.sha256(f"{kernel} {DISKS} {MORE_MODULES} {INIT}".encode())
     for path in files:
         found = path.stat()
         summary.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())

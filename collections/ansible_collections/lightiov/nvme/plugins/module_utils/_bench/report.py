@@ -15,6 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders im
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import goals, show
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import SCHEMA, summarise
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_atomically
 
@@ -181,6 +182,8 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
                 for name, of in summary["measurements"].items()
             ],
         )
+        for workload, programs in summary["missing"].items():
+            yield f"{WORKLOADS[workload].title}: not measured, since the host does not have {' and '.join(programs)}."
     yield "## Contenders"
     for contender in ALL:
         text = f"**{contender.title}** (`{contender.name}`): {' '.join((type(contender).__doc__ or '').split())}"

@@ -45,6 +45,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         "unavailable": {
             visit.contender: one["unavailable"] for visit, one in sorted(results.items()) if "unavailable" in one
         },
+        "missing": {name: programs for one in measured.values() for name, programs in one.get("missing", {}).items()},
         "workloads": {name: WORKLOADS[name].title for name in workloads},
         "commands": {name: _command(measured, name) for name in workloads},
         "measurements": {name: _counts(measured, left_out, name) for name in names},

@@ -19,7 +19,6 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench import (
     control,
     counters,
     drive,
-    fio,
     initramfs,
     watch,
 )
@@ -51,6 +50,8 @@ SCHEMA = 1
 DISK_SECONDS = 60
 START_SECONDS = 60
 END_SECONDS = 120
+# To fill a database.
+PREPARE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,15 @@ def _measured(place: Place, contender: Contender, order: Order, ramdisk: Initram
     result["set_up_seconds"] = time.monotonic() - began
     result["configuration"] = contender.configuration(place)
     with started(place, contender, order, ramdisk, result) as measuring:
-        result["measurements"] = {name: measuring.measure(WORKLOADS[name], order.seconds) for name in order.workloads}
+        # What the host does not have, its VMs do not have either.
+        missing = {
+            name: [program for program in WORKLOADS[name].programs if not place.host.runner.find(program)]
+            for name in order.workloads
+        }
+        result["missing"] = {name: programs for name, programs in missing.items() if programs}
+        result["measurements"] = {
+            name: measuring.measure(WORKLOADS[name], order.seconds) for name in order.workloads if not missing[name]
+        }
     return result
 
 
@@ -129,14 +138,19 @@ class Measuring:
     machine: Machine
     vm: VM | None
     disk: str
+    ramdisk: Initramfs
 
     def measure(self, workload: Workload, seconds: float) -> dict[str, Any]:
-        """What is counted is counted while fio is in the middle of it."""
-        machine, name = self.machine, f"fio's {workload.name} on {self.contender.name}"
+        """What is counted is counted in the middle of it."""
+        machine, name = self.machine, f"{workload.name} on {self.contender.name}"
         begun, output, done = (f"{machine.files}/{file}" for file in ("started", "output", "done"))
+        if self.vm:
+            for module in workload.modules:
+                machine.run(self.ramdisk.load(module))
+        machine.run(workload.prepare(self.disk, machine.files), PREPARE_SECONDS)
         before_control = control.work()
         machine.run(f"rm -f {begun}")
-        command = workload.fio(self.disk, seconds, begun, self.contender.polled)
+        command = workload.command(self.disk, machine.files, seconds, self.contender.polled)
         background(machine, command, output, done)
         await_file(machine, [begun, done], START_SECONDS, name)
         time.sleep(RAMP_SECONDS - TRACE_SECONDS)
@@ -149,7 +163,8 @@ class Measuring:
             after = watch.look(self.host, self.taken, self.vm)
         later = self.guest_interrupts()
         await_file(machine, [done], END_SECONDS, f"The end of {name}")
-        found: dict[str, Any] = dict(fio.parse(machine.run(f"cat {output}")))
+        found: dict[str, Any] = dict(workload.parse(machine.run(f"cat {output}")))
+        machine.run(workload.clean_up(machine.files))
         found["steal"] = watch.steal(before, after)
         found["control"] = [before_control, control.work()]
         found["per_io"] = watch.per_io(before, after, found["iops"])
@@ -176,7 +191,7 @@ def started(
     """With the disk there: in a VM, or on the host."""
     host, taken = place.host, place.drive
     if not contender.virtual:
-        yield Measuring(host, taken, contender, Local(host), None, taken.partition)
+        yield Measuring(host, taken, contender, Local(host), None, taken.partition, ramdisk)
         return
     image = kernel_image(host)
     program = find_qemu(host)[0]
@@ -189,7 +204,7 @@ def started(
         vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
         disk = find_partition(vm, contender.disks, taken.nsid if contender.whole_controller else None, DISK_SECONDS)
         result["disk_seconds"] = time.monotonic() - began
-        yield Measuring(host, taken, contender, vm, vm, disk)
+        yield Measuring(host, taken, contender, vm, vm, disk, ramdisk)
     finally:
         vm.stop()
 

@@ -1,11 +1,14 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done on a disk, and how fio is told."""
+"""What is done on a disk: jobs of fio, and an application on a file system."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb
 
 # What fio does before anything is counted; in the last part of it exits are traced.
 RAMP_SECONDS = 1.5
@@ -15,8 +18,34 @@ SLACK_SECONDS = 2.0
 PERCENTILES = "50:90:99:99.9"
 
 
-@dataclass(frozen=True)
 class Workload:
+    """What runs in a directory for files on a machine; it makes the file `started` there when the I/O begins."""
+
+    name: str
+    title: str
+    # Beside those that every VM has.
+    programs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+
+    def prepare(self, disk: str, files: str) -> str:
+        """A shell command, for what is not measured."""
+        return ":"
+
+    def command(self, disk: str, files: str, seconds: float, polled: bool) -> list[str]:
+        """It runs for longer than these seconds, and RAMP_SECONDS before them."""
+        raise NotImplementedError
+
+    def parse(self, output: str) -> dict[str, float]:
+        """Its measures."""
+        raise NotImplementedError
+
+    def clean_up(self, files: str) -> str:
+        """A shell command."""
+        return ":"
+
+
+@dataclass(frozen=True)
+class Fio(Workload):
     """One job of fio."""
 
     name: str
@@ -26,8 +55,7 @@ class Workload:
     depth: int = 1
     options: tuple[str, ...] = ()
 
-    def fio(self, disk: str, seconds: float, started: str, polled: bool = False) -> list[str]:
-        """fio's arguments; it makes the file `started` when the I/O begins."""
+    def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
         # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts.
         return [
             "fio",
@@ -46,32 +74,61 @@ class Workload:
             # Each round does the same, and no two commands of a run are alike.
             "--randseed=1",
             "--norandommap=1",
-            f"--exec_prerun=echo > {started}",
+            f"--exec_prerun=echo > {files}/started",
             f"--percentile_list={PERCENTILES}",
             "--output-format=json",
         ]
 
+    def parse(self, output: str) -> dict[str, float]:
+        return fio.parse(output)
 
-def _random() -> list[Workload]:
+
+class RocksDb(Workload):
+    """A database on a file system, by its own benchmark. What it counts are operations of the database."""
+
+    name = "rocksdb"
+    title = "RocksDB on ext4, 90 % random reads, 10 % writes with fsync (operations)"
+    programs = ("db_bench", "mkfs.ext4", "umount")
+    modules = ("ext4",)
+
+    def prepare(self, disk: str, files: str) -> str:
+        where = f"{files}/mnt"
+        # What was written all over the disk stays: discarded, it would be quicker to read.
+        file_system = f"mkdir -p {where} && mkfs.ext4 -qF -E nodiscard {disk} && mount {disk} {where}"
+        return f"{file_system} && {shlex.join(rocksdb.fill(where))}"
+
+    def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
+        run = rocksdb.run(f"{files}/mnt", RAMP_SECONDS + seconds + SLACK_SECONDS)
+        return ["sh", "-c", f"echo > {files}/started; exec {shlex.join(run)}"]
+
+    def parse(self, output: str) -> dict[str, float]:
+        return rocksdb.parse(output)
+
+    def clean_up(self, files: str) -> str:
+        return f"umount {files}/mnt"
+
+
+def _random() -> list[Fio]:
     kinds = (
         ("randread", "4 KiB random read", ()),
         ("randwrite", "4 KiB random write", ()),
         ("randrw", "4 KiB random, 70 % reads", ("--rwmixread=70",)),
     )
     return [
-        Workload(f"{name}-qd{depth}", f"{title}, QD {depth}", name, depth=depth, options=options)
+        Fio(f"{name}-qd{depth}", f"{title}, QD {depth}", name, depth=depth, options=options)
         for name, title, options in kinds
         for depth in (1, 8, 32)
     ]
 
 
-WORKLOADS = {
+WORKLOADS: dict[str, Workload] = {
     one.name: one
     for one in (
         *_random(),
-        Workload("read-128k", "128 KiB sequential read, QD 8", "read", "128k", 8),
-        Workload("write-128k", "128 KiB sequential write, QD 8", "write", "128k", 8),
-        Workload("fsync", "4 KiB random write, each with fsync", "randwrite", options=("--fsync=1",)),
+        Fio("read-128k", "128 KiB sequential read, QD 8", "read", "128k", 8),
+        Fio("write-128k", "128 KiB sequential write, QD 8", "write", "128k", 8),
+        Fio("fsync", "4 KiB random write, each with fsync", "randwrite", options=("--fsync=1",)),
+        RocksDb(),
     )
 }
 # For a first look.

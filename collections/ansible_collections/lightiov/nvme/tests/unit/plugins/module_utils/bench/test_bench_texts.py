@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, rocksdb, watch
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # fio 3.33 in a VM, without what nobody looks at.
@@ -140,6 +140,34 @@ def test_exits_by_reason() -> None:
 def test_a_histogram_that_is_not_whole() -> None:
     with pytest.raises(LightiovError, match="not whole"):
         counters.exit_reasons(HISTOGRAM.replace("Dropped: 0", "Dropped: 3"))
+
+
+# db_bench 7.8, without most of its histograms and of its progress.
+DB_BENCH = """\
+DB path: [/run/mnt/db]
+... finished 100 ops                              \rreadrandomwriterandom :      30.753 micros/op 64729 ops/sec 3.028 \
+seconds 195998 operations;   25.7 MB/s ( reads:89999 writes:9999 total:100000 found:89999)
+
+Microseconds per read:
+Count: 195998 Average: 30.7602  StdDev: 1212.98
+Min: 0  Median: 1.8378  Max: 148838
+Percentiles: P50: 1.84 P75: 2.77 P99: 8.89 P99.9: 5133.47 P99.99: 69375.31
+------------------------------------------------------
+[       0,       1 ]    35370  18.046%  18.046% ####
+
+Microseconds per write:
+Count: 10998 Average: 156.0965  StdDev: 3504.37
+Min: 3  Median: 5.0241  Max: 244159
+Percentiles: P50: 5.02 P75: 5.96 P99: 466.29 P99.9: 21429.71 P99.99: 167006.00
+"""
+
+
+def test_db_bench() -> None:
+    found = rocksdb.parse(DB_BENCH)
+    assert (found["iops"], found["mean_us"], found["p50_us"], found["p99_us"]) == (64729, 30.7602, 1.84, 8.89)
+    assert found.keys() == set(fio.MEASURES)
+    with pytest.raises(LightiovError, match="said last: open error: No space left on device"):
+        rocksdb.parse("open error: No space left on device\n")
 
 
 def test_perf(tmp_path: Path) -> None:
