@@ -158,3 +158,14 @@ def test_each_role_has_its_tag(fleet: Fleet, tag: str, roles: set[str]) -> None:
     run = {task.split(" : ")[0] for task in tasks if " : " in task and "Validating arguments" not in task}
     # Every run reads the placements, and reports.
     assert run - {"report", "partition"} == roles
+
+
+def test_bench_leaves_hosts_without_a_drive_to_spare_alone(fleet: Fleet) -> None:
+    run = fleet.run(
+        "bench.yml",
+        away=hypervisor(ansible_connection="ssh", **CLOSED),
+        other=hypervisor(ansible_connection="ssh", lightiov_bench_controller="S1", **CLOSED),
+    )
+    assert run.returncode != 0
+    [line] = report(run)[1:]
+    assert line.startswith("other: other does not answer within 1 seconds (")

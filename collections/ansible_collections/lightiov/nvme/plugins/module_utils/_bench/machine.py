@@ -44,7 +44,7 @@ class Local:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.files = RUN
+        self.files = str(host.path(RUN))
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str:
         return self.host.runner.run(["sh", "-c", command], timeout)
