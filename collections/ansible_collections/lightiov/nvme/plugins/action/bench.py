@@ -20,13 +20,21 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 
 # What is not said: for a first look, and for figures that others rely on.
-QUICK_DEFAULTS = {"contenders": QUICK, "workloads": QUICK_WORKLOADS, "rounds": 3, "seconds": 3.0, "size_mib": 256}
+QUICK_DEFAULTS = {
+    "contenders": QUICK,
+    "workloads": QUICK_WORKLOADS,
+    "rounds": 3,
+    "seconds": 3.0,
+    "size_mib": 256,
+    "clients": (),
+}
 DEFAULTS = {
     "contenders": tuple(CONTENDERS),
     "workloads": tuple(WORKLOADS),
     "rounds": 10,
     "seconds": 10.0,
     "size_mib": 65536,
+    "clients": (50, 100, 200, 350, 500),
 }
 # What the module on the host is given as it is, and what makes two measurements comparable.
 PASSED = ("serial", "namespace", "size_mib", "seconds", "vcpus", "memory_mib", "kernel_arguments")
@@ -50,6 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "seconds": {"type": "float"},
                 "size_mib": {"type": "int"},
                 "minutes": {"type": "float", "default": 0},
+                "clients": {"type": "list", "elements": "int"},
+                "crowd_serial": {"type": "str"},
                 "vcpus": {"type": "int", "default": 2},
                 "memory_mib": {"type": "int", "default": 512},
                 "kernel_arguments": {"type": "str", "default": ""},
@@ -66,10 +76,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _measure(self, options: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         store = Store(Path(options["directory"]))
-        wanted = plan.order(options["contenders"], options["rounds"])
+        wanted = plan.order(options["contenders"], options["rounds"], options["clients"])
         if self._task.check_mode:
             return {"changed": False, "left": len(plan.left(wanted, store.results())), "broken": {}}
-        store.settle({**{name: options[name] for name in PASSED}, "workloads": list(options["workloads"])})
+        store.settle(_settings(options))
         done = store.results()
         # One of an earlier run that was not there then may be by now.
         done = {visit: one for visit, one in done.items() if "unavailable" not in one}
@@ -82,9 +92,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if deadline and _begins_round(visit, done) and time.monotonic() + _round(todo, done) > deadline:
                 break
             self._say(visit, options, variables, done, todo)
-            answer: dict[str, Any] = self._execute_module(
-                module_name="lightiov.nvme.bench_visit", module_args=_arguments(options, visit), task_vars=variables
-            )
+            answer: dict[str, Any] = self._execute_module(**_call(options, visit), task_vars=variables)
             if answer.get("unreachable") or answer.get("refused"):
                 return answer
             if answer.get("failed"):
@@ -139,9 +147,25 @@ def _check(options: Mapping[str, Any]) -> None:
         )
 
 
-def _arguments(options: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What two measurements have in common that may be compared."""
+    settings = {name: options[name] for name in PASSED}
+    return {**settings, "workloads": list(options["workloads"]), "crowd_serial": _crowd_serial(options)}
+
+
+def _crowd_serial(options: Mapping[str, Any]) -> str:
+    return str(options["crowd_serial"] or options["serial"])
+
+
+def _call(options: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
+    """The module that makes a visit, with its arguments."""
+    if visit.clients:
+        passed = {name: options[name] for name in ("namespace", "size_mib", "seconds")}
+        arguments = {**passed, "serial": _crowd_serial(options), "clients": visit.clients}
+        return {"module_name": "lightiov.nvme.bench_crowd", "module_args": arguments}
     passed = {name: options[name] for name in (*PASSED, "packages", "version")}
-    return {**passed, "contender": visit.contender, "workloads": list(options["workloads"])}
+    arguments = {**passed, "contender": visit.contender, "workloads": list(options["workloads"])}
+    return {"module_name": "lightiov.nvme.bench_visit", "module_args": arguments}
 
 
 def _took(done: Mapping[Visit, Mapping[str, Any]]) -> dict[str, list[float]]:

@@ -55,6 +55,15 @@ options:
     description: No other round than the first begins that would not end within this time. With 0 all rounds are made.
     type: float
     default: 0
+  clients:
+    description:
+      - Numbers of clients for which M(lightiov.nvme.bench_crowd) measures what one costs, in the first three rounds.
+      - The default are five numbers from 50 to 500, or with O(quick) none.
+    type: list
+    elements: int
+  crowd_serial:
+    description: Serial number of another spare controller for these, with more queue pairs. The default is O(serial).
+    type: str
   vcpus:
     description: CPUs of the VM.
     type: int
@@ -90,6 +99,7 @@ attributes:
     support: full
 seealso:
   - module: lightiov.nvme.bench_visit
+  - module: lightiov.nvme.bench_crowd
   - module: lightiov.nvme.bench_report
 """
 

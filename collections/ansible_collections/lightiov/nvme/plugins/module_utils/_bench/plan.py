@@ -17,6 +17,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_a
 
 SETTINGS = "settings.json"
 VISITS = "visits"
+CROWD = "crowd-"
+# A crowd's figures are of many already.
+CROWD_ROUNDS = 3
 
 
 class Visit(NamedTuple):
@@ -26,16 +29,26 @@ class Visit(NamedTuple):
     contender: str
 
     @property
+    def clients(self) -> int:
+        """How many there are, if it is a crowd's."""
+        return int(self.contender[len(CROWD) :]) if self.contender.startswith(CROWD) else 0
+
+    @property
     def file(self) -> str:
         return f"{self.round:03}-{self.contender}.json"
 
 
-def order(contenders: Sequence[str], rounds: int) -> list[Visit]:
-    """Alternating: each round begins with another contender, and every second one goes backwards."""
+def order(contenders: Sequence[str], rounds: int, clients: Sequence[int] = ()) -> list[Visit]:
+    """Alternating: each round begins with another contender, and every second one goes backwards.
+
+    In the first rounds crowds of so many clients follow.
+    """
     visits = []
     for number in range(rounds):
         turned = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]]
         visits += [Visit(number, name) for name in (reversed(turned) if number % 2 else turned)]
+        if number < CROWD_ROUNDS:
+            visits += [Visit(number, f"{CROWD}{count:03}") for count in clients]
     return visits
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import COSTS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import FOLDER, PLOTS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import CROWD, FOLDER, plots_of
 
 # Told apart by those who see no colours, too, and by their shape on paper.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999", "#f0e442")
@@ -43,8 +44,8 @@ def draw(directory: Path, summary: Mapping[str, Any]) -> list[Path]:
         "cpu": ("figures", "outside_us"),
     }
     written = []
-    for name, (part, measure) in measures.items():
-        figure = _dots(pyplot, summary, part, measure, PLOTS[name])
+    for name, text in plots_of(summary).items():
+        figure = _crowd(pyplot, summary, text) if name == "crowd" else _dots(pyplot, summary, *measures[name], text)
         for kind in ("png", "svg"):
             path = folder / f"{name}.{kind}"
             figure.savefig(path, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
@@ -108,4 +109,22 @@ def _dots(pyplot: Any, summary: Mapping[str, Any], part: str, measure: str, titl
     figure.suptitle(textwrap.fill(title, 52), fontsize=11)
     if names:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _crowd(pyplot: Any, summary: Mapping[str, Any], title: str) -> Any:
+    """Curves that should be level."""
+    counts = list(map(int, summary["crowd"]))
+    figure, axes = pyplot.subplots(figsize=(WIDTH, 4.5), layout="constrained")
+    titles = {key: text.partition(",")[0] for key, text, _digits in CROWD}
+    for number, cost in enumerate(COSTS):
+        values = [summary["crowd"][str(count)][cost]["median"] for count in counts]
+        if values[0] > 0:
+            relative = [value / values[0] for value in values]
+            axes.plot(counts, relative, marker=MARKERS[number], color=COLOURS[number], label=titles[cost])
+    axes.axhline(1, color="black", linewidth=1, linestyle="--")
+    axes.set(xlabel="clients", ylabel=f"to that among {counts[0]}", xlim=(0, None), ylim=(0, None))
+    axes.grid(color="#eeeeee")
+    figure.suptitle(textwrap.fill(title, 52), fontsize=11)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

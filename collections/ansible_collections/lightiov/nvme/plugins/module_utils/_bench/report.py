@@ -21,6 +21,19 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_a
 
 REPORT = "figures.md"
 FOLDER = "figures"
+# Of crowds.
+CROWD = (
+    ("create_us", "created, us", 0),
+    ("open_us", "opened, us", 0),
+    ("close_us", "closed, us", 0),
+    ("delete_us", "deleted, us", 0),
+    ("kib", "memory of one, KiB", 0),
+    ("iops", "IOPS of all", 0),
+    ("mean_us", "mean, us", 0),
+    ("p99_us", "p99, us", 0),
+    ("fairness", "fairness (Jain)", 3),
+    ("cpu_us", "host CPU per I/O, us", 1),
+)
 SUMMARY = f"{FOLDER}/summary.json"
 # Plots by name, with what they show.
 PLOTS = {
@@ -28,6 +41,7 @@ PLOTS = {
     "latency": "99th percentile of latency against the whole device by VFIO (1 is as long, less is better)",
     "exits": "VM exits per I/O",
     "cpu": "CPU time of the host outside the VM per I/O",
+    "crowd": "What a client costs among many, to what it costs among the fewest",
 }
 # Of the tables, what is in a column, with its unit and digits.
 COLUMNS = (
@@ -100,7 +114,7 @@ def _goals(summary: Mapping[str, Any] | None) -> Iterator[str]:
 
 def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "## Plots"
-    for name, text in PLOTS.items():
+    for name, text in plots_of(summary).items():
         yield f"{text}:\n\n![{text}]({FOLDER}/{name}.png)"
     yield "## Tables"
     yield f"Medians of all rounds that count. Intervals, ratios and counts of rounds are in `{SUMMARY}`."
@@ -143,6 +157,26 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             for name, of in summary["starts"].items()
         ],
     )
+    if summary["crowd"]:
+        yield from _crowd(summary)
+
+
+def _crowd(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield "### Many clients"
+    yield (
+        "Clients are `liov` on the host, each with a mediated device, a queue pair and a part of a namespace. Created, "
+        "opened (until it has its queue pair), closed and deleted one by one, among so many; then all read at once, "
+        "4 KiB at queue depth 1, with what the host's CPUs do for it, the clients' own work included."
+    )
+    yield table(
+        ["clients", *(title for _key, title, _digits in CROWD)],
+        [[count, *(show(of[key], digits) for key, _title, digits in CROWD)] for count, of in summary["crowd"].items()],
+    )
+
+
+def plots_of(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Those that there is something to see in."""
+    return {name: text for name, text in PLOTS.items() if name != "crowd" or len(summary["crowd"]) > 1}
 
 
 def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:

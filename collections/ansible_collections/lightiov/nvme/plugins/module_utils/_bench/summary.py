@@ -43,7 +43,9 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         "contenders": {name: CONTENDERS[name].title for name in names},
         "configurations": {name: one["configuration"] for name, one in first.items()},
         "unavailable": {
-            visit.contender: one["unavailable"] for visit, one in sorted(results.items()) if "unavailable" in one
+            visit.contender: one["unavailable"]
+            for visit, one in sorted(results.items())
+            if "unavailable" in one and not visit.clients
         },
         "missing": {name: programs for one in measured.values() for name, programs in one.get("missing", {}).items()},
         "workloads": {name: WORKLOADS[name].title for name in workloads},
@@ -61,6 +63,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
             workload: {name: _reasons(measured, left_out, name, workload) for name in names if CONTENDERS[name].virtual}
             for workload in workloads
         },
+        "crowd": _crowd(results),
         "starts": {name: _starts(measured, name) for name in names},
         "start_ratios": {name: _start_ratio(measured, name) for name in names if CONTENDERS[name].virtual},
     }
@@ -165,6 +168,18 @@ def _counts(measured: Results, left_out: Mapping[tuple[Visit, str], str], conten
                 if (visit, workload) in left_out:
                     counts[left_out[visit, workload]] += 1
     return counts
+
+
+def _crowd(results: Results) -> dict[str, Any]:
+    """By the number of clients, as text."""
+    rounds: dict[int, list[Mapping[str, float]]] = {}
+    for visit, one in sorted(results.items(), key=lambda item: item[0].clients):
+        if "crowd" in one:
+            rounds.setdefault(visit.clients, []).append(one["crowd"])
+    return {
+        str(count): {name: estimate.median([one[name] for one in every]) for name in every[0]}
+        for count, every in rounds.items()
+    }
 
 
 def _starts(measured: Results, contender: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ OPTIONS = {
     "seconds": 3.0,
     "size_mib": 256,
     "minutes": 0,
+    "clients": [],
+    "crowd_serial": None,
     "vcpus": 2,
     "memory_mib": 512,
     "kernel_arguments": "",
@@ -173,6 +175,23 @@ def test_no_round_begins_that_would_end_too_late(tmp_path: Path, monkeypatch: py
     # A round takes two minutes, as the visits say.
     assert Runs(tmp_path / "late", monkeypatch).run(minutes=1)["measured"] == 2
     assert Runs(tmp_path / "early", monkeypatch).run(minutes=3)["measured"] == 4
+
+
+def test_crowds_follow_in_the_first_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(tmp_path, monkeypatch)
+    calls = []
+
+    def execute(module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        calls.append((module_name.rpartition(".")[2], module_args.get("clients", module_args.get("contender"))))
+        if "clients" in module_args:
+            assert module_args["serial"] == "S2"
+        return {"visit": {"crowd": {}}}
+
+    monkeypatch.setattr(runs.action, "_execute_module", execute)
+    assert runs.run(contenders=["vfio"], rounds=4, clients=[50, 500], crowd_serial="S2")["measured"] == 10
+    round_ = [("bench_visit", "vfio"), ("bench_crowd", 50), ("bench_crowd", 500)]
+    assert calls == [*round_ * 3, ("bench_visit", "vfio")]
+    assert Store(tmp_path).results().keys() >= {Visit(2, "crowd-050"), Visit(2, "crowd-500")}
 
 
 def test_check_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,227 @@
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hundreds of clients on one controller, each with queue pairs and a disk of its own: what one of them costs.
+
+A client is `liov` on the host, since a host has no memory for so many VMs. To the controller and to the host module it
+is what a VM is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import statistics
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import drive, label, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.lightiov import TENANT
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Drive
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import SCHEMA
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Namespace, controllers
+
+MDEVS = "/sys/bus/mdev/devices"
+MIB = 1 << 20
+# Of those that are opened one by one, so many.
+OPENED = 10
+# Until all have started; a program more takes an emulated CPU some tenths of a second.
+START_SECONDS = 600
+END_SECONDS = 300
+MEASURES = ("create_us", "open_us", "close_us", "delete_us", "kib", "iops", "mean_us", "p99_us", "fairness", "cpu_us")
+# Those of one client, which should be the same however many there are.
+COSTS = MEASURES[:5]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to measure."""
+
+    serial: str
+    nsid: int
+    size: int
+    clients: int
+    seconds: float
+
+
+def crowd(host: Host, order: Order) -> dict[str, Any]:
+    host.path(drive.RUN).mkdir(parents=True, exist_ok=True)
+    with drive.alone(host):
+        began = time.monotonic()
+        taken = drive.take(host, order.serial, order.nsid, order.size)
+        result: dict[str, Any] = {
+            "schema": SCHEMA,
+            "boot_id": watch.boot_id(host),
+            "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        try:
+            taken.bind(DRIVER)
+            result.update(_measured(host, taken, order))
+        finally:
+            # Its mdevs go with the driver.
+            taken.bind(STOCK_DRIVER)
+        drive.give_back(host)
+        return {**result, "seconds": time.monotonic() - began}
+
+
+def _measured(host: Host, taken: Drive, order: Order) -> dict[str, Any]:
+    [controller] = [one for one in controllers(host) if one.address == taken.address]
+    most = controller.queue_pairs_free or 0
+    if order.clients > most:
+        return {"unavailable": f"Controller {taken.serial} has {most} queue pairs, not {order.clients}."}
+    [namespace] = [one for one in controller.namespaces if one.nsid == taken.nsid]
+    mdevs = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"lightiov-bench/{number}")) for number in range(order.clients)]
+    extents = slices(namespace, order.size, order.clients)
+    before = available_kib(host)
+    created = [timed(partial(create, host, taken, *one)) for one in zip(mdevs, extents)]
+    used = before - available_kib(host)
+    step = max(1, len(mdevs) // OPENED)
+    opened, closed = zip(*(open_and_close(host, mdev) for mdev in mdevs[::step]))
+    found = at_work(host, taken, mdevs, order.seconds)
+    deleted = [timed(partial(host.write_attribute, f"{MDEVS}/{mdev}/remove", "1")) for mdev in mdevs]
+    return {
+        "crowd": {
+            "create_us": statistics.median(created) * 1e6,
+            "open_us": statistics.median(opened) * 1e6,
+            "close_us": statistics.median(closed) * 1e6,
+            "delete_us": statistics.median(deleted) * 1e6,
+            "kib": used / order.clients,
+            **found,
+        }
+    }
+
+
+def timed(do: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def slices(namespace: Namespace, most: int, clients: int) -> list[tuple[int, int]]:
+    """First LBA and number of LBAs of each client's part of the benchmark's partition."""
+    whole = namespace.lba_count * namespace.lba_size - 2 * label.ALIGNMENT
+    # Of whole MiB, which any drive's granularity divides.
+    each = min(most, whole) // clients // MIB * MIB
+    if not each:
+        raise LightiovError(f"The namespace is too small for {clients} clients of 1 MiB each: take a larger one")
+    unit = namespace.lba_size
+    return [((label.ALIGNMENT + number * each) // unit, each // unit) for number in range(clients)]
+
+
+def create(host: Host, taken: Drive, mdev: str, extent: tuple[int, int]) -> None:
+    host.write_attribute(f"{taken.sysfs}/mdev_supported_types/lightiov-passthrough/create", mdev)
+    first, count = extent
+    for attribute, value in (
+        ("serial", taken.serial),
+        ("tenant", TENANT),
+        ("queue_pairs", "1"),
+        ("extent", f"id={mdev},nsid={taken.nsid},first={first},count={count}"),
+    ):
+        host.write_attribute(f"{MDEVS}/{mdev}/{attribute}", value)
+
+
+def available_kib(host: Host) -> int:
+    found = re.search(r"^MemAvailable: +(\d+) kB", host.read("/proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def ready(host: Host, mdev: str) -> bool:
+    return host.read(f"{MDEVS}/{mdev}/state") == "ready"
+
+
+@contextlib.contextmanager
+def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """A `liov` each, until the block has ended."""
+    program = host.runner.find("liov")
+    if not program:
+        raise LightiovError("liov is not installed: role native of lightiov.nvme installs it")
+    started: list[subprocess.Popen[str]] = []
+    try:
+        for mdev in mdevs:
+            command = [program, options[0], mdev, *options[1:]]
+            started.append(
+                subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                )
+            )
+        yield started
+    finally:
+        for one in started:
+            one.kill()
+            one.wait()
+            for stream in (one.stdout, one.stderr):
+                if stream:
+                    stream.close()
+
+
+def await_all(host: Host, mdevs: Sequence[str], started: Sequence[subprocess.Popen[str]]) -> None:
+    """Until all of them have their queues."""
+
+    def there() -> bool:
+        ended = next((one for one in started if one.poll() is not None), None)
+        if ended:
+            said = ended.communicate()[1].strip()
+            raise LightiovError(f"liov ended with {ended.returncode}, and said: {said or 'nothing'}")
+        return all(ready(host, mdev) for mdev in mdevs)
+
+    if not wait_until(there, START_SECONDS, interval=0.01 if len(mdevs) == 1 else 0.5):
+        raise LightiovError(f"Not all of {len(mdevs)} clients have their queues within {START_SECONDS} s")
+
+
+def open_and_close(host: Host, mdev: str) -> tuple[float, float]:
+    """Seconds until a client has its queues, and until it has given them back."""
+    began = time.perf_counter()
+    with programs(host, [mdev], "hold") as started:
+        await_all(host, [mdev], started)
+        opened = time.perf_counter() - began
+        began = time.perf_counter()
+        started[0].send_signal(signal.SIGTERM)
+        started[0].wait(END_SECONDS)
+        return opened, time.perf_counter() - began
+
+
+def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> dict[str, float]:
+    """All at once, each with one random read of 4 KiB after the other."""
+    options = ("bench", "--mode", "randread", "--queue-depth", "1", "--seconds", "86400", "--json")
+    began = time.monotonic()
+    with programs(host, mdevs, *options) as started:
+        await_all(host, mdevs, started)
+        # For as long as it took them to come, so that what is counted is mostly of all together.
+        seconds = max(seconds, time.monotonic() - began)
+        before = watch.look(host, taken, None)
+        time.sleep(seconds)
+        after = watch.look(host, taken, None)
+        for one in started:
+            one.send_signal(signal.SIGTERM)
+        said = [one.communicate(timeout=END_SECONDS) for one in started]
+    found = clients([json.loads(out) for out, _errors in said])
+    return {**found, "cpu_us": watch.per_io(before, after, found["iops"])["outside_us"]}
+
+
+def clients(results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Of what each has measured."""
+    iops = [float(one["iops"]) for one in results]
+    ios = [int(one["ios"]) for one in results]
+    means = [float(one["latency_us"]["mean"]) for one in results]
+    return {
+        "iops": sum(iops),
+        "mean_us": sum(mean * count for mean, count in zip(means, ios)) / sum(ios),
+        # Of the median client.
+        "p99_us": statistics.median(float(one["latency_us"]["p99"]) for one in results),
+        "fairness": jain(iops),
+    }
+
+
+def jain(values: Sequence[float]) -> float:
+    """Jain's index: 1 if all have the same, 1/n if one has all."""
+    return sum(values) ** 2 / (len(values) * sum(value * value for value in values))

@@ -1,0 +1,112 @@
+#!/usr/bin/python
+# Copyright: LightIOV contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bench_crowd
+short_description: Measure what many clients cost on one NVMe drive
+version_added: 0.2.0
+description:
+  - Takes a spare controller, makes as many mediated devices on it as there are to be clients, opens them by C(liov),
+    has all do I/O at once, and gives the controller back to the stock driver.
+  - All data of the namespace is lost. Refused are a controller that is in use or LightIOV's, and a namespace that is
+    neither blank nor labelled by an earlier benchmark.
+  - M(lightiov.nvme.bench) calls it.
+author:
+  - LightIOV contributors (@lightiov)
+options:
+  serial:
+    description: Serial number of the spare controller.
+    type: str
+    required: true
+  namespace:
+    description: Number of the namespace.
+    type: int
+    default: 1
+  size_mib:
+    description: How much of the namespace is used at most, in MiB.
+    type: int
+    default: 65536
+  clients:
+    description: How many, each with a queue pair.
+    type: int
+    required: true
+  seconds:
+    description: How long they do I/O at least.
+    type: float
+    default: 10
+attributes:
+  check_mode:
+    description: Does nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Target systems that the module was made for.
+    platforms: linux
+    support: full
+seealso:
+  - module: lightiov.nvme.bench
+"""
+
+EXAMPLES = r"""
+- name: Measure what 200 clients cost
+  lightiov.nvme.bench_crowd:
+    serial: S5XANA0R700001
+    clients: 200
+"""
+
+RETURN = r"""
+visit:
+  description: What was measured.
+  returned: success, but not in check mode
+  type: dict
+refused:
+  description: Whether the drive itself was refused.
+  returned: failure
+  type: bool
+  sample: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import Order, crowd
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+
+MIB = 1 << 20
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "serial": {"type": "str", "required": True},
+            "namespace": {"type": "int", "default": 1},
+            "size_mib": {"type": "int", "default": 65536},
+            "clients": {"type": "int", "required": True},
+            "seconds": {"type": "float", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    if module.check_mode:
+        module.exit_json(changed=False)
+    order = Order(
+        serial=given["serial"].strip(),
+        nsid=given["namespace"],
+        size=given["size_mib"] * MIB,
+        clients=given["clients"],
+        seconds=given["seconds"],
+    )
+    try:
+        # Nothing that stays is changed.
+        module.exit_json(changed=False, visit=crowd(Host(), order))
+    except (LightiovError, OSError) as error:
+        module.fail_json(msg=sentence(error), refused=isinstance(error, Refusal))
+
+
+if __name__ == "__main__":
+    main()
