@@ -69,7 +69,7 @@ def host_spec(name: str) -> HostSpec:
     if number == MEASURING:
         return HostSpec(
             name=name,
-            memory_mib=7168,
+            memory_mib=8192,
             watchful=False,
             controllers=(
                 Controller("nvme0", "LIOV6A", queue_pairs=64, namespaces=16, namespace_bytes=512 * MIB),

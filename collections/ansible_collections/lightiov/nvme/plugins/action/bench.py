@@ -26,6 +26,8 @@ QUICK_DEFAULTS = {
     "rounds": 3,
     "seconds": 3.0,
     "size_mib": 256,
+    "vms": (),
+    "shared_workloads": (),
     "clients": (),
 }
 DEFAULTS = {
@@ -34,6 +36,8 @@ DEFAULTS = {
     "rounds": 10,
     "seconds": 10.0,
     "size_mib": 65536,
+    "vms": (1, 2, 4, 8, 16),
+    "shared_workloads": ("randread-qd1",),
     "clients": (50, 100, 200, 350, 500),
 }
 # What the module on the host is given as it is, and what makes two measurements comparable.
@@ -58,6 +62,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "seconds": {"type": "float"},
                 "size_mib": {"type": "int"},
                 "minutes": {"type": "float", "default": 0},
+                "vms": {"type": "list", "elements": "int"},
+                "shared_workloads": {"type": "list", "elements": "str"},
                 "clients": {"type": "list", "elements": "int"},
                 "crowd_serial": {"type": "str"},
                 "vcpus": {"type": "int", "default": 2},
@@ -76,7 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _measure(self, options: Mapping[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         store = Store(Path(options["directory"]))
-        wanted = plan.order(options["contenders"], options["rounds"], options["clients"])
+        sharing = [name for name in options["contenders"] if CONTENDERS[name].sharing]
+        many = plan.many(sharing, options["vms"], options["clients"])
+        wanted = plan.order(options["contenders"], options["rounds"], many)
         if self._task.check_mode:
             return {"changed": False, "left": len(plan.left(wanted, store.results())), "broken": {}}
         store.settle(_settings(options))
@@ -137,7 +145,7 @@ def _defaults(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check(options: Mapping[str, Any]) -> None:
-    for name, known in (("contenders", CONTENDERS), ("workloads", WORKLOADS)):
+    for name, known in (("contenders", CONTENDERS), ("workloads", WORKLOADS), ("shared_workloads", WORKLOADS)):
         unknown = [one for one in options[name] if one not in known]
         if unknown:
             raise LightiovError(f"There is no {name[:-1]} {unknown[0]!r}: choose from {', '.join(known)}")
@@ -150,7 +158,8 @@ def _check(options: Mapping[str, Any]) -> None:
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """What two measurements have in common that may be compared."""
     settings = {name: options[name] for name in PASSED}
-    return {**settings, "workloads": list(options["workloads"]), "crowd_serial": _crowd_serial(options)}
+    workloads = {name: list(options[name]) for name in ("workloads", "shared_workloads")}
+    return {**settings, **workloads, "crowd_serial": _crowd_serial(options)}
 
 
 def _crowd_serial(options: Mapping[str, Any]) -> str:
@@ -164,7 +173,8 @@ def _call(options: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
         arguments = {**passed, "serial": _crowd_serial(options), "clients": visit.clients}
         return {"module_name": "lightiov.nvme.bench_crowd", "module_args": arguments}
     passed = {name: options[name] for name in (*PASSED, "packages", "version")}
-    arguments = {**passed, "contender": visit.contender, "workloads": list(options["workloads"])}
+    workloads = list(options["shared_workloads" if visit.vms else "workloads"])
+    arguments = {**passed, "contender": visit.subject, "workloads": workloads, "vms": visit.vms}
     return {"module_name": "lightiov.nvme.bench_visit", "module_args": arguments}
 
 

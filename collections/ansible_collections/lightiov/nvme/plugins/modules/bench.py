@@ -55,6 +55,17 @@ options:
     description: No other round than the first begins that would not end within this time. With 0 all rounds are made.
     type: float
     default: 0
+  vms:
+    description:
+      - Numbers of VMs that have their shares of the drive at once, for contenders by which it can be shared, in the
+        first three rounds.
+      - The default are five numbers from 1 to 16, or with O(quick) none.
+    type: list
+    elements: int
+  shared_workloads:
+    description: What these VMs do. The default is C(randread-qd1).
+    type: list
+    elements: str
   clients:
     description:
       - Numbers of clients for which M(lightiov.nvme.bench_crowd) measures what one costs, in the first three rounds.

@@ -65,6 +65,10 @@ options:
     description: More arguments for the kernel of the VM.
     type: str
     default: ""
+  vms:
+    description: How many VMs have their shares of the namespace, all at once. With 0 one VM has all of it.
+    type: int
+    default: 0
   packages:
     description: Directory on the host with packages of the guest driver. Without it LightIOV cannot be measured.
     type: path
@@ -111,7 +115,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Shape
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import Order, visit
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import Order
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
@@ -131,6 +136,7 @@ def main() -> None:
             "vcpus": {"type": "int", "default": 2},
             "memory_mib": {"type": "int", "default": 512},
             "kernel_arguments": {"type": "str", "default": ""},
+            "vms": {"type": "int", "default": 0},
             "packages": {"type": "path"},
             "version": {"type": "str", "default": ""},
         },
@@ -152,6 +158,7 @@ def main() -> None:
         shape=Shape(given["vcpus"], given["memory_mib"], given["kernel_arguments"]),
         packages=given["packages"] or "",
         version=given["version"],
+        vms=given["vms"],
     )
     try:
         # Nothing that stays is changed.

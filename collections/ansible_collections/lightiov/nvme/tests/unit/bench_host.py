@@ -29,10 +29,10 @@ class BenchHost(PlayedHost):
         elif name == "drivers_probe":
             fake.bind(ADDRESS, fake.read(f"{fake.device(ADDRESS)}/driver_override") or "nvme")
         elif name == "create":
-            fake.path(lightiov.SYSFS).mkdir(parents=True)
+            fake.path(f"{lightiov.MDEVS}/{text}").mkdir(parents=True)
         elif name == "remove":
-            fake.path(lightiov.SYSFS).rmdir()
-        elif not absolute.startswith(lightiov.SYSFS):
+            fake.path(absolute).parent.rmdir()
+        elif not absolute.startswith(lightiov.MDEVS):
             raise AssertionError(absolute)
 
 

@@ -16,23 +16,21 @@ import signal
 import statistics
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import drive, label, watch
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.lightiov import TENANT
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Drive
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import SCHEMA
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import drive, estimate, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Place, Share
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.lightiov import MDEVS, create, mdev
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Drive, parts
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import SCHEMA
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
-from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, Namespace, controllers
+from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER, STOCK_DRIVER, controllers
 
-MDEVS = "/sys/bus/mdev/devices"
-MIB = 1 << 20
 # Of those that are opened one by one, so many.
 OPENED = 10
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
@@ -79,16 +77,16 @@ def _measured(host: Host, taken: Drive, order: Order) -> dict[str, Any]:
     most = controller.queue_pairs_free or 0
     if order.clients > most:
         return {"unavailable": f"Controller {taken.serial} has {most} queue pairs, not {order.clients}."}
-    [namespace] = [one for one in controller.namespaces if one.nsid == taken.nsid]
-    mdevs = [str(uuid.uuid5(uuid.NAMESPACE_URL, f"lightiov-bench/{number}")) for number in range(order.clients)]
-    extents = slices(namespace, order.size, order.clients)
+    place = Place(host, taken, vcpus=1, qemu=(0, 0))
+    shares = [Share(number, *part) for number, part in enumerate(parts(taken, order.clients))]
+    mdevs = [mdev(share) for share in shares]
     before = available_kib(host)
-    created = [timed(partial(create, host, taken, *one)) for one in zip(mdevs, extents)]
+    created = [timed(partial(create, place, share, 1)) for share in shares]
     used = before - available_kib(host)
     step = max(1, len(mdevs) // OPENED)
-    opened, closed = zip(*(open_and_close(host, mdev) for mdev in mdevs[::step]))
+    opened, closed = zip(*(open_and_close(host, one) for one in mdevs[::step]))
     found = at_work(host, taken, mdevs, order.seconds)
-    deleted = [timed(partial(host.write_attribute, f"{MDEVS}/{mdev}/remove", "1")) for mdev in mdevs]
+    deleted = [timed(partial(host.write_attribute, f"{MDEVS}/{one}/remove", "1")) for one in mdevs]
     return {
         "crowd": {
             "create_us": statistics.median(created) * 1e6,
@@ -107,36 +105,13 @@ def timed(do: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def slices(namespace: Namespace, most: int, clients: int) -> list[tuple[int, int]]:
-    """First LBA and number of LBAs of each client's part of the benchmark's partition."""
-    whole = namespace.lba_count * namespace.lba_size - 2 * label.ALIGNMENT
-    # Of whole MiB, which any drive's granularity divides.
-    each = min(most, whole) // clients // MIB * MIB
-    if not each:
-        raise LightiovError(f"The namespace is too small for {clients} clients of 1 MiB each: take a larger one")
-    unit = namespace.lba_size
-    return [((label.ALIGNMENT + number * each) // unit, each // unit) for number in range(clients)]
-
-
-def create(host: Host, taken: Drive, mdev: str, extent: tuple[int, int]) -> None:
-    host.write_attribute(f"{taken.sysfs}/mdev_supported_types/lightiov-passthrough/create", mdev)
-    first, count = extent
-    for attribute, value in (
-        ("serial", taken.serial),
-        ("tenant", TENANT),
-        ("queue_pairs", "1"),
-        ("extent", f"id={mdev},nsid={taken.nsid},first={first},count={count}"),
-    ):
-        host.write_attribute(f"{MDEVS}/{mdev}/{attribute}", value)
-
-
 def available_kib(host: Host) -> int:
     found = re.search(r"^MemAvailable: +(\d+) kB", host.read("/proc/meminfo") or "", re.MULTILINE)
     return int(found[1]) if found else 0
 
 
-def ready(host: Host, mdev: str) -> bool:
-    return host.read(f"{MDEVS}/{mdev}/state") == "ready"
+def ready(host: Host, one: str) -> bool:
+    return host.read(f"{MDEVS}/{one}/state") == "ready"
 
 
 @contextlib.contextmanager
@@ -147,8 +122,8 @@ def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[s
         raise LightiovError("liov is not installed: role native of lightiov.nvme installs it")
     started: list[subprocess.Popen[str]] = []
     try:
-        for mdev in mdevs:
-            command = [program, options[0], mdev, *options[1:]]
+        for one in mdevs:
+            command = [program, options[0], one, *options[1:]]
             started.append(
                 subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -156,10 +131,10 @@ def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[s
             )
         yield started
     finally:
-        for one in started:
-            one.kill()
-            one.wait()
-            for stream in (one.stdout, one.stderr):
+        for process in started:
+            process.kill()
+            process.wait()
+            for stream in (process.stdout, process.stderr):
                 if stream:
                     stream.close()
 
@@ -172,17 +147,17 @@ def await_all(host: Host, mdevs: Sequence[str], started: Sequence[subprocess.Pop
         if ended:
             said = ended.communicate()[1].strip()
             raise LightiovError(f"liov ended with {ended.returncode}, and said: {said or 'nothing'}")
-        return all(ready(host, mdev) for mdev in mdevs)
+        return all(ready(host, one) for one in mdevs)
 
     if not wait_until(there, START_SECONDS, interval=0.01 if len(mdevs) == 1 else 0.5):
         raise LightiovError(f"Not all of {len(mdevs)} clients have their queues within {START_SECONDS} s")
 
 
-def open_and_close(host: Host, mdev: str) -> tuple[float, float]:
+def open_and_close(host: Host, one: str) -> tuple[float, float]:
     """Seconds until a client has its queues, and until it has given them back."""
     began = time.perf_counter()
-    with programs(host, [mdev], "hold") as started:
-        await_all(host, [mdev], started)
+    with programs(host, [one], "hold") as started:
+        await_all(host, [one], started)
         opened = time.perf_counter() - began
         began = time.perf_counter()
         started[0].send_signal(signal.SIGTERM)
@@ -210,18 +185,9 @@ def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> d
 
 def clients(results: Sequence[dict[str, Any]]) -> dict[str, float]:
     """Of what each has measured."""
-    iops = [float(one["iops"]) for one in results]
-    ios = [int(one["ios"]) for one in results]
-    means = [float(one["latency_us"]["mean"]) for one in results]
-    return {
-        "iops": sum(iops),
-        "mean_us": sum(mean * count for mean, count in zip(means, ios)) / sum(ios),
-        # Of the median client.
-        "p99_us": statistics.median(float(one["latency_us"]["p99"]) for one in results),
-        "fairness": jain(iops),
-    }
-
-
-def jain(values: Sequence[float]) -> float:
-    """Jain's index: 1 if all have the same, 1/n if one has all."""
-    return sum(values) ** 2 / (len(values) * sum(value * value for value in values))
+    return estimate.together(
+        [
+            {"iops": one["iops"], "mean_us": one["latency_us"]["mean"], "p99_us": one["latency_us"]["p99"]}
+            for one in results
+        ]
+    )

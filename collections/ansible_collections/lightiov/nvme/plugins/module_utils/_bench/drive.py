@@ -61,6 +61,9 @@ class Drive:
     serial: str
     nsid: int
     model: str = ""
+    lba_size: int = 512
+    # Of the benchmark's partition, in bytes.
+    size: int = 0
 
     @property
     def sysfs(self) -> str:
@@ -183,9 +186,10 @@ def take(host: Host, serial: str, nsid: int, most: int) -> Drive:
     uses = in_use(host, controller) + members(host, controller)
     if uses:
         raise Refusal(f"Controller {controller} is in use, and the benchmark would destroy data: {'; '.join(uses)}")
-    drive = Drive(host, controller.address, serial, nsid, controller.model)
+    size = usable(namespace, most)
+    drive = Drive(host, controller.address, serial, nsid, controller.model, namespace.lba_size, size)
     write_atomically(host.path(TAKEN), json.dumps({"address": drive.address, "serial": serial, "nsid": nsid}) + "\n")
-    prepare(host, drive, namespace, most)
+    prepare(host, drive, namespace)
     return drive
 
 
@@ -206,13 +210,30 @@ def _spare(host: Host, serial: str) -> Controller:
     return controller
 
 
-def prepare(host: Host, drive: Drive, namespace: Namespace, most: int) -> None:
-    """Label the namespace, unless it has data; fill its partition, unless that was done before."""
-    path = host.path(namespace.device)
+def usable(namespace: Namespace, most: int) -> int:
+    """Bytes of the partition that a namespace gets."""
     whole = namespace.lba_count * namespace.lba_size
     size = min(most, whole - 2 * label.ALIGNMENT) // label.ALIGNMENT * label.ALIGNMENT
     if size < 64 * MIB:
-        raise Refusal(f"Namespace {drive.nsid} of controller {drive.serial} is too small: take one of 128 MiB or more")
+        raise Refusal(f"Namespace {namespace.nsid} is too small to measure on: take one of 128 MiB or more")
+    return size
+
+
+def parts(drive: Drive, count: int) -> list[tuple[int, int]]:
+    """First byte and size of equal parts of the partition. They are of whole MiB, which suits any drive."""
+    each = drive.size // count // MIB * MIB
+    if not each:
+        raise LightiovError(
+            f"{drive.size >> 20} MiB of controller {drive.serial} are too few for {count} shares of 1 MiB: take a "
+            "larger namespace, or more of it (lightiov_bench_size_mib)"
+        )
+    return [(label.ALIGNMENT + number * each, each) for number in range(count)]
+
+
+def prepare(host: Host, drive: Drive, namespace: Namespace) -> None:
+    """Label the namespace, unless it has data; fill its partition, unless that was done before."""
+    path, size = host.path(namespace.device), drive.size
+    whole = namespace.lba_count * namespace.lba_size
     with path.open("rb") as device:
         first = device.read(max(namespace.lba_size, 512))
     if label.is_filled(first, size, namespace.lba_size):

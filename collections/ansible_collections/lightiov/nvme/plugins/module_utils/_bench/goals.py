@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +21,7 @@ POLLED_LATENCY = 0.70
 NONE_PER_IO = 0.02
 LATER = 1.10
 VMS = 16
+SHARED_LATENCY, SHARED_OPS, SHARED_CPU = 1 - 0.314, 1.271, 0.1
 CLIENTS = 500
 # Times of a busy machine are never quite the same.
 FLAT = 1.5
@@ -57,8 +59,7 @@ def _goals(summary: Mapping[str, Any]) -> Iterator[Goal]:
     yield _none("3b", "No exit for a doorbell", summary, "lightiov", ("trapped",))
     text = "Host CPU time outside the VM per I/O no more than VFIO's"
     yield ratios.goal("3c", text, "lightiov", measure="outside_us", workloads=DEPTHS, high=1.0)
-    text = f"{VMS} VMs: latency 31.4 % below a polling target's, OPS 27.1 % above, a tenth of its CPU"
-    yield Goal("4", text, NOT_MEASURED)
+    yield _shared(summary)
     yield _crowd(summary)
     yield _start(summary)
 
@@ -133,6 +134,30 @@ def _polled_iops(summary: Mapping[str, Any]) -> Goal:
     met = min(found.values()) >= LEAST_IOPS
     shown = "; ".join(f"{workload} {ratio:.2f}" for workload, ratio in found.items())
     return Goal(number, text, REACHED if met else NOT_REACHED, f"medians: {shown}")
+
+
+def _shared(summary: Mapping[str, Any]) -> Goal:
+    """LightIOV against a polling target, with as many VMs as the goal is about; it is reached if all of it is."""
+    number = "4"
+    text = f"{VMS} VMs: mean latency 31.4 % below a polling target's, OPS 27.1 % above, host CPU a tenth"
+    limits = (
+        ("latency", "randread-qd1", "mean_us", 0.0, SHARED_LATENCY),
+        ("OPS", "rocksdb", "iops", SHARED_OPS, math.inf),
+        ("host CPU", "randread-qd1", "outside_us", 0.0, SHARED_CPU),
+    )
+    found, met = [], []
+    for name, workload, measure, least, most in limits:
+        of = summary.get("scale", {}).get(workload, {})
+        ours, theirs = (of.get(one, {}).get(str(VMS)) for one in ("lightiov", "vhost-user-polled"))
+        if ours and theirs and theirs[measure]["median"]:
+            ratio = ours[measure]["median"] / theirs[measure]["median"]
+            found.append(f"{name} {ratio:.2f} of the target's")
+            met.append(least <= ratio <= most)
+    if not found:
+        return Goal(number, text, NOT_MEASURED)
+    # What was not reached is known before all is measured.
+    verdict = NOT_REACHED if not all(met) else REACHED if len(met) == len(limits) else NOT_MEASURED
+    return Goal(number, text, verdict, "; ".join(found))
 
 
 def _crowd(summary: Mapping[str, Any]) -> Goal:

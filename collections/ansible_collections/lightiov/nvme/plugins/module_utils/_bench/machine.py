@@ -69,8 +69,31 @@ def find_qemu(host: Host) -> tuple[str, tuple[int, int]]:
     return program, (int(major), int(minor))
 
 
+def release(host: Host) -> str:
+    """Of the running kernel, which is that of the VMs."""
+    return host.read("/proc/sys/kernel/osrelease") or ""
+
+
+def kernel_image(host: Host) -> str:
+    """Where distributions have it."""
+    kernel = release(host)
+    places = (f"/boot/vmlinuz-{kernel}", f"/lib/modules/{kernel}/vmlinuz")
+    found = next((place for place in places if host.path(place).exists()), None)
+    if not found:
+        raise LightiovError(
+            f"The image of the running kernel {kernel} is neither of {', '.join(places)}: boot one that is"
+        )
+    return found
+
+
 def qemu_command(
-    program: str, shape: Shape, boot: tuple[str, Path], attach: Sequence[str], shared_memory: bool
+    program: str,
+    shape: Shape,
+    boot: tuple[str, Path],
+    attach: Sequence[str],
+    *,
+    shared_memory: bool = False,
+    number: int = 0,
 ) -> list[str]:
     """A VM without anything that a workload does not need: what wakes up by itself would be counted, too."""
     # Another process can only have a part in what is shared; all else is faster in ordinary memory, with large pages.
@@ -83,11 +106,16 @@ def qemu_command(
         *["-cpu", "host", "-smp", str(shape.vcpus), "-m", f"{shape.memory_mib}M"],
         *["-kernel", boot[0], "-initrd", str(boot[1])],
         *["-append", f"console=ttyS0 quiet panic=-1 {shape.kernel_arguments}".strip()],
-        *["-chardev", f"file,id=console,path={RUN}/console.log", "-serial", "chardev:console"],
-        *["-chardev", f"socket,id=agent,path={RUN}/agent.sock,server=on,wait=off"],
+        *["-chardev", f"file,id=console,path={RUN}/console{number}.log", "-serial", "chardev:console"],
+        *["-chardev", f"socket,id=agent,path={agent(number)},server=on,wait=off"],
         *["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=agent"],
         *attach,
     ]
+
+
+def agent(number: int) -> str:
+    """The socket by which a VM is spoken to."""
+    return f"{RUN}/agent{number}.sock"
 
 
 class VM:
@@ -97,9 +125,10 @@ class VM:
     devices = "/dev"
     sysfs_block = "/sys/block"
 
-    def __init__(self, host: Host, command: Sequence[str]) -> None:
+    def __init__(self, host: Host, command: Sequence[str], number: int = 0) -> None:
         self.host = host
-        self.log = host.path(f"{RUN}/qemu.log")
+        self.number = number
+        self.log = host.path(f"{RUN}/qemu{number}.log")
         self.socket: socket.socket | None = None
         self.received = b""
         with self.log.open("wb") as log:
@@ -118,7 +147,7 @@ class VM:
 
     def wait(self) -> None:
         """Until it has booted."""
-        path = f"{RUN}/agent.sock"
+        path = agent(self.number)
         connection = socket.socket(socket.AF_UNIX)
 
         def connected() -> bool:
@@ -175,7 +204,7 @@ class VM:
 
     def failed(self, what: str) -> LightiovError:
         """With the last that was heard of it."""
-        said = [self.log, self.host.path(f"{RUN}/console.log")]
+        said = [self.log, self.host.path(f"{RUN}/console{self.number}.log")]
         words = "; ".join(
             line.strip()
             for path in said
@@ -223,6 +252,18 @@ def end(process: subprocess.Popen[Any]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(60)
+
+
+def find_disk(machine: Machine, disks: str, seconds: float) -> str:
+    """The one disk of such a name that the machine has."""
+    looks = (
+        f"n=0; until set -- {machine.sysfs_block}/{disks} && [ -e $1 ]; do "
+        f"[ $n -lt {round(seconds / 0.05)} ] || exit 1; n=$((n + 1)); sleep 0.05; done; echo ${{1##*/}}"
+    )
+    try:
+        return f"{machine.devices}/{machine.run(looks, timeout=10 * seconds + 30).strip()}"
+    except CommandError as error:
+        raise LightiovError(f"A disk {disks} does not come within {seconds:g} s") from error
 
 
 def find_partition(machine: Machine, disks: str, nsid: int | None, seconds: float) -> str:

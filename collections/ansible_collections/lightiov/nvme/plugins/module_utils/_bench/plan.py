@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_a
 SETTINGS = "settings.json"
 VISITS = "visits"
 CROWD = "crowd-"
-# A crowd's figures are of many already.
-CROWD_ROUNDS = 3
+VMS = re.compile(r"vms-(\d+)-(.+)")
+# Figures of many are of many already.
+MANY_ROUNDS = 3
 
 
 class Visit(NamedTuple):
@@ -34,22 +36,40 @@ class Visit(NamedTuple):
         return int(self.contender[len(CROWD) :]) if self.contender.startswith(CROWD) else 0
 
     @property
+    def vms(self) -> int:
+        """How many there are, if they share the drive."""
+        match = VMS.fullmatch(self.contender)
+        return int(match[1]) if match else 0
+
+    @property
+    def subject(self) -> str:
+        """The contender that they have their disks by."""
+        match = VMS.fullmatch(self.contender)
+        return match[2] if match else self.contender
+
+    @property
     def file(self) -> str:
         return f"{self.round:03}-{self.contender}.json"
 
 
-def order(contenders: Sequence[str], rounds: int, clients: Sequence[int] = ()) -> list[Visit]:
+def order(contenders: Sequence[str], rounds: int, many: Sequence[str] = ()) -> list[Visit]:
     """Alternating: each round begins with another contender, and every second one goes backwards.
 
-    In the first rounds crowds of so many clients follow.
+    In the first rounds those of many VMs or clients follow.
     """
     visits = []
     for number in range(rounds):
         turned = [*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]]
         visits += [Visit(number, name) for name in (reversed(turned) if number % 2 else turned)]
-        if number < CROWD_ROUNDS:
-            visits += [Visit(number, f"{CROWD}{count:03}") for count in clients]
+        if number < MANY_ROUNDS:
+            visits += [Visit(number, name) for name in many]
     return visits
+
+
+def many(sharing: Iterable[str], vms: Iterable[int], clients: Iterable[int]) -> list[str]:
+    """Names of visits in which VMs share the drive by these contenders, and of those of crowds."""
+    together = [f"vms-{count:02}-{contender}" for count in vms for contender in sharing]
+    return together + [f"{CROWD}{count:03}" for count in clients]
 
 
 def left(wanted: Iterable[Visit], done: Iterable[Visit], failed: Iterable[str] = ()) -> list[Visit]:

@@ -15,6 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders im
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import COSTS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import CROWD, FOLDER, plots_of
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 
 # Told apart by those who see no colours, too, and by their shape on paper.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999", "#f0e442")
@@ -45,7 +46,11 @@ def draw(directory: Path, summary: Mapping[str, Any]) -> list[Path]:
     }
     written = []
     for name, text in plots_of(summary).items():
-        figure = _crowd(pyplot, summary, text) if name == "crowd" else _dots(pyplot, summary, *measures[name], text)
+        curves = {"scale": _scale, "crowd": _crowd}
+        if name in curves:
+            figure = curves[name](pyplot, summary, text)
+        else:
+            figure = _dots(pyplot, summary, *measures[name], text)
         for kind in ("png", "svg"):
             path = folder / f"{name}.{kind}"
             figure.savefig(path, dpi=DPI, metadata={"Date": None} if kind == "svg" else {"Software": None})
@@ -109,6 +114,21 @@ def _dots(pyplot: Any, summary: Mapping[str, Any], part: str, measure: str, titl
     figure.suptitle(textwrap.fill(title, 52), fontsize=11)
     if names:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _scale(pyplot: Any, summary: Mapping[str, Any], title: str) -> Any:
+    figure, axes = pyplot.subplots(figsize=(WIDTH, 4.5), layout="constrained")
+    workload, contenders = next(iter(summary["scale"].items()))
+    for number, (name, of) in enumerate(contenders.items()):
+        counts = [int(count) for count in of]
+        latencies = [one["mean_us"]["median"] for one in of.values()]
+        label = CONTENDERS[name].title
+        axes.plot(counts, latencies, marker=MARKERS[number], color=COLOURS[number], label=label)
+    axes.set(xlabel=f"VMs ({WORKLOADS[workload].title} in each)", ylabel="microseconds", xlim=(0, None), ylim=(0, None))
+    axes.grid(color="#eeeeee")
+    figure.suptitle(textwrap.fill(title, 52), fontsize=11)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

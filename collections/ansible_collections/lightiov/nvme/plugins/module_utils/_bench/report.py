@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, model
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL, CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import goals, show
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import SCHEMA, summarise
@@ -21,6 +21,15 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_a
 
 REPORT = "figures.md"
 FOLDER = "figures"
+# Of VMs that share a drive.
+SHARED = (
+    ("iops", "IOPS of all", 0),
+    ("mean_us", "mean, us", 0),
+    ("p99_us", "p99 of the median VM, us", 0),
+    ("fairness", "fairness (Jain)", 3),
+    ("outside_us", "host CPU outside VMs, us per I/O", 1),
+    ("exits", "exits per I/O", 2),
+)
 # Of crowds.
 CROWD = (
     ("create_us", "created, us", 0),
@@ -41,6 +50,7 @@ PLOTS = {
     "latency": "99th percentile of latency against the whole device by VFIO (1 is as long, less is better)",
     "exits": "VM exits per I/O",
     "cpu": "CPU time of the host outside the VM per I/O",
+    "scale": "Mean latency of VMs that share the drive, microseconds",
     "crowd": "What a client costs among many, to what it costs among the fewest",
 }
 # Of the tables, what is in a column, with its unit and digits.
@@ -157,8 +167,22 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             for name, of in summary["starts"].items()
         ],
     )
+    yield from _scale(summary)
     if summary["crowd"]:
         yield from _crowd(summary)
+
+
+def _scale(summary: Mapping[str, Any]) -> Iterator[str]:
+    for workload, contenders in summary["scale"].items():
+        yield f"### Several VMs, each with its share: {WORKLOADS[workload].title}"
+        yield table(
+            ["", "VMs", *(title for _key, title, _digits in SHARED)],
+            [
+                [CONTENDERS[name].title, count, *(show(one[key], digits) for key, _title, digits in SHARED)]
+                for name, of in contenders.items()
+                for count, one in of.items()
+            ],
+        )
 
 
 def _crowd(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -176,7 +200,8 @@ def _crowd(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def plots_of(summary: Mapping[str, Any]) -> dict[str, str]:
     """Those that there is something to see in."""
-    return {name: text for name, text in PLOTS.items() if name != "crowd" or len(summary["crowd"]) > 1}
+    there = {"scale": bool(summary["scale"]), "crowd": len(summary["crowd"]) > 1}
+    return {name: text for name, text in PLOTS.items() if there.get(name, True)}
 
 
 def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:

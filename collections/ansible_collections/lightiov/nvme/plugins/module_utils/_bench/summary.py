@@ -19,6 +19,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 SCHEMA = 1
 # What is compared with the baseline, round by round.
 COMPARED = ("iops", "mean_us", "p50_us", "p99_us", "exits", "outside_us")
+# Of VMs that share a drive.
+SHARED = ("iops", "mean_us", "p99_us", "fairness", "outside_us", "exits")
 # Of a start, in seconds.
 STARTS = ("set_up_seconds", "boot_seconds", "disk_seconds", "tear_down_seconds")
 # Its configuration is that of the first round; others differ in names that the kernel gave.
@@ -45,7 +47,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         "unavailable": {
             visit.contender: one["unavailable"]
             for visit, one in sorted(results.items())
-            if "unavailable" in one and not visit.clients
+            if "unavailable" in one and not visit.clients and not visit.vms
         },
         "missing": {name: programs for one in measured.values() for name, programs in one.get("missing", {}).items()},
         "workloads": {name: WORKLOADS[name].title for name in workloads},
@@ -63,6 +65,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
             workload: {name: _reasons(measured, left_out, name, workload) for name in names if CONTENDERS[name].virtual}
             for workload in workloads
         },
+        "scale": _scale(results),
         "crowd": _crowd(results),
         "starts": {name: _starts(measured, name) for name in names},
         "start_ratios": {name: _start_ratio(measured, name) for name in names if CONTENDERS[name].virtual},
@@ -168,6 +171,25 @@ def _counts(measured: Results, left_out: Mapping[tuple[Visit, str], str], conten
                 if (visit, workload) in left_out:
                     counts[left_out[visit, workload]] += 1
     return counts
+
+
+def _scale(results: Results) -> dict[str, Any]:
+    """By workload, contender, and number of VMs as text."""
+    rounds: dict[str, dict[str, dict[int, list[Mapping[str, float]]]]] = {}
+    for visit, one in sorted(results.items(), key=lambda item: item[0].vms):
+        for workload, found in one.get("shared", {}).items():
+            contenders = rounds.setdefault(workload, {})
+            contenders.setdefault(visit.subject, {}).setdefault(visit.vms, []).append(found)
+    return {
+        workload: {
+            name: {
+                str(count): {measure: estimate.median([one[measure] for one in every]) for measure in SHARED}
+                for count, every in of.items()
+            }
+            for name, of in contenders.items()
+        }
+        for workload, contenders in rounds.items()
+    }
 
 
 def _crowd(results: Results) -> dict[str, Any]:

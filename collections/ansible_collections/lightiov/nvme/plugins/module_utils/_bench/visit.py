@@ -20,6 +20,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench import (
     counters,
     drive,
     initramfs,
+    shared,
     watch,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
@@ -29,12 +30,21 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     VM,
     Local,
     Machine,
-    Shape,
     await_file,
     background,
     find_partition,
     find_qemu,
+    kernel_image,
     qemu_command,
+    release,
+)
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import (
+    DISK_SECONDS,
+    END_SECONDS,
+    PREPARE_SECONDS,
+    SCHEMA,
+    START_SECONDS,
+    Order,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import (
     RAMP_SECONDS,
@@ -44,30 +54,6 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries
-
-# Of what is written into the results: raise it when they mean something else.
-SCHEMA = 1
-DISK_SECONDS = 60
-START_SECONDS = 60
-END_SECONDS = 120
-# To fill a database.
-PREPARE_SECONDS = 600
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to measure, and in what VM."""
-
-    serial: str
-    nsid: int
-    size: int
-    contender: str
-    workloads: tuple[str, ...]
-    seconds: float
-    shape: Shape
-    # Where packages of the guest driver are, and their version.
-    packages: str
-    version: str
 
 
 def visit(host: Host, order: Order) -> dict[str, Any]:
@@ -91,12 +77,14 @@ def _visit(host: Host, order: Order) -> dict[str, Any]:
         "began": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host": {**watch.describe(host, version), "drive": taken.model},
     }
+    if order.vms:
+        place.shares = shared.shares(place, order.vms)
     reason = contender.unavailable(place)
     if reason:
         drive.give_back(host)
         return {**result, "unavailable": reason}
     try:
-        result.update(_measured(place, contender, order, ramdisk))
+        result.update((shared.measured if order.vms else _measured)(place, contender, order, ramdisk))
     except BaseException:
         # What went wrong first is what is told.
         with contextlib.suppress(LightiovError, OSError):
@@ -197,7 +185,8 @@ def started(
     program = find_qemu(host)[0]
     attach = contender.attach(place)
     began = time.monotonic()
-    vm = VM(host, qemu_command(program, order.shape, (image, ramdisk.path), attach, contender.shared_memory))
+    command = qemu_command(program, order.shape, (image, ramdisk.path), attach, shared_memory=contender.shared_memory)
+    vm = VM(host, command)
     try:
         vm.wait()
         result["boot_seconds"] = time.monotonic() - began
@@ -207,23 +196,6 @@ def started(
         yield Measuring(host, taken, contender, vm, vm, disk, ramdisk)
     finally:
         vm.stop()
-
-
-def release(host: Host) -> str:
-    """Of the running kernel, which is that of the VMs."""
-    return host.read("/proc/sys/kernel/osrelease") or ""
-
-
-def kernel_image(host: Host) -> str:
-    """Where distributions have it."""
-    kernel = release(host)
-    places = (f"/boot/vmlinuz-{kernel}", f"/lib/modules/{kernel}/vmlinuz")
-    found = next((place for place in places if host.path(place).exists()), None)
-    if not found:
-        raise LightiovError(
-            f"The image of the running kernel {kernel} is neither of {', '.join(places)}: boot one that is"
-        )
-    return found
 
 
 def shares(reasons: dict[str, int]) -> dict[str, float]:

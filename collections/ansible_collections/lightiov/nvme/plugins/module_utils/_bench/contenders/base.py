@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -14,6 +13,18 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import STOCK_DRIVER
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one VM has of the namespace, in bytes; without a size it is all of it."""
+
+    number: int = 0
+    first: int = 0
+    size: int = 0
+
+
+WHOLE = Share()
 
 
 @dataclass
@@ -26,6 +37,8 @@ class Place:
     qemu: tuple[int, int]
     # Parameters that the guest driver knows.
     guest_parameters: frozenset[str] = frozenset()
+    # Of each VM.
+    shares: tuple[Share, ...] = (WHOLE,)
     # While it is set up.
     daemons: list[Daemon] = field(default_factory=list)
 
@@ -50,6 +63,8 @@ class Contender:
     whole_controller: ClassVar[bool] = False
     # Whether there is a VM at all.
     virtual: ClassVar[bool] = True
+    # Whether several VMs can have their shares of a drive.
+    sharing: ClassVar[bool] = False
 
     def unavailable(self, place: Place) -> str:
         """Why it cannot be measured on this host, as a sentence; empty if it can."""
@@ -58,8 +73,8 @@ class Contender:
     def set_up(self, place: Place) -> None:
         place.drive.bind(self.driver)
 
-    def attach(self, place: Place) -> list[str]:
-        """QEMU's arguments that give the VM its disk."""
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
+        """QEMU's arguments that give a VM its disk."""
         raise NotImplementedError
 
     def tear_down(self, place: Place) -> None:
@@ -96,11 +111,12 @@ def block_device(place: Place) -> dict[str, Any]:
     """The namespace through the host's own driver, past its page cache."""
     return {
         "driver": "host_device",
-        "node-name": "disk",
         "filename": place.drive.block_device(),
         "aio": "io_uring",
         "cache": {"direct": True},
         "discard": "unmap",
+        # Each VM has a QEMU, and they have the block device together.
+        **({"locking": "off"} if len(place.shares) > 1 else {}),
     }
 
 
@@ -108,12 +124,12 @@ def user_space_driver(place: Place) -> dict[str, Any]:
     """The namespace through QEMU's own NVMe driver."""
     return {
         "driver": "nvme",
-        "node-name": "disk",
         "device": place.drive.address,
         "namespace": place.drive.nsid,
         "cache": {"direct": True},
     }
 
 
-def names(contenders: Sequence[Contender]) -> list[str]:
-    return [contender.name for contender in contenders]
+def part(share: Share, drive: Any) -> dict[str, Any]:
+    """Of a drive, or of the node of that name."""
+    return {"driver": "raw", "offset": share.first, "size": share.size, "file": drive}

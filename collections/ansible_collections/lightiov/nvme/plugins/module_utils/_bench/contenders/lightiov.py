@@ -5,12 +5,38 @@ from __future__ import annotations
 
 import uuid
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender, Place, device
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import (
+    WHOLE,
+    Contender,
+    Place,
+    Share,
+    device,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 
-MDEV = str(uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/lightiov/lightiov/bench"))
-SYSFS = f"/sys/bus/mdev/devices/{MDEV}"
+MDEVS = "/sys/bus/mdev/devices"
 TENANT = "bench"
+
+
+def mdev(share: Share) -> str:
+    """The UUID of what a VM has."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"https://github.com/lightiov/lightiov/bench/{share.number}"))
+
+
+def create(place: Place, share: Share, queue_pairs: int) -> None:
+    host, made = place.host, mdev(share)
+    extent = f"id={made},nsid={place.drive.nsid}"
+    if share.size:
+        unit = place.drive.lba_size
+        extent += f",first={share.first // unit},count={share.size // unit}"
+    host.write_attribute(f"{place.drive.sysfs}/mdev_supported_types/lightiov-passthrough/create", made)
+    for attribute, value in (
+        ("serial", place.drive.serial),
+        ("tenant", TENANT),
+        ("queue_pairs", queue_pairs),
+        ("extent", extent),
+    ):
+        host.write_attribute(f"{MDEVS}/{made}/{attribute}", str(value))
 
 
 class Passthrough(Contender):
@@ -22,29 +48,24 @@ class Passthrough(Contender):
     module = "lightiov_guest"
     disks = "liov*n*"
     interrupts = r"liov\d+q\d"
+    sharing = True
 
     def queue_pairs(self, place: Place) -> int:
         return place.vcpus
 
     def set_up(self, place: Place) -> None:
         super().set_up(place)
-        host = place.host
-        host.write_attribute(f"{place.drive.sysfs}/mdev_supported_types/lightiov-passthrough/create", MDEV)
-        for attribute, value in (
-            ("serial", place.drive.serial),
-            ("tenant", TENANT),
-            ("queue_pairs", self.queue_pairs(place)),
-            ("extent", f"id={MDEV},nsid={place.drive.nsid}"),
-        ):
-            host.write_attribute(f"{SYSFS}/{attribute}", str(value))
+        for share in place.shares:
+            create(place, share, self.queue_pairs(place))
 
-    def attach(self, place: Place) -> list[str]:
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         port = device(driver="pcie-root-port", id="slot", chassis=1)
-        return [*port, *device(driver="vfio-pci", sysfsdev=SYSFS, bus="slot")]
+        return [*port, *device(driver="vfio-pci", sysfsdev=f"{MDEVS}/{mdev(share)}", bus="slot")]
 
     def tear_down(self, place: Place) -> None:
-        if place.host.path(SYSFS).exists():
-            place.host.write_attribute(f"{SYSFS}/remove", "1")
+        for share in place.shares:
+            if place.host.path(f"{MDEVS}/{mdev(share)}").exists():
+                place.host.write_attribute(f"{MDEVS}/{mdev(share)}/remove", "1")
         super().tear_down(place)
 
 
@@ -55,6 +76,7 @@ class PassthroughPolled(Passthrough):
     title = "LightIOV, polled"
     module_options = "poll_queues=1"
     polled = True
+    sharing = False
 
     def queue_pairs(self, place: Place) -> int:
         return place.vcpus + 1

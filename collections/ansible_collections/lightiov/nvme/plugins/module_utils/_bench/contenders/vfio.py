@@ -3,7 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender, Place, device
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import (
+    WHOLE,
+    Contender,
+    Place,
+    Share,
+    device,
+)
 
 
 class WholeDevice(Contender):
@@ -17,7 +23,7 @@ class WholeDevice(Contender):
     whole_controller = True
     interrupts = r"nvme\d+q[1-9]"
 
-    def attach(self, place: Place) -> list[str]:
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         port = device(driver="pcie-root-port", id="slot", chassis=1)
         return [*port, *device(driver="vfio-pci", host=place.drive.address, bus="slot")]
 

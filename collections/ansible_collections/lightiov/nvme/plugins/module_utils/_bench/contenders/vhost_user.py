@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import (
+    WHOLE,
     Contender,
     Place,
+    Share,
     as_json,
     block_device,
     device,
+    part,
     user_space_driver,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import RUN
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
 
-SOCKET = f"{RUN}/vhost.sock"
 # Nanoseconds that a thread goes on looking before it sleeps: it never does.
 FOREVER = 1_000_000_000
+
+
+def socket(share: Share) -> str:
+    return f"{RUN}/vhost{share.number}.sock"
 
 
 class VhostUser(Contender):
@@ -25,6 +31,7 @@ class VhostUser(Contender):
     name = "vhost-user"
     title = "vhost-user-blk"
     shared_memory = True
+    sharing = True
     poll_ns = 0
 
     def drive(self, place: Place) -> dict[str, object]:
@@ -32,30 +39,36 @@ class VhostUser(Contender):
 
     def daemon(self, place: Place) -> list[str]:
         thread = "iothread,id=thread" + (f",poll-max-ns={self.poll_ns}" if self.poll_ns else "")
-        export = {
+        command = ["qemu-storage-daemon", "--object", thread]
+        command += ["--blockdev", as_json({**self.drive(place), "node-name": "drive"})]
+        for share in place.shares:
+            node = f"disk{share.number}" if share.size else "drive"
+            if share.size:
+                command += ["--blockdev", as_json({**part(share, "drive"), "node-name": node})]
+            command += ["--export", as_json(self.export(place, share, node))]
+        return command
+
+    def export(self, place: Place, share: Share, node: str) -> dict[str, object]:
+        return {
             "type": "vhost-user-blk",
-            "id": "export",
-            "node-name": "disk",
-            "addr": {"type": "unix", "path": SOCKET},
+            "id": f"export{share.number}",
+            "node-name": node,
+            "addr": {"type": "unix", "path": socket(share)},
             "writable": True,
             "num-queues": place.vcpus,
             "iothread": "thread",
         }
-        return [
-            "qemu-storage-daemon",
-            *["--object", thread],
-            *["--blockdev", as_json(self.drive(place))],
-            *["--export", as_json(export)],
-        ]
 
     def set_up(self, place: Place) -> None:
         super().set_up(place)
-        place.host.path(SOCKET).unlink(missing_ok=True)
-        place.daemons.append(Daemon(place.host, self.daemon(place), SOCKET))
+        for share in place.shares:
+            place.host.path(socket(share)).unlink(missing_ok=True)
+        # The last export is made last.
+        place.daemons.append(Daemon(place.host, self.daemon(place), socket(place.shares[-1])))
 
-    def attach(self, place: Place) -> list[str]:
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         disk = device(**{"driver": "vhost-user-blk-pci", "chardev": "vhost", "num-queues": place.vcpus})
-        return ["-chardev", f"socket,id=vhost,path={SOCKET}", *disk]
+        return ["-chardev", f"socket,id=vhost,path={socket(share)}", *disk]
 
 
 class VhostUserPolled(VhostUser):

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import (
+    WHOLE,
     Contender,
     Place,
+    Share,
     as_json,
     block_device,
     device,
+    part,
     user_space_driver,
 )
 
@@ -21,8 +24,9 @@ class VirtioBlk(Contender):
 
     name = "virtio-blk"
     title = "virtio-blk"
+    sharing = True
 
-    def attach(self, place: Place) -> list[str]:
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         threads = [f"thread{number}" for number in range(place.vcpus)]
         properties = {"driver": "virtio-blk-pci", "drive": "disk", "num-queues": place.vcpus}
         if place.qemu >= MAPPING:
@@ -31,7 +35,8 @@ class VirtioBlk(Contender):
             threads = threads[:1]
             properties["iothread"] = threads[0]
         objects = [argument for thread in threads for argument in ("-object", f"iothread,id={thread}")]
-        return [*objects, "-blockdev", as_json(self.drive(place)), *device(**properties)]
+        drive = part(share, self.drive(place)) if share.size else self.drive(place)
+        return [*objects, "-blockdev", as_json({**drive, "node-name": "disk"}), *device(**properties)]
 
     def drive(self, place: Place) -> dict[str, object]:
         return block_device(place)
@@ -49,6 +54,7 @@ class VirtioBlkUserSpace(VirtioBlk):
     name = "virtio-nvme"
     title = "virtio-blk, NVMe driver of QEMU"
     driver = "vfio-pci"
+    sharing = False
 
     def drive(self, place: Place) -> dict[str, object]:
         return user_space_driver(place)

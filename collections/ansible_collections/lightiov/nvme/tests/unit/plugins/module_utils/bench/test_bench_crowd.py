@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import crowd, report
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import Order, clients, jain, slices
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import lightiov
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import Order, clients
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.estimate import jain
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import (
     NOT_MEASURED,
     NOT_REACHED,
@@ -20,7 +22,6 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import summarise
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import Namespace
 from bench_host import ADDRESS, BenchHost, hypervisor
 from bench_results import SETTINGS, results
 from fake_host import FakeHost
@@ -40,11 +41,11 @@ class CrowdHost(BenchHost):
     """Mdevs that are made here are files."""
 
     def write_attribute(self, absolute: str, text: str) -> None:
-        mdevs = self.path(crowd.MDEVS)
+        mdevs = self.path(lightiov.MDEVS)
         if absolute.endswith("/create"):
             (mdevs / text).mkdir(parents=True)
             (mdevs / text / "state").write_text("closed\n")
-        elif absolute.startswith(crowd.MDEVS):
+        elif absolute.startswith(lightiov.MDEVS):
             path = self.path(absolute)
             path.write_text(text)
             if path.name == "remove":
@@ -61,7 +62,7 @@ def host(fake: FakeHost) -> CrowdHost:
     fake.write("/proc/interrupts", "           CPU0\n")
     fake.write("/proc/meminfo", "MemTotal:  4000 kB\nMemAvailable:   3000 kB\n")
     result = json.dumps(json.dumps(BENCH))
-    (fake.bin / "liov").write_text(LIOV.format(mdevs=fake.path(crowd.MDEVS), result=result))
+    (fake.bin / "liov").write_text(LIOV.format(mdevs=fake.path(lightiov.MDEVS), result=result))
     (fake.bin / "sleep").symlink_to("/bin/sleep")
     return CrowdHost(fake.root, made.runner)
 
@@ -88,15 +89,6 @@ def test_more_clients_than_queue_pairs(host: CrowdHost, fake: FakeHost) -> None:
     found = crowd.crowd(host, Order("S1", 1, 256 * MIB, 65, 0.1))
     assert found["unavailable"] == "Controller S1 has 64 queue pairs, not 65."
     assert fake.driver(ADDRESS) == "nvme"
-
-
-def test_slices_do_not_overlap() -> None:
-    namespace = Namespace(1, 512, (1 << 30) // 512)
-    parts = slices(namespace, 1 << 30, 500)
-    assert all(first + count == after for (first, count), (after, _count) in zip(parts, parts[1:]))
-    assert parts[0] == (2048, 4096) and sum(parts[-1]) <= namespace.lba_count
-    with pytest.raises(LightiovError, match="too small for 2000 clients"):
-        slices(namespace, 1 << 30, 2000)
 
 
 def test_fairness() -> None:

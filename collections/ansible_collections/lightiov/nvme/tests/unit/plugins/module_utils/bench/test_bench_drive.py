@@ -17,8 +17,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders im
     QUICK,
     lightiov,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Place
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import WHOLE, Place, Share
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import MIB, Drive, Refusal
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from bench_host import ADDRESS, BenchHost, hypervisor
 from fake_host import LBA_BYTES, NAMESPACE_BYTES, FakeHost
@@ -41,7 +42,7 @@ def first_block(fake: FakeHost) -> bytes:
 
 
 def test_a_blank_drive_is_labelled_and_filled_once(host: Host, fake: FakeHost) -> None:
-    assert take(host) == Drive(host, ADDRESS, "S1", 1, "QEMU NVMe Ctrl")
+    assert take(host) == Drive(host, ADDRESS, "S1", 1, "QEMU NVMe Ctrl", LBA_BYTES, 256 * MIB)
     assert label.is_filled(first_block(fake), 256 * MIB, LBA_BYTES)
     fills = [call for call in fake.log() if call.startswith("fio")]
     assert len(fills) == 1 and "--filename=/dev/nvme0n1p1" in fills[0]
@@ -161,18 +162,19 @@ def devices(arguments: list[str]) -> list[dict[str, object]]:
 
 
 def test_lightiov_is_an_mdev_with_the_whole_namespace(fake: FakeHost, place: Place) -> None:
+    mdev = lightiov.mdev(WHOLE)
     CONTENDERS["lightiov"].set_up(place)
     told = [call for call in fake.log() if " > " in call][-5:]
     assert told == [
-        f"{lightiov.MDEV} > create",
+        f"{mdev} > create",
         "S1 > serial",
         "bench > tenant",
         "2 > queue_pairs",
-        f"id={lightiov.MDEV},nsid=1 > extent",
+        f"id={mdev},nsid=1 > extent",
     ]
-    assert devices(CONTENDERS["lightiov"].attach(place))[-1]["sysfsdev"] == lightiov.SYSFS
+    assert devices(CONTENDERS["lightiov"].attach(place))[-1]["sysfsdev"] == f"{lightiov.MDEVS}/{mdev}"
     CONTENDERS["lightiov"].tear_down(place)
-    assert not fake.path(lightiov.SYSFS).exists()
+    assert not [*fake.path(lightiov.MDEVS).iterdir()]
 
 
 def test_polled_lightiov_has_a_queue_pair_more(fake: FakeHost, place: Place) -> None:
@@ -206,3 +208,49 @@ def test_polling_target_polls_the_drive_itself(place: Place) -> None:
     assert CONTENDERS["vhost-user-polled"].shared_memory
     plain = CONTENDERS["vhost-user"].daemon(place)
     assert "iothread,id=thread" in plain and devices(plain)[0]["filename"] == "/dev/nvme0n1"
+
+
+def test_parts_of_a_drive(place: Place) -> None:
+    for count in (1, 3, 16):
+        found = drive.parts(place.drive, count)
+        assert found[0][0] == MIB and len(found) == count and len({size for _first, size in found}) == 1
+        assert all(first + size == after for (first, size), (after, _size) in zip(found, found[1:]))
+        assert sum(found[-1]) <= MIB + 256 * MIB
+    with pytest.raises(LightiovError, match="too few for 257 shares"):
+        drive.parts(place.drive, 257)
+
+
+@pytest.fixture
+def shared(place: Place) -> Place:
+    place.shares = tuple(Share(number, *part) for number, part in enumerate(drive.parts(place.drive, 2)))
+    return place
+
+
+def test_vms_that_share_by_lightiov_have_an_mdev_each(fake: FakeHost, shared: Place) -> None:
+    CONTENDERS["lightiov"].set_up(shared)
+    extents = [call.partition(",")[2] for call in fake.log() if call.endswith("> extent")]
+    assert extents == ["nsid=1,first=256,count=32768 > extent", "nsid=1,first=33024,count=32768 > extent"]
+    paths = {devices(CONTENDERS["lightiov"].attach(shared, share))[-1]["sysfsdev"] for share in shared.shares}
+    assert len(paths) == 2 and all(fake.path(str(path)).exists() for path in paths)
+    CONTENDERS["lightiov"].tear_down(shared)
+    assert not [*fake.path(lightiov.MDEVS).iterdir()]
+
+
+def test_vms_that_share_by_virtio_have_a_part_of_the_block_device(shared: Place) -> None:
+    node = devices(CONTENDERS["virtio-blk"].attach(shared, shared.shares[1]))[0]
+    assert (node["driver"], node["offset"], node["size"]) == ("raw", 129 * MIB, 128 * MIB)
+    assert node["file"]["filename"] == "/dev/nvme0n1" and node["file"]["locking"] == "off"
+
+
+def test_vms_that_share_a_polling_target_have_an_export_each(shared: Place) -> None:
+    contender = CONTENDERS["vhost-user-polled"]
+    base, first, export, second, other = devices(contender.daemon(shared))
+    assert (base["driver"], base["node-name"]) == ("nvme", "drive")
+    assert [one["file"] for one in (first, second)] == ["drive", "drive"]
+    assert (first["node-name"], export["node-name"]) == ("disk0", "disk0")
+    assert other["addr"]["path"] in " ".join(contender.attach(shared, shared.shares[1]))
+    assert export["addr"] != other["addr"] and export["id"] != other["id"]
+
+
+def test_only_what_can_share_does() -> None:
+    assert [one.name for one in ALL if one.sharing] == ["lightiov", "virtio-blk", "vhost-user", "vhost-user-polled"]

@@ -26,6 +26,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     Shape,
     await_file,
     background,
+    find_disk,
     find_partition,
     qemu_command,
 )
@@ -161,7 +162,7 @@ def agent(tmp_path: Path) -> Iterator[VM]:
     for direction in (pass_on, pass_back):
         threading.Thread(target=direction, daemon=True).start()
     vm = VM.__new__(VM)
-    vm.host, vm.socket, vm.received, vm.process = Host(tmp_path), ours, b"", process
+    vm.host, vm.number, vm.socket, vm.received, vm.process = Host(tmp_path), 0, ours, b"", process
     vm.log = tmp_path / "qemu.log"
     vm.files = str(tmp_path)
     yield vm
@@ -221,6 +222,12 @@ def test_the_disk_is_the_labelled_one_of_the_namespace(disks: Local) -> None:
     assert find_partition(disks, "nvme*n3", None, 0.1) == f"{disks.devices}/nvme0n3p1"
 
 
+def test_the_only_disk(disks: Local) -> None:
+    assert find_disk(disks, "nvme0n3*", 0.1) == f"{disks.devices}/nvme0n3"
+    with pytest.raises(LightiovError, match="does not come"):
+        find_disk(disks, "liov*n*", 0.1)
+
+
 @pytest.mark.parametrize(("names", "nsid"), [("nvme*n*", 4), ("nvme*n*", 3), ("nvme*n*", 7), ("vd*", None)])
 def test_no_other_disk_is_taken(disks: Local, names: str, nsid: int | None) -> None:
     with pytest.raises(LightiovError, match="does not come"):
@@ -230,7 +237,7 @@ def test_no_other_disk_is_taken(disks: Local, names: str, nsid: int | None) -> N
 def test_agent_that_does_not_answer(agent: VM) -> None:
     agent._line(time.monotonic() + 10)
     (agent.host.path(f"{machine.RUN}")).mkdir(parents=True)
-    agent.host.path(f"{machine.RUN}/console.log").write_text("Kernel panic - not syncing\n")
+    agent.host.path(f"{machine.RUN}/console0.log").write_text("Kernel panic - not syncing\n")
     with pytest.raises(LightiovError, match=r"did not answer in time.*Kernel panic"):
         agent.run("sleep 5", timeout=0.3)
 
@@ -238,7 +245,7 @@ def test_agent_that_does_not_answer(agent: VM) -> None:
 def test_agent_that_is_gone(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair()
     vm = VM.__new__(VM)
-    vm.host, vm.socket, vm.received, vm.log = Host(tmp_path), ours, b"", tmp_path / "qemu.log"
+    vm.host, vm.number, vm.socket, vm.received, vm.log = Host(tmp_path), 0, ours, b"", tmp_path / "qemu.log"
     vm.log.write_text("qemu: could not open /dev/kvm\n")
     theirs.close()
     with pytest.raises(LightiovError, match=r"ended by itself.*could not open /dev/kvm"):
@@ -272,7 +279,9 @@ def test_daemon_that_does_not_serve(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_vm_has_nothing_that_it_does_not_need(shared: bool) -> None:
-    command = qemu_command("qemu", Shape(2, 384, "a=b"), ("/vmlinuz", Path("/cpio")), ["-device", "disk"], shared)
+    command = qemu_command(
+        "qemu", Shape(2, 384, "a=b"), ("/vmlinuz", Path("/cpio")), ["-device", "disk"], shared_memory=shared
+    )
     [memory] = [word for word in command if word.startswith("memory-backend")]
     assert memory == (
         "memory-backend-memfd,id=memory,size=384M,share=on" if shared else "memory-backend-ram,id=memory,size=384M"

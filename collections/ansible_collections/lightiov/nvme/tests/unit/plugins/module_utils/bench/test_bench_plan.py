@@ -25,6 +25,8 @@ OPTIONS = {
     "seconds": 3.0,
     "size_mib": 256,
     "minutes": 0,
+    "vms": [],
+    "shared_workloads": ["randread-qd8"],
     "clients": [],
     "crowd_serial": None,
     "vcpus": 2,
@@ -177,21 +179,31 @@ def test_no_round_begins_that_would_end_too_late(tmp_path: Path, monkeypatch: py
     assert Runs(tmp_path / "early", monkeypatch).run(minutes=3)["measured"] == 4
 
 
-def test_crowds_follow_in_the_first_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_follow_in_the_first_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs(tmp_path, monkeypatch)
     calls = []
 
     def execute(module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        calls.append((module_name.rpartition(".")[2], module_args.get("clients", module_args.get("contender"))))
-        if "clients" in module_args:
-            assert module_args["serial"] == "S2"
-        return {"visit": {"crowd": {}}}
+        what = module_args.get("clients") or (module_args["contender"], module_args["vms"], *module_args["workloads"])
+        calls.append((module_name.rpartition(".")[2], module_args["serial"], what))
+        return {"visit": {}}
 
     monkeypatch.setattr(runs.action, "_execute_module", execute)
-    assert runs.run(contenders=["vfio"], rounds=4, clients=[50, 500], crowd_serial="S2")["measured"] == 10
-    round_ = [("bench_visit", "vfio"), ("bench_crowd", 50), ("bench_crowd", 500)]
-    assert calls == [*round_ * 3, ("bench_visit", "vfio")]
-    assert Store(tmp_path).results().keys() >= {Visit(2, "crowd-050"), Visit(2, "crowd-500")}
+    many = {"vms": [1, 16], "clients": [50], "crowd_serial": "S2"}
+    assert runs.run(contenders=["vfio", "lightiov"], rounds=4, **many)["measured"] == 4 * 2 + 3 * 3
+    # What cannot be shared is not.
+    assert calls[2:5] == [
+        ("bench_visit", "S1", ("lightiov", 1, "randread-qd8")),
+        ("bench_visit", "S1", ("lightiov", 16, "randread-qd8")),
+        ("bench_crowd", "S2", 50),
+    ]
+    assert [call[0] for call in calls].count("bench_crowd") == 3
+    kept = Store(tmp_path).results()
+    assert kept.keys() >= {Visit(2, "crowd-050"), Visit(2, "vms-16-lightiov")}
+    assert [(one.vms, one.clients, one.subject) for one in sorted(kept)][:2] == [
+        (0, 50, "crowd-050"),
+        (0, 0, "lightiov"),
+    ]
 
 
 def test_check_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

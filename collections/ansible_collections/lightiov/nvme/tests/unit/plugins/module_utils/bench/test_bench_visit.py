@@ -9,12 +9,12 @@ import shutil
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import drive, initramfs, label, visit
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import drive, initramfs, label, shared, visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Local, Shape
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import Order
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import summarise
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import Order
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from bench_host import ADDRESS, BenchHost, hypervisor
 from bench_results import SETTINGS
@@ -38,10 +38,10 @@ class ShellVM(Local):
     pid = 4711
     threads = (4711, 4712)
 
-    def __init__(self, host: BenchHost, command: list[str]) -> None:
+    def __init__(self, host: BenchHost, command: list[str], number: int = 0) -> None:
         super().__init__(host)
         self.command = command
-        root = host.path("/vm")
+        self.root = root = host.path(f"/vm{number}")
         self.files, self.devices, self.sysfs_block = (str(root / name) for name in ("run", "dev", "block"))
         for name in ("run", "dev", "block/vda/vda1", "block/nvme0n1/nvme0n1p1"):
             (root / name).mkdir(parents=True)
@@ -55,7 +55,7 @@ class ShellVM(Local):
         pass
 
     def stop(self) -> None:
-        shutil.rmtree(self.host.path("/vm"))
+        shutil.rmtree(self.root)
 
 
 @pytest.fixture
@@ -126,11 +126,26 @@ def test_a_visit(host: BenchHost, fake: FakeHost, contender: str) -> None:
     )
 
 
+def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "VM", ShellVM)
+    monkeypatch.setattr(shared, "APART_SECONDS", 0)
+    monkeypatch.setattr(shared, "RAMP_SECONDS", 0.1)
+    found = visit.visit(host, order("virtio-blk", vms=3))
+    assert found["shared"].keys() == {"randread-qd1"}
+    measured = found["shared"]["randread-qd1"]
+    assert (measured["iops"], measured["fairness"], measured["p99_us"]) == (3000, 1, 2000)
+    assert fake.driver(ADDRESS) == "nvme"
+    scale = summarise(
+        SETTINGS, {Visit(0, "vms-03-virtio-blk"): found, Visit(0, "host"): visit.visit(host, order("host"))}
+    )
+    assert scale["scale"]["randread-qd1"]["virtio-blk"]["3"]["mean_us"]["median"] == 900
+
+
 def test_a_visit_that_fails_gives_the_drive_back(host: BenchHost, fake: FakeHost) -> None:
     (fake.bin / "fio").write_text(FIO.replace('"error": 0', '"error": 5'))
     with pytest.raises(LightiovError, match="fio ended with error 5"):
         visit.visit(host, order("vfio"))
-    assert fake.driver(ADDRESS) == "nvme" and not fake.path("/vm").exists()
+    assert fake.driver(ADDRESS) == "nvme" and not fake.path("/vm0").exists()
     # Another may follow.
     (fake.bin / "fio").write_text(FIO)
     assert "measurements" in visit.visit(host, order("vfio"))
