@@ -60,8 +60,8 @@ def host_spec(name: str) -> HostSpec:
     """host1, host2, ...: alike but for the serial numbers.
 
     But host3 is smaller, since fleets are not of one kind; host4 is so, too, and has two NUMA nodes, with its first
-    controller on the second; host5 has a controller for hundreds of VMs, of which none runs; and host6 is for measuring: it
-    has memory for many VMs, and a controller with queue pairs for hundreds of users.
+    controller on the second; host5 has a controller for hundreds of VMs, of which none runs; and host6 is for
+    measuring: it has memory for many VMs, and a controller with queue pairs for hundreds of users.
     """
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
