@@ -13,6 +13,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import DRIVE, VM
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS, QUICK
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store, Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK as QUICK_WORKLOADS
@@ -52,8 +53,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         variables = task_vars or {}
         _checked, options = self.validate_argument_spec(
             argument_spec={
-                "serial": {"type": "str", "required": True},
-                "namespace": {"type": "int", "default": 1},
+                **DRIVE,
+                **VM,
                 "directory": {"type": "path", "required": True},
                 "quick": {"type": "bool", "default": False},
                 "contenders": {"type": "list", "elements": "str"},
@@ -66,11 +67,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "shared_workloads": {"type": "list", "elements": "str"},
                 "clients": {"type": "list", "elements": "int"},
                 "crowd_serial": {"type": "str"},
-                "vcpus": {"type": "int", "default": 2},
-                "memory_mib": {"type": "int", "default": 512},
-                "kernel_arguments": {"type": "str", "default": ""},
-                "packages": {"type": "path"},
-                "version": {"type": "str", "default": ""},
             }
         )
         chosen = {**options, **_defaults(options)}

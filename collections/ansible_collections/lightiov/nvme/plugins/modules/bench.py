@@ -13,19 +13,12 @@ description:
     result as a file on the machine that runs Ansible.
   - A run that was interrupted goes on where it was. What was measured with other settings is refused, not mixed.
   - A contender that fails is left out, and the others go on.
-  - All data of the namespace is lost. Refused are a controller that is in use or LightIOV's, and a namespace that is
-    neither blank nor labelled by an earlier benchmark.
 author:
   - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.bench
+  - lightiov.nvme.bench.vm
 options:
-  serial:
-    description: Serial number of the spare controller.
-    type: str
-    required: true
-  namespace:
-    description: Number of the namespace.
-    type: int
-    default: 1
   directory:
     description: Where results are kept, on the machine that runs Ansible.
     type: path
@@ -75,38 +68,12 @@ options:
   crowd_serial:
     description: Serial number of another spare controller for these, with more queue pairs. The default is O(serial).
     type: str
-  vcpus:
-    description: CPUs of the VM.
-    type: int
-    default: 2
-  memory_mib:
-    description: Memory of the VM in MiB.
-    type: int
-    default: 512
-  kernel_arguments:
-    description: More arguments for the kernel of the VM.
-    type: str
-    default: ""
-  packages:
-    description: Directory on the host with packages of the guest driver. Without it LightIOV cannot be measured.
-    type: path
-  version:
-    description: Version of the packages.
-    type: str
-    default: ""
 attributes:
   check_mode:
     description: Says how much would be measured, and measures nothing.
     support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
   action:
     description: Runs on the machine that runs Ansible.
-    support: full
-  platform:
-    description: Target systems that the module was made for.
-    platforms: linux
     support: full
 seealso:
   - module: lightiov.nvme.bench_visit

@@ -11,20 +11,12 @@ version_added: 0.2.0
 description:
   - Takes a spare controller, makes as many mediated devices on it as there are to be clients, opens them by C(liov),
     has all do I/O at once, and gives the controller back to the stock driver.
-  - All data of the namespace is lost. Refused are a controller that is in use or LightIOV's, and a namespace that is
-    neither blank nor labelled by an earlier benchmark.
   - M(lightiov.nvme.bench) calls it.
 author:
   - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.bench
 options:
-  serial:
-    description: Serial number of the spare controller.
-    type: str
-    required: true
-  namespace:
-    description: Number of the namespace.
-    type: int
-    default: 1
   size_mib:
     description: How much of the namespace is used at most, in MiB.
     type: int
@@ -40,13 +32,6 @@ options:
 attributes:
   check_mode:
     description: Does nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target systems that the module was made for.
-    platforms: linux
     support: full
 seealso:
   - module: lightiov.nvme.bench
@@ -72,19 +57,17 @@ refused:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import DRIVE, MIB
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import Order, crowd
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
-MIB = 1 << 20
-
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "serial": {"type": "str", "required": True},
-            "namespace": {"type": "int", "default": 1},
+            **DRIVE,
             "size_mib": {"type": "int", "default": 65536},
             "clients": {"type": "int", "required": True},
             "seconds": {"type": "float", "default": 10},

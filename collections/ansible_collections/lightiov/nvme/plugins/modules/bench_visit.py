@@ -12,20 +12,13 @@ description:
   - Takes a spare controller to the driver that the contender needs, starts a VM, runs workloads in it, counts what they
     cost, and gives the controller back to the stock driver.
   - The VM is made of the host's own kernel and programs. It needs no image and no network.
-  - All data of the namespace is lost. Refused are a controller that is in use or LightIOV's, and a namespace that is
-    neither blank nor labelled by an earlier benchmark.
   - M(lightiov.nvme.bench) calls it for each contender in each round.
 author:
   - LightIOV contributors (@lightiov)
+extends_documentation_fragment:
+  - lightiov.nvme.bench
+  - lightiov.nvme.bench.vm
 options:
-  serial:
-    description: Serial number of the spare controller.
-    type: str
-    required: true
-  namespace:
-    description: Number of the namespace.
-    type: int
-    default: 1
   size_mib:
     description: How much of the namespace is used at most, in MiB.
     type: int
@@ -53,39 +46,13 @@ options:
     description: How long each is counted.
     type: float
     default: 10
-  vcpus:
-    description: CPUs of the VM.
-    type: int
-    default: 2
-  memory_mib:
-    description: Memory of the VM in MiB.
-    type: int
-    default: 512
-  kernel_arguments:
-    description: More arguments for the kernel of the VM.
-    type: str
-    default: ""
   vms:
     description: How many VMs have their shares of the namespace, all at once. With 0 one VM has all of it.
     type: int
     default: 0
-  packages:
-    description: Directory on the host with packages of the guest driver. Without it LightIOV cannot be measured.
-    type: path
-  version:
-    description: Version of the packages.
-    type: str
-    default: ""
 attributes:
   check_mode:
     description: Does nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Target systems that the module was made for.
-    platforms: linux
     support: full
 seealso:
   - module: lightiov.nvme.bench
@@ -112,6 +79,7 @@ refused:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import DRIVE, MIB, VM
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Shape
@@ -121,24 +89,17 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
-MIB = 1 << 20
-
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "serial": {"type": "str", "required": True},
-            "namespace": {"type": "int", "default": 1},
+            **DRIVE,
+            **VM,
             "size_mib": {"type": "int", "default": 65536},
             "contender": {"type": "str", "required": True, "choices": list(CONTENDERS)},
             "workloads": {"type": "list", "elements": "str", "required": True},
             "seconds": {"type": "float", "default": 10},
-            "vcpus": {"type": "int", "default": 2},
-            "memory_mib": {"type": "int", "default": 512},
-            "kernel_arguments": {"type": "str", "default": ""},
             "vms": {"type": "int", "default": 0},
-            "packages": {"type": "path"},
-            "version": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -83,7 +83,7 @@ def interrupts(proc_interrupts: str, lines: Iterable[str] | re.Pattern[str]) -> 
     numbers = None if isinstance(lines, re.Pattern) else set(lines)
     total = 0
     for row in rows[1:]:
-        number, _, rest = row.partition(":")
+        number, _colon, rest = row.partition(":")
         fields = rest.split(None, cpus)
         if len(fields) <= cpus:
             continue

@@ -129,7 +129,7 @@ class VM:
         self.host = host
         self.number = number
         self.log = host.path(f"{RUN}/qemu{number}.log")
-        self.socket: socket.socket | None = None
+        self.socket = socket.socket(socket.AF_UNIX)
         self.received = b""
         with self.log.open("wb") as log:
             # Its VMs end with the benchmark, but not by a signal that is for the terminal.
@@ -148,25 +148,23 @@ class VM:
     def wait(self) -> None:
         """Until it has booted."""
         path = agent(self.number)
-        connection = socket.socket(socket.AF_UNIX)
 
         def connected() -> bool:
             if self.process.poll() is not None:
                 raise self.failed("did not start")
             try:
-                connection.connect(path)
+                self.socket.connect(path)
             except OSError:
                 return False
             return True
 
         if not wait_until(connected, 30):
             raise self.failed("did not open its socket within 30 s")
-        self.socket = connection
         if self._line(time.monotonic() + BOOT_SECONDS) != "ready":
             raise self.failed("said something else than that it is ready")
 
     def run(self, command: str, timeout: float = COMMAND_SECONDS) -> str:
-        assert self.socket and "\n" not in command
+        """The command is one line."""
         deadline = time.monotonic() + timeout
         self.socket.sendall(command.encode() + b"\n")
         status, length = self._line(deadline).split()
@@ -180,7 +178,7 @@ class VM:
     def _line(self, deadline: float) -> str:
         while b"\n" not in self.received:
             self._receive(deadline)
-        line, _, self.received = self.received.partition(b"\n")
+        line, _end, self.received = self.received.partition(b"\n")
         return line.decode(errors="replace")
 
     def _bytes(self, length: int, deadline: float) -> bytes:
@@ -190,7 +188,6 @@ class VM:
         return answer
 
     def _receive(self, deadline: float) -> None:
-        assert self.socket
         self.socket.settimeout(max(0.001, deadline - time.monotonic()))
         try:
             received = self.socket.recv(1 << 16)
@@ -215,8 +212,7 @@ class VM:
         return LightiovError(f"The VM of the benchmark {what}. Its last words: {words or 'none'}")
 
     def stop(self) -> None:
-        if self.socket:
-            self.socket.close()
+        self.socket.close()
         end(self.process)
 
 

@@ -126,7 +126,7 @@ class Store:
         """Whole files only: one is there or it is not."""
         found = {}
         for path in sorted((self.directory / VISITS).glob("*.json")):
-            number, _, contender = path.stem.partition("-")
+            number, _dash, contender = path.stem.partition("-")
             found[Visit(int(number), contender)] = json.loads(path.read_text(encoding="utf-8"))
         return found
 

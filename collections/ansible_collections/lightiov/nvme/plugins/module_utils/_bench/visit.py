@@ -168,7 +168,7 @@ class Measuring:
         """When, by the VM's own clock, and how many of its disk there were until then."""
         if not self.vm:
             return None
-        uptime, _, table = self.vm.run("cat /proc/uptime /proc/interrupts").partition("\n")
+        uptime, _end, table = self.vm.run("cat /proc/uptime /proc/interrupts").partition("\n")
         return float(uptime.split()[0]), counters.interrupts(table, re.compile(self.contender.interrupts))
 
 
