@@ -72,7 +72,7 @@ def test_placements_are_applied_by_one_at_a_time_and_none_accepted_meanwhile(hos
             theirs = other.submit(accept, host, "hv1", 1, "b")
             time.sleep(0.1)
             assert generation(host).number == mine
-        assert theirs.result(10)[1].number == 2
+        assert theirs.result(300)[1].number == 2
 
 
 def test_check_mode_changes_nothing(host: Host) -> None:

@@ -110,7 +110,7 @@ class Operator:
         try:
             placements = self.plan(mine)
             [where] = [name for name in placements if mine[-1] in str(placements[name])]
-            start.wait(60)
+            start.wait(300)
             told = self.apply(placements)
             lost = "were planned from" in told.get(where, "")
             tries = 0
@@ -171,7 +171,7 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path) -> 
             ]
             for process in running:
                 process.start()
-            ended = [results.get(timeout=60) for _process in running]
+            ended = [results.get(timeout=300) for _process in running]
             for process in running:
                 process.join()
             # Both wanted the same host for theirs: one got it.
