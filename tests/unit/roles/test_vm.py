@@ -75,6 +75,17 @@ def test_a_number_is_a_name(results: list[dict[str, Any]]) -> None:
     ]
 
 
+@pytest.mark.parametrize("vms", [[], [{"name": "vm3", "tenant": "blue", "state": "absent"}]])
+def test_a_host_may_have_none(vms: list[dict[str, Any]], variables: dict[str, Any], tmp_path: Path) -> None:
+    [result] = [
+        one
+        for one in play(tmp_path, PLAN, verbosity=3, **{**variables, "lightiov_vms": vms})
+        if one["action"] == "lightiov.nvme.domain"
+    ]
+    assert not result.get("failed"), result
+    assert len(result["invocation"]["module_args"]["domains"]) == len(vms)
+
+
 def test_each_vm_as_its_list_says(domains: list[dict[str, Any]]) -> None:
     assert [domain["state"] for domain in domains] == ["running", "stopped", "absent"]
     assert [domain["address"] for domain in domains] == ["192.168.122.11", None, None]
