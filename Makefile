@@ -184,9 +184,10 @@ bench: RESULTS := $(CURDIR)/build/bench$(if $(QUICK),-quick)
 bench: $(READY) $(BENCH)/.ready ## LightIOV beside VFIO, virtio-blk and vhost-user, on a lab host of its own; report in build/ (QUICK=1: a first look)
 	$(ALONE)
 	./lab/lab up host6
+	@# Of a run in which a contender has failed there is a report, too; the lab is left for a look.
 	$(PLAYBOOK) playbooks/bench.yml -e lightiov_bench_directory=$(RESULTS) \
-		$(if $(QUICK),-e lightiov_bench_quick=true -e lightiov_bench_minutes=8) $(BENCH_ARGS)
-	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.figures $(RESULTS)
+		$(if $(QUICK),-e lightiov_bench_quick=true -e lightiov_bench_minutes=8) $(BENCH_ARGS) || failed=$$?; \
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.figures $(RESULTS) && exit $$failed
 	./lab/lab down
 
 .PHONY: bench-docs

@@ -36,7 +36,11 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._usage import in_use
 # Gone after a reboot, and so is what it tells of.
 RUN = "/run/lightiov-bench"
 TAKEN = f"{RUN}/drive.json"
-MODULES = {DRIVER: "lightiov_host", "vfio-pci": "vfio-pci", STOCK_DRIVER: "nvme"}
+MODULES = {
+    DRIVER: ("lightiov_host", "vfio_iommu_type1"),
+    "vfio-pci": ("vfio-pci", "vfio_iommu_type1"),
+    STOCK_DRIVER: ("nvme",),
+}
 # A controller may take CAP.TO, at most 127.5 s, to become ready for a driver.
 READY_SECONDS = 130
 # How long a visit that nobody waits for any more may take to end.
@@ -82,7 +86,7 @@ class Drive:
         """Have this driver have the controller, until the host reboots."""
         if self.driver == driver:
             return
-        self.host.runner.run(["modprobe", MODULES[driver]])
+        self.host.runner.run(["modprobe", "--all", *MODULES[driver]])
         override = "\n" if driver == STOCK_DRIVER else driver
         self.host.write_attribute(f"{self.sysfs}/driver_override", override)
         if self.driver:

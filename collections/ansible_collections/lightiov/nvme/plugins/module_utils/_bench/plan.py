@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import statistics
@@ -129,7 +128,3 @@ class Store:
             number, _dash, contender = path.stem.partition("-")
             found[Visit(int(number), contender)] = json.loads(path.read_text(encoding="utf-8"))
         return found
-
-
-def digest(settings: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
