@@ -57,26 +57,21 @@ refused:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import DRIVE, MIB
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.answer import answer
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import MIB, ON_HOST
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import Order, crowd
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
-from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **DRIVE,
-            "size_mib": {"type": "int", "default": 65536},
+            **ON_HOST,
             "clients": {"type": "int", "required": True},
-            "seconds": {"type": "float", "default": 10},
         },
         supports_check_mode=True,
     )
     given = module.params
-    if module.check_mode:
-        module.exit_json(changed=False)
     order = Order(
         serial=given["serial"].strip(),
         nsid=given["namespace"],
@@ -84,11 +79,7 @@ def main() -> None:
         clients=given["clients"],
         seconds=given["seconds"],
     )
-    try:
-        # Nothing that stays is changed.
-        module.exit_json(changed=False, visit=crowd(Host(), order))
-    except (LightiovError, OSError) as error:
-        module.fail_json(msg=sentence(error), refused=isinstance(error, Refusal))
+    answer(module, lambda: crowd(Host(), order))
 
 
 if __name__ == "__main__":

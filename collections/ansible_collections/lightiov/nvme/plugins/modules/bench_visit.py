@@ -79,26 +79,23 @@ refused:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import DRIVE, MIB, VM
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.answer import answer
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.arguments import MIB, ON_HOST, VM
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Refusal
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import Order
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.visit import visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
-from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **DRIVE,
+            **ON_HOST,
             **VM,
-            "size_mib": {"type": "int", "default": 65536},
             "contender": {"type": "str", "required": True, "choices": list(CONTENDERS)},
             "workloads": {"type": "list", "elements": "str", "required": True},
-            "seconds": {"type": "float", "default": 10},
             "vms": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
@@ -107,8 +104,6 @@ def main() -> None:
     unknown = [name for name in given["workloads"] if name not in WORKLOADS]
     if unknown:
         module.fail_json(msg=f"There is no workload {unknown[0]!r}: choose from {', '.join(WORKLOADS)}", refused=True)
-    if module.check_mode:
-        module.exit_json(changed=False)
     order = Order(
         serial=given["serial"].strip(),
         nsid=given["namespace"],
@@ -121,11 +116,7 @@ def main() -> None:
         version=given["version"],
         vms=given["vms"],
     )
-    try:
-        # Nothing that stays is changed.
-        module.exit_json(changed=False, visit=visit(Host(), order))
-    except (LightiovError, OSError) as error:
-        module.fail_json(msg=sentence(error), refused=isinstance(error, Refusal))
+    answer(module, lambda: visit(Host(), order))
 
 
 if __name__ == "__main__":

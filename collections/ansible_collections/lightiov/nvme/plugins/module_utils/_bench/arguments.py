@@ -12,6 +12,12 @@ DRIVE: dict[str, dict[str, Any]] = {
     "serial": {"type": "str", "required": True},
     "namespace": {"type": "int", "default": 1},
 }
+# Of those that run on the host; the module that calls them has defaults of its own.
+ON_HOST: dict[str, dict[str, Any]] = {
+    **DRIVE,
+    "size_mib": {"type": "int", "default": 65536},
+    "seconds": {"type": "float", "default": 10},
+}
 VM: dict[str, dict[str, Any]] = {
     "vcpus": {"type": "int", "default": 2},
     "memory_mib": {"type": "int", "default": 512},

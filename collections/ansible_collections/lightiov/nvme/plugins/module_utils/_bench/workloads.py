@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb
@@ -18,7 +19,7 @@ SLACK_SECONDS = 2.0
 PERCENTILES = "50:90:99:99.9"
 
 
-class Workload:
+class Workload(ABC):
     """What runs in a directory for files on a machine; it makes the file `started` there when the I/O begins."""
 
     name: str
@@ -31,13 +32,13 @@ class Workload:
         """A shell command, for what is not measured."""
         return ":"
 
+    @abstractmethod
     def command(self, disk: str, files: str, seconds: float, polled: bool) -> list[str]:
         """It runs for longer than these seconds, and RAMP_SECONDS before them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parse(self, output: str) -> dict[str, float]:
         """Its measures."""
-        raise NotImplementedError
 
     def clean_up(self, files: str) -> str:
         """A shell command."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -43,7 +44,7 @@ class Place:
     daemons: list[Daemon] = field(default_factory=list)
 
 
-class Contender:
+class Contender(ABC):
     """One way to give a VM a drive. It has no state: what it makes is found again by its name."""
 
     name: ClassVar[str]
@@ -73,9 +74,9 @@ class Contender:
     def set_up(self, place: Place) -> None:
         place.drive.bind(self.driver)
 
+    @abstractmethod
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         """QEMU's arguments that give a VM its disk."""
-        raise NotImplementedError
 
     def tear_down(self, place: Place) -> None:
         """Also of what was set up in part."""

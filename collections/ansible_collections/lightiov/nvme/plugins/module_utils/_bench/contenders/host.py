@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import Contender
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import WHOLE, Contender, Place, Share
 
 
 class BareHost(Contender):
@@ -12,3 +12,6 @@ class BareHost(Contender):
     name = "host"
     title = "bare host"
     virtual = False
+
+    def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
+        return []
