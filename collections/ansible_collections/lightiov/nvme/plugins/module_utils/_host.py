@@ -119,9 +119,17 @@ def _sole_writer(path: Path) -> Iterator[TextIO]:
     while True:
         with path.open("a", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            if _is_named(stream, path):
                 yield stream
                 return
+
+
+def _is_named(stream: TextIO, path: Path) -> bool:
+    """One look: the name may come and go between two."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, interval: float = 0.1) -> bool:
