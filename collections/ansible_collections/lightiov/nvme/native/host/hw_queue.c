@@ -117,11 +117,18 @@ static void liov_hw_queues_run(struct liov_hw_queue *queues, unsigned int count,
 	}
 }
 
-/* Whether the controller says that it has no such queue, or no more. */
-static bool liov_hw_queue_deleted(int status)
+/*
+ * Whether the controller has no such queue, or no more: it says so, or it was
+ * reset before it got the command, whatever it says of a queue that is not there.
+ */
+static bool liov_hw_queue_deleted(const struct liov_hw_queue *queue)
 {
-	return !status || (status > 0 &&
-			   (status & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID);
+	const struct liov_request *rq = &queue->rq;
+
+	if (rq->status <= 0)
+		return !rq->status;
+	return rq->epoch != queue->epoch ||
+	       (rq->status & LIOV_STATUS_CODE) == NVME_SC_QID_INVALID;
 }
 
 /*
@@ -137,12 +144,12 @@ static void liov_hw_queue_insist(struct liov_hw_queue *queue)
 	int status = queue->rq.status;
 
 	while (status > 0 && !(status & LIOV_STATUS_DNR) &&
-	       !liov_hw_queue_deleted(status) && time_before(jiffies, deadline)) {
+	       !liov_hw_queue_deleted(queue) && time_before(jiffies, deadline)) {
 		msleep(LIOV_DELETION_RETRY_MS);
 		status = liov_admin_run(ctrl, &queue->rq,
 					liov_ctrl_queue_timeout(ctrl));
 	}
-	if (liov_hw_queue_deleted(status))
+	if (liov_hw_queue_deleted(queue))
 		return;
 
 	/* Anything else has reset the controller or comes of its reset. */
@@ -292,8 +299,6 @@ int liov_hw_queues_create(struct liov_hw_queue *queues, unsigned int count)
 	return 0;
 
 out_queues:
-	for (i = 0; i < count; i++)
-		queues[i].epoch = READ_ONCE(queues[i].ctrl->epoch);
 	liov_hw_queues_delete(queues, count);
 out_vectors:
 	for (i = 0; i < attached; i++)
