@@ -73,8 +73,11 @@ class Progress:
         play = self.play
         if step not in play.steps:
             play.steps.append(step)
-        play.position[host] = max(play.position.get(host, 0), play.steps.index(step))
+        before, now = play.position.get(host, -1), play.steps.index(step)
         self.times.enter(host, step)
+        if now <= before:
+            return []
+        play.position[host] = now
         return self._done()
 
     def leave(self, host: str, changes: int, failed: bool = False) -> list[str]:
@@ -82,8 +85,9 @@ class Progress:
         step = self.play.position.setdefault(host, 0)
         self.play.changes[step] = self.play.changes.get(step, 0) + changes
         self.times.leave(host)
-        if failed:
-            self.play.failed[host] = None
+        if not failed:
+            return []
+        self.play.failed[host] = None
         return self._done()
 
     def due(self) -> list[str]:
@@ -96,7 +100,10 @@ class Progress:
         return self._done()
 
     def _done(self) -> list[str]:
-        """Of each step that changed something and that no host is left for, once."""
+        """Of each step that changed something and that no host is left for, once.
+
+        It looks at all hosts, so it is for when one has come further, and not for each task of each.
+        """
         done = [
             step
             for step in range(len(self.play.steps))
