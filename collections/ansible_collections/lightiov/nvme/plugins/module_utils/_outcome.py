@@ -36,9 +36,10 @@ def first_error(result: Variables) -> str:
 def disk_rows(names: Iterable[str], hostvars: Mapping[str, Variables]) -> list[list[str]]:
     """Of each disk of the hypervisors that were looked at, with a heading if there is any."""
     rows = [
-        _disk_row(name, disk, hostvars)
+        _disk_row(name, disk, mdevs, hostvars)
         for name in names
         if "__lightiov_mdev_info" in hostvars[name]
+        for mdevs in [_active_mdevs(hostvars[name])]
         for disk in vm_disks(hostvars[name]["lightiov_vms"])
         if disk["state"] != "absent"
     ]
@@ -50,8 +51,7 @@ def queue_faults(name: str, hostvars: Mapping[str, Variables]) -> list[str]:
 
     Those of VMs that failed have been named already.
     """
-    found = hostvars[name]["__lightiov_mdev_info"]["mdevs"]
-    mdevs = {mdev["uuid"]: mdev for mdev in found if mdev["active"]}
+    mdevs = _active_mdevs(hostvars[name])
     disks = [disk for disk in vm_disks(hostvars[name]["lightiov_vms"]) if disk["state"] != "absent"]
     # A VM that has not been off since the version before still has one for each disk.
     formers: dict[str, Variables] = {}
@@ -108,10 +108,16 @@ def _failed_early(hypervisor: Variables, lost: bool) -> bool:
     return not hypervisor.get("__lightiov_prepared") and (lost or bool(hypervisor.get("__lightiov_failure")))
 
 
-def _disk_row(host: str, disk: Mapping[str, Any], hostvars: Mapping[str, Variables]) -> list[str]:
-    mdevs = hostvars[host]["__lightiov_mdev_info"].get("mdevs") or ()
-    named = {mdev["uuid"]: mdev for mdev in mdevs if mdev["active"]}
-    mdev: Variables = named.get(disk["uuid"]) or named.get(disk["former"]) or {}
+def _active_mdevs(hypervisor: Variables) -> dict[str, Variables]:
+    """By UUID. Ansible makes a variable anew each time that it is looked at."""
+    mdevs = hypervisor["__lightiov_mdev_info"].get("mdevs") or ()
+    return {mdev["uuid"]: mdev for mdev in mdevs if mdev["active"]}
+
+
+def _disk_row(
+    host: str, disk: Mapping[str, Any], mdevs: Mapping[str, Variables], hostvars: Mapping[str, Variables]
+) -> list[str]:
+    mdev: Variables = mdevs.get(disk["uuid"]) or mdevs.get(disk["former"]) or {}
     window = mdev.get("window")
     found = _found(disk, hostvars)
     return [
