@@ -183,3 +183,11 @@ def test_vm_written_in_two_ways_is_refused() -> None:
     other = {**GOOD, "tenant": "green"}
     with pytest.raises(LightiovError, match=r"^VM vm1 is written differently for host hv1 and host hv2: give each VM"):
         collect({"hv2": [other], "hv1": [GOOD]})
+
+
+def test_root_is_passed_on_as_it_is_meant() -> None:
+    """YAML takes the key `on` for true, which would not sort beside text."""
+    found = parse([{**GOOD, "root": {True: "lightiov", "disk": "data"}}])
+    assert found.options["vm1"]["root"] == {"on": "lightiov", "disk": "data"}
+    with pytest.raises(LightiovError, match="The root of VM vm1 cannot have 'nvme' as its on"):
+        parse([{**GOOD, "root": {"on": "nvme"}}])
