@@ -74,6 +74,8 @@ def host_spec(name: str) -> HostSpec:
         )
     small = name == "host3"
     many = name == "host5"
+    # Large enough for a VM's root disk, and sparse.
+    namespace_bytes = 6 * GIB if many else GIB
     return HostSpec(
         name=name,
         memory_mib=3072 if small or many else 5120,
@@ -83,7 +85,7 @@ def host_spec(name: str) -> HostSpec:
                 f"LIOV{number}A",
                 queue_pairs=512 if many else 16 if small else 64,
                 namespaces=4 if small else 8,
-                namespace_bytes=GIB,
+                namespace_bytes=namespace_bytes,
             ),
             # Stays with the stock driver: for comparison, and for what must be refused.
             Controller(

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 from playing import play
 
 PLAY = """
@@ -34,6 +35,8 @@ VMS = [
     {"name": "a&b", "tenant": "blue", "state": "stopped", "image": "/images/other.qcow2", "mac": "52:54:00:00:00:01",
      "root_keep": True, "disks": [{"name": "data", "controller": "S1", "namespace": 1}]},
     {"name": "vm3", "tenant": "blue", "state": "absent"},
+    {"name": "rooted", "tenant": "blue", "state": "stopped", "root": {"on": "lightiov", "disk": "data"},
+     "disks": [{"name": "data", "controller": "S1", "namespace": 2}]},
 ]  # fmt: skip
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 
@@ -70,6 +73,8 @@ def test_a_number_is_a_name(results: list[dict[str, Any]]) -> None:
         ("define", "101"),
         ("make_root", "101-root.qcow2"),
         ("define", "a&b"),
+        ("define", "rooted"),
+        ("make_root", f"disk data of mdev {mdev_uuid('S1', 'rooted')}"),
         ("autostart", "101"),
         ("start", "101"),
     ]
@@ -87,10 +92,10 @@ def test_a_host_may_have_none(vms: list[dict[str, Any]], variables: dict[str, An
 
 
 def test_each_vm_as_its_list_says(domains: list[dict[str, Any]]) -> None:
-    assert [domain["state"] for domain in domains] == ["running", "stopped", "absent"]
-    assert [domain["address"] for domain in domains] == ["192.168.122.11", None, None]
-    assert [len(domain["mdevs"]) for domain in domains] == [0, 1, 0]
-    roots = [domain["root"] for domain in domains]
+    assert [domain["state"] for domain in domains] == ["running", "stopped", "absent", "stopped"]
+    assert [domain["address"] for domain in domains] == ["192.168.122.11", None, None, None]
+    assert [len(domain["mdevs"]) for domain in domains] == [0, 1, 0, 1]
+    roots = [domain["root"] for domain in domains[:3]]
     assert [(root["format"], root["size_gib"], root["keep"]) for root in roots] == [
         ("raw", 4, False), ("qcow2", None, True), ("raw", None, False),
     ]  # fmt: skip
@@ -107,6 +112,12 @@ def test_definition(domains: list[dict[str, Any]]) -> None:
     assert arguments == ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
 
 
+def test_root_disk_is_a_file_or_one_of_the_disks(domains: list[dict[str, Any]]) -> None:
+    xml = [ElementTree.fromstring(domain["xml"]) for domain in domains]
+    assert [len(one.findall("devices/disk")) for one in xml] == [1, 1, 1, 0]
+    assert (domains[3]["root"]["path"], domains[3]["root"]["disk"]) == (None, "data")
+
+
 def test_own_template(variables: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "templates/own").mkdir(parents=True)
     text = "<?xml version='1.0'?><domain><name>{{ vm.name | e }}</name><a b='{{ mac }}'>{{ root | e }}</a></domain>\n"
@@ -114,7 +125,7 @@ def test_own_template(variables: dict[str, Any], tmp_path: Path) -> None:
     given = {**variables, "lightiov_vm_template": "own/small.xml.j2"}
     [first, *_] = [one for one in play(tmp_path, PLAY, verbosity=3, **given) if one["action"] == "lightiov.nvme.domain"]
     xml = [domain["xml"] for domain in first["invocation"]["module_args"]["domains"]]
-    assert [ElementTree.fromstring(one).findtext("name") for one in xml] == ["101", "a&b", "vm3"]
+    assert [ElementTree.fromstring(one).findtext("name") for one in xml] == ["101", "a&b", "vm3", "rooted"]
     assert [ElementTree.fromstring(one).findtext("a").rpartition("/")[2] for one in xml][1] == "a&b-root.qcow2"
 
 
@@ -123,6 +134,10 @@ def test_own_template(variables: dict[str, Any], tmp_path: Path) -> None:
     [
         ({"image": "/nowhere.img"}, "VM 101 cannot be made from /nowhere.img, because that is not on this host"),
         ({}, "libvirt"),
+        (
+            {"root": {"on": "lightiov", "disk": "data"}, "disks": VMS[3]["disks"], "root_gib": None},
+            "VM 101 has its root on disk data, and nothing to boot that with: set lightiov_image_driver",
+        ),
     ],
 )
 def test_what_stands_in_the_way_is_said_before_anything_is_changed(
@@ -135,6 +150,8 @@ def test_what_stands_in_the_way_is_said_before_anything_is_changed(
 
 def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> None:
     shrunken = results[1]["invocation"]["module_args"]["domains"]
-    assert [(domain["name"], domain["state"]) for domain in shrunken] == [("a&b", "stopped"), ("vm3", "absent")]
+    assert [(domain["name"], domain["state"]) for domain in shrunken] == [
+        ("a&b", "stopped"), ("vm3", "absent"), ("rooted", "stopped"),
+    ]  # fmt: skip
     assert all(domain[option] is None for domain in shrunken for option in ("xml", "mdevs", "address"))
     assert results[1]["actions"] == []

@@ -13,15 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import _whole_file
+from ansible_collections.lightiov.nvme.plugins.module_utils import _guest_boot, _guest_container, _whole_file
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 
-# An image of some GiB from a slow storage; an initramfs on a slow processor.
+# An image of some GiB from a slow storage.
 COPY_SECONDS = 1800
-INSTALL_SECONDS = 900
 # Of a disk as large as any, what tells two images apart: partition table and super block, with UUIDs and times.
 HEAD_BYTES = 4 << 20
 # Where the packages are inside the container.
@@ -49,10 +48,12 @@ class GuestImage:
 
     path: str
     format: str
+    # Whether what it boots is wanted, too.
+    boot: bool = False
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> GuestImage:
-        return cls(path=options["path"], format=options["format"])
+        return cls(path=options["path"], format=options["format"], boot=options["boot"])
 
     def is_device(self, host: Host) -> bool:
         return host.path(self.path).is_block_device()
@@ -84,7 +85,8 @@ class Driver:
 def plan(host: Host, images: Sequence[GuestImage], driver: Driver, directory: str, *, predict: bool) -> Plan:
     """Make the copies that are not there yet. None is removed: root disks are overlays of them."""
     made = Plan(predict=predict)
-    copies: dict[str, dict[str, str]] = {}
+    copies: dict[str, dict[str, Any]] = {}
+    boots: list[str] = []
     for image in dict.fromkeys(images):
         if not host.path(image.path).exists():
             raise LightiovError(
@@ -96,13 +98,26 @@ def plan(host: Host, images: Sequence[GuestImage], driver: Driver, directory: st
         if not _whole_file.is_whole(host.path(copy)):
             fill = partial(_fill, host, image, driver)
             made.add("make_image", copy, partial(_whole_file.make, host.path(copy), fill), image=image.path)
-    if made.steps and not driver.packages(host):
+        if image.boot:
+            boots.append(copy.removesuffix(".raw") + ".boot")
+            if host.path(boots[-1]).exists():
+                copies[image.path]["boot"] = _guest_boot.read(host, boots[-1])
+            else:
+                extract = partial(_extract, host, copies[image.path], boots[-1])
+                made.add("extract_boot", boots[-1], extract, image=image.path)
+    if any(step.action == "make_image" for step in made.steps) and not driver.packages(host):
         made.refuse(f"{driver.directory} has no package of guest driver {driver.version}: build one", until="packages")
     paths = [copy["path"] for copy in copies.values()]
-    made.before = {"images": [path for path in paths if _whole_file.is_whole(host.path(path))]}
-    made.after = {"images": paths}
+    whole = [path for path in paths if _whole_file.is_whole(host.path(path))]
+    made.before = {"images": [*whole, *(path for path in boots if host.path(path).exists())]}
+    made.after = {"images": [*paths, *boots]}
     made.returned = {"images": copies}
     return made
+
+
+def _extract(host: Host, copy: dict[str, Any], directory: str) -> None:
+    _guest_boot.extract(host, copy["path"], directory)
+    copy["boot"] = _guest_boot.read(host, directory)
 
 
 def _fill(host: Host, image: GuestImage, driver: Driver, path: Path) -> None:
@@ -110,13 +125,9 @@ def _fill(host: Host, image: GuestImage, driver: Driver, path: Path) -> None:
     direct = ["-T", "none"] if image.is_device(host) else []
     convert = ["qemu-img", "convert", *direct, "-f", image.format, "-O", "raw", str(host.path(image.path)), str(path)]
     host.runner.run(convert, timeout=COPY_SECONDS)
-    container = [
-        "systemd-nspawn", "--quiet", f"--image={path}", f"--bind-ro={host.path(driver.directory)}:{PACKAGES}", "--pipe",
-        "--register=no", "--settings=no", "--private-network", "--resolv-conf=off", "--timezone=off",
-        "--link-journal=no",
-    ]  # fmt: skip
+    packages = f"--bind-ro={host.path(driver.directory)}:{PACKAGES}"
     try:
-        host.runner.run([*container, "/bin/sh", "-c", INSTALL, "sh", driver.version], timeout=INSTALL_SECONDS)
+        _guest_container.run(host, path, INSTALL, driver.version, options=(packages,))
     except CommandError as error:
         raise LightiovError(
             f"The guest driver could not be installed in a copy of {image.path} ({error.output or error}): add the "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
@@ -17,6 +17,8 @@ ALIAS_PREFIX = "ua-lightiov-"
 # The mark of a domain whose root disk the collection makes.
 MARK = "urn:lightiov:nvme"
 MARK_PREFIX = "lightiov"
+# What it says of the root disk: that nothing is done yet, that what is on it may be overwritten, that it is whole.
+UNMADE, FILLING, MADE = "unmade", "filling", "made"
 # A prefix of any other name would be as good to libvirt, but not to who reads the XML.
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
 ET.register_namespace(MARK_PREFIX, MARK)
@@ -88,8 +90,8 @@ def mac_in(domain_xml: str, network: str) -> str:
     return ""
 
 
-def new_domain(name: str, template: str, uuids: Iterable[str], root_made: bool) -> str:
-    """A domain's definition: the operator's, with the mdevs and the mark."""
+def new_domain(name: str, template: str, uuids: Iterable[str], root: str, boot: Mapping[str, str] | None = None) -> str:
+    """A domain's definition: the operator's, with the mdevs, what it boots from the host, and the mark."""
     try:
         domain = ET.fromstring(template)
     except ET.ParseError as error:
@@ -107,19 +109,25 @@ def new_domain(name: str, template: str, uuids: Iterable[str], root_made: bool) 
     metadata = domain.find("./metadata")
     if metadata is None:
         metadata = ET.SubElement(domain, "metadata")
-    ET.SubElement(metadata, f"{{{MARK}}}domain", root="made" if root_made else "unmade")
+    ET.SubElement(metadata, f"{{{MARK}}}domain", root=root)
+    if boot:
+        system = domain.find("./os")
+        if system is None:
+            system = ET.SubElement(domain, "os")
+        for element, key in (("kernel", "kernel"), ("initrd", "initrd"), ("cmdline", "arguments")):
+            ET.SubElement(system, element).text = boot[key]
     return ET.tostring(domain, encoding="unicode")
 
 
-def mark(root_made: bool) -> str:
+def mark(root: str) -> str:
     """The mark, as libvirt takes it for itself."""
-    return f"<domain root='{'made' if root_made else 'unmade'}'/>"
+    return f"<domain root='{root}'/>"
 
 
-def lacks_root(domain_xml: str) -> bool:
-    """Whether the domain was defined by a run that ended before its root disk was made."""
+def root_mark(domain_xml: str) -> str:
+    """How far the run came that defined the domain, with its root disk: one of the marks."""
     found = _parse(domain_xml).find(f"./metadata/{{{MARK}}}domain")
-    return found is not None and found.get("root") == "unmade"
+    return MADE if found is None else found.get("root", MADE)
 
 
 def leases(network_xml: str) -> list[Lease]:

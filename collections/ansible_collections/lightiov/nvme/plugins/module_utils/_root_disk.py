@@ -1,12 +1,12 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root disk of a VM: an overlay of an image, never half made, and never another's."""
+"""The root disk of a VM as a file: an overlay of an image, never half made, and never another's."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,23 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils import _whole_file
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 # An overlay is made in an instant, but its image may be on a storage that does not answer.
 PATIENCE = 120
+
+
+def check_image(host: Host, vm: str, image: str) -> None:
+    """Refuse a VM that there is nothing to make from."""
+    if not image:
+        raise LightiovError(
+            f"VM {vm} has no image to make its root disk from: set lightiov_vm_image, or its image in lightiov_vms"
+        )
+    if not host.path(image).exists():
+        raise LightiovError(
+            f"VM {vm} cannot be made from {image}, because that is not on this host: put it there, or correct "
+            f"lightiov_vm_image or the image of {vm} in lightiov_vms"
+        )
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,9 @@ class RootDisk:
     format: str
     size_gib: int | None
     keep: bool
+
+    # It comes with what boots it.
+    boot = None
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> RootDisk:
@@ -42,7 +59,7 @@ class RootDisk:
     def exists(self, host: Host) -> bool:
         return os.path.lexists(host.path(self.path))
 
-    def check_new(self, host: Host, vm: str) -> None:
+    def check_new(self, host: Host, vm: str, result: Plan) -> None:
         """Refuse what a new VM cannot be made with."""
         if self.exists(host):
             if self.keep:
@@ -51,17 +68,9 @@ class RootDisk:
                 f"The root disk of new VM {vm}, {self.path}, exists and may hold a former VM's data: move it away, "
                 f"or set root_keep of {vm} in lightiov_vms to use it as it is"
             )
-        if not self.image:
-            raise LightiovError(
-                f"VM {vm} has no image to make its root disk from: set lightiov_vm_image, or its image in lightiov_vms"
-            )
-        if not host.path(self.image).exists():
-            raise LightiovError(
-                f"VM {vm} cannot be made from {self.image}, because that is not on this host: put it there, or "
-                f"correct lightiov_vm_image or the image of {vm} in lightiov_vms"
-            )
+        check_image(host, vm, self.image)
 
-    def make(self, host: Host) -> None:
+    def make(self, host: Host, _begun: bool, _begin: Callable[[], None]) -> None:
         _whole_file.make(host.path(self.path), lambda path: self._fill(host, path))
 
     def _fill(self, host: Host, path: Path) -> None:

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Union
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _libvirt, _libvirt_xml
 from ansible_collections.lightiov.nvme.plugins.module_utils._domain import Domain, MdevPlan, Mdevs
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
 from ansible_collections.lightiov.nvme.plugins.module_utils._libvirt_xml import Lease
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_root import MdevRoot
 from ansible_collections.lightiov.nvme.plugins.module_utils._network import Network
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._root_disk import RootDisk
@@ -23,6 +24,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canoni
 
 # A guest that still boots may not hear the request.
 ASK_AGAIN = 15
+Root = Union[RootDisk, MdevRoot]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Wanted:
     name: str
     state: str
     xml: str | None = None
-    root: RootDisk | None = None
+    root: Root | None = None
     address: str | None = None
     mdevs: tuple[str, ...] | None = None
 
@@ -43,10 +45,14 @@ class Wanted:
             name=options["name"],
             state=options["state"],
             xml=options["xml"],
-            root=RootDisk.parse(options["root"]) if options["root"] else None,
+            root=_parse_root(options["root"]) if options["root"] else None,
             address=options["address"] or None,
             mdevs=None if mdevs is None else tuple(canonical(uuid) for uuid in mdevs),
         )
+
+
+def _parse_root(options: Mapping[str, Any]) -> Root:
+    return MdevRoot.parse(options) if options["mdev"] else RootDisk.parse(options)
 
 
 class _Planner:
@@ -166,12 +172,13 @@ class _Planner:
             return shown
         made = vm.root is None or vm.root.exists(self.host)
         if vm.root:
-            vm.root.check_new(self.host, vm.name)
-        xml = _libvirt_xml.new_domain(vm.name, vm.xml, vm.mdevs or (), root_made=made)
+            vm.root.check_new(self.host, vm.name, result)
+        mark = _libvirt_xml.MADE if made else _libvirt_xml.UNMADE
+        xml = _libvirt_xml.new_domain(vm.name, vm.xml, vm.mdevs or (), mark, vm.root.boot if vm.root else None)
         self._check_macs(vm.name, xml)
         result.add("define", vm.name, partial(self._define, vm.name, xml))
         if vm.root and not made:
-            self._plan_root(vm.name, vm.root, result)
+            self._plan_root(vm.name, vm.root, _libvirt_xml.UNMADE, result)
             shown["root"] = vm.root.path
         return shown
 
@@ -189,16 +196,19 @@ class _Planner:
         with _libvirt.errors(f"Domain {name} was not defined", remedy):
             self.connection.defineXML(xml)
 
-    def _plan_root(self, name: str, root: RootDisk, result: Plan) -> None:
-        result.add("make_root", root.path, partial(self._make_root, name, root), domain=name)
+    def _plan_root(self, name: str, root: Root, mark: str, result: Plan) -> None:
+        result.add("make_root", root.path, partial(self._make_root, name, root, mark), domain=name)
 
-    def _make_root(self, name: str, root: RootDisk) -> None:
-        root.make(self.host)
+    def _make_root(self, name: str, root: Root, mark: str) -> None:
+        root.make(self.host, mark == _libvirt_xml.FILLING, partial(self._mark, name, _libvirt_xml.FILLING))
+        self._mark(name, _libvirt_xml.MADE)
+
+    def _mark(self, name: str, root: str) -> None:
         api = _libvirt.api
         with _libvirt.errors(f"Domain {name} was not marked as one with a root disk", "see the log of libvirtd"):
             self.connection.lookupByName(name).setMetadata(
                 api.VIR_DOMAIN_METADATA_ELEMENT,
-                _libvirt_xml.mark(root_made=True),
+                _libvirt_xml.mark(root),
                 _libvirt_xml.MARK_PREFIX,
                 _libvirt_xml.MARK,
                 api.VIR_DOMAIN_AFFECT_CONFIG,
@@ -210,8 +220,9 @@ class _Planner:
             domain = domain.stopped()
             shown["state"] = domain.state
             shown.pop("live", None)
-        if vm.root and domain.persistent and _libvirt_xml.lacks_root(domain.xml["config"]):
-            self._plan_root(vm.name, vm.root, result)
+        mark = _libvirt_xml.root_mark(domain.xml["config"]) if domain.persistent else _libvirt_xml.MADE
+        if vm.root and mark != _libvirt_xml.MADE:
+            self._plan_root(vm.name, vm.root, mark, result)
             self.before[-1]["root"], shown["root"] = None, vm.root.path
         if vm.mdevs is not None:
             shown.update(_domain.show_mdevs(mdevs.give(domain, vm.mdevs)))

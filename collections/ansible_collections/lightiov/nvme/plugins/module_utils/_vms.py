@@ -35,6 +35,7 @@ VM_KEYS = frozenset(
         "numa_node",
         "numa_cpus",
         "image",
+        "root",
         "root_keep",
         "root_gib",
         "guest_install",
@@ -44,6 +45,8 @@ VM_KEYS = frozenset(
 DISK_KEYS = frozenset({"name", "controller", "namespace", "size", "read_only", "queue_pairs"})
 STATES = ("running", "stopped", "absent")
 GUEST_INSTALLS = ("package", "dkms", "none")
+ROOTS = ("file", "lightiov")
+ROOT_DISK = "root"
 
 # They are parts of paths, of labels in sysfs and of UUIDs, where a slash stands between them.
 NAME = re.compile(r"[!-.0-~]+")
@@ -99,6 +102,8 @@ class Vm:
     tenant: str
     state: str
     disks: tuple[Disk, ...]
+    # Which of the disks is the root disk, if it is not a file.
+    root: Disk | None
     options: Mapping[str, Any]
 
     @classmethod
@@ -121,6 +126,7 @@ class Vm:
             tenant=_tenant(options.get("tenant"), where),
             state=_choice(_or(options.get("state"), STATES[0]), "state", STATES, where),
             disks=disks,
+            root=_root(options, disks, where),
             options=options,
         )
 
@@ -188,6 +194,7 @@ def vms(listed: object) -> list[dict[str, Any]]:
             "tenant": vm.tenant,
             "state": vm.state,
             "disks": [asdict(disk) for disk in vm.disks],
+            **({"root": root_option(vm.options["root"], "")} if "root" in vm.options else {}),
         }
         for vm in parse(listed)
     ]
@@ -236,7 +243,7 @@ def vm_mdevs(listed: object) -> list[dict[str, Any]]:
 
 
 def vm_domains(
-    listed: object, directory: str, image: str | None = None, copies: Mapping[str, Mapping[str, str]] | None = None
+    listed: object, directory: str, image: str | None = None, copies: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
     """What lightiov.nvme.domain wants, but for definitions: root disks are in this directory, overlays of this image
     where a VM has none of its own, or of the copy that takes the place of an image."""
@@ -246,10 +253,9 @@ def vm_domains(
             "state": vm.state,
             "address": vm.options.get("address"),
             "root": {
-                "path": f"{directory}/{vm.name}-root.qcow2",
-                "size_gib": vm.options.get("root_gib"),
+                **_place_of_root(vm, directory),
                 "keep": _or(vm.options.get("root_keep"), False),
-                **_image(vm.options.get("image") or image or "", copies or {}),
+                **_image(vm.options.get("image") or image or "", copies or {}, vm.root is not None),
             },
             "mdevs": [vm.uuid(controller) for controller in vm.controllers if vm.state != "absent"],
         }
@@ -257,15 +263,26 @@ def vm_domains(
     ]
 
 
-def vm_images(listed: object, image: str | None = None) -> list[dict[str, str]]:
+def vm_images(listed: object, image: str | None = None) -> list[dict[str, Any]]:
     """What lightiov.nvme.guest_image wants."""
-    paths = dict.fromkeys(vm.options.get("image") or image or "" for vm in _wanted(parse(listed)))
-    return [_described(path) for path in paths if path]
+    boots: dict[str, bool] = {}
+    for vm in _wanted(parse(listed)):
+        path = vm.options.get("image") or image or ""
+        boots[path] = boots.get(path, False) or vm.root is not None
+    return [{**_described(path), **({"boot": True} if boot else {})} for path, boot in boots.items() if path]
 
 
-def _image(path: str, copies: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    taken = copies.get(path) or _described(path)
-    return {"image": taken["path"], "format": taken["format"]}
+def _place_of_root(vm: Vm, directory: str) -> dict[str, Any]:
+    if vm.root:
+        return {"mdev": vm.uuid(vm.root.controller), "disk": vm.root.name}
+    return {"path": f"{directory}/{vm.name}-root.qcow2", "size_gib": vm.options.get("root_gib")}
+
+
+def _image(path: str, copies: Mapping[str, Mapping[str, Any]], boot: bool) -> dict[str, Any]:
+    taken: Mapping[str, Any] = copies.get(path) or _described(path)
+    # What has no boot loader's disk boots with a kernel that its host has.
+    booted = {"boot": taken["boot"]} if boot and "boot" in taken else {}
+    return {"image": taken["path"], "format": taken["format"], **booted}
 
 
 def _described(path: str) -> dict[str, str]:
@@ -321,6 +338,35 @@ def _name(value: object, where: str) -> str:
             f"{where} cannot have the name {text!r}: use ASCII letters, digits and punctuation, no blanks, no slashes"
         )
     return text
+
+
+def root_option(value: object, where: str) -> dict[str, Any]:
+    """Where the root disk is. YAML takes the key `on` for true."""
+    if value is None:
+        return {"on": ROOTS[0]}
+    given: Mapping[Any, Any] = _mapping(value, where, "on, and disk")
+    options = {"on" if key is True else key: one for key, one in given.items()}
+    _refuse_unknown(options, ("disk", "on"), where)
+    _choice(options.get("on"), "on", ROOTS, where)
+    return options
+
+
+def _root(options: Mapping[str, Any], disks: Sequence[Disk], where: str) -> Disk | None:
+    found = root_option(options.get("root"), f"The root of {where}")
+    if found["on"] != "lightiov":
+        return None
+    name = str(_or(found.get("disk"), ROOT_DISK))
+    disk = next((disk for disk in disks if disk.name == name), None)
+    if disk is None or disk.read_only:
+        raise LightiovError(
+            f"{where} is to have its root on disk {name}, which is {'read_only' if disk else 'none of its disks'}: "
+            "name another of its disks (root.disk), or list one"
+        )
+    if options.get("root_gib") is not None:
+        raise LightiovError(
+            f"{where} has a root_gib, but its root is disk {name}, whose size is that of the disk: leave root_gib out"
+        )
+    return disk
 
 
 def _tenant(value: object, where: str) -> str:

@@ -72,6 +72,8 @@ options:
         description:
           - Root disk, if the module is to make it. The definition comes first, and is marked until the root disk is
             whole. So a run that is cut short is completed by the next one.
+          - It is a file, O(domains[].root.path), or a LightIOV disk of the domain, O(domains[].root.mdev) and
+            O(domains[].root.disk).
         type: dict
         suboptions:
           path:
@@ -79,10 +81,40 @@ options:
               - File. It is made under another name, readable for root alone, and renamed when it is whole.
               - One that exists while the domain does not is refused, because it may hold a former VM's data.
             type: path
-            required: true
+          mdev:
+            description:
+              - UUID of an mdev of the domain, one of whose disks is the root disk. That is filled from the image,
+                which must be raw, before the domain starts for the first time. One that is not blank is refused,
+                because it may hold a former VM's data.
+            type: str
+          disk:
+            description:
+              - Name of that disk.
+            type: str
+          boot:
+            description:
+              - What the host boots the domain with, when it is defined. Needed for a root disk on LightIOV, which no
+                firmware can read.
+            type: dict
+            suboptions:
+              kernel:
+                description:
+                  - File with the kernel.
+                type: path
+                required: true
+              initrd:
+                description:
+                  - File with the initramfs, which must have the guest driver.
+                type: path
+                required: true
+              arguments:
+                description:
+                  - Command line of the kernel, which must name the root file system by what is on it.
+                type: str
+                required: true
           image:
             description:
-              - File or disk that it is an overlay of.
+              - File or disk that it is an overlay of, or filled from.
             type: path
           format:
             description:
@@ -96,7 +128,7 @@ options:
             type: int
           keep:
             description:
-              - Whether a root disk that exists already is used as it is.
+              - Whether a root disk that exists already, or what is on the LightIOV disk, is used as it is.
             type: bool
             default: false
   network:
@@ -158,7 +190,9 @@ actions:
       type: str
       sample: start
     object:
-      description: Name of the domain or network, address, path of the root disk or UUID of the mdev.
+      description: >-
+        Name of the domain or network, address, path of the root disk, or which disk of which mdev it is, or UUID of the
+        mdev.
       type: str
       sample: vm1
     domain:
@@ -246,8 +280,21 @@ def main() -> None:
                     "address": {"type": "str"},
                     "root": {
                         "type": "dict",
+                        "required_one_of": [("path", "mdev")],
+                        "mutually_exclusive": [("path", "mdev"), ("path", "boot"), ("size_gib", "mdev")],
+                        "required_together": [("mdev", "disk")],
                         "options": {
-                            "path": {"type": "path", "required": True},
+                            "path": {"type": "path"},
+                            "mdev": {"type": "str"},
+                            "disk": {"type": "str"},
+                            "boot": {
+                                "type": "dict",
+                                "options": {
+                                    "kernel": {"type": "path", "required": True},
+                                    "initrd": {"type": "path", "required": True},
+                                    "arguments": {"type": "str", "required": True},
+                                },
+                            },
                             "image": {"type": "path"},
                             "format": {"type": "str", "choices": ["raw", "qcow2"], "default": "raw"},
                             "size_gib": {"type": "int"},

@@ -43,6 +43,12 @@ options:
         type: str
         choices: [raw, qcow2]
         default: raw
+      boot:
+        description:
+          - Whether what the image boots is taken out of the copy, for VMs that the host boots. That is the newest
+            kernel in C(/boot), its initramfs, and the arguments that GRUB gives the first kernel of its menu.
+        type: bool
+        default: false
   version:
     description:
       - Version of the packages of the guest driver.
@@ -89,11 +95,11 @@ actions:
   elements: dict
   contains:
     action:
-      description: C(make_image).
+      description: C(make_image), C(extract_boot).
       type: str
       sample: make_image
     object:
-      description: Path of the copy.
+      description: Path of the copy, or of the directory with what it boots.
       type: str
       sample: /var/lib/libvirt/images/lightiov-debian-13-1f0c2d3e4b5a-0.2.0+0123456789ab.raw
     image:
@@ -101,7 +107,9 @@ actions:
       type: str
       sample: /var/lib/libvirt/images/debian-13.qcow2
 images:
-  description: C(path) and C(format) of each image's copy, by the path of the image.
+  description: >-
+    C(path) and C(format) of each image's copy, by the path of the image; and C(boot) with C(kernel), C(initrd) and
+    C(arguments), if asked for and not in check mode.
   returned: always
   type: dict
   sample:
@@ -126,6 +134,7 @@ def main() -> None:
                 "options": {
                     "path": {"type": "path", "required": True},
                     "format": {"type": "str", "choices": ["raw", "qcow2"], "default": "raw"},
+                    "boot": {"type": "bool", "default": False},
                 },
             },
             "version": {"type": "str", "required": True},

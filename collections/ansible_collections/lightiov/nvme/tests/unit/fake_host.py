@@ -529,13 +529,14 @@ class FakeHost:
     def liov(self, command: str, mdev: str, *options: str) -> None:
         """What is without data is blank."""
         address = self.path(f"/sys/bus/mdev/devices/{mdev}").resolve().parent.name
-        [extent] = self.extents(mdev)
+        asked = options[options.index("--disk") + 1] if "--disk" in options else ""
+        [extent] = [extent for extent in self.extents(mdev) if asked in ("", extent["id"])]
         start, end = _range(extent)
         data = self.hardware[address]["data"]
         places = (key.split("@") for key, what in data.items() if what)
         inside = [int(lba) for nsid, lba in places if nsid == extent["nsid"] and start <= int(lba) < end]
         if command == "copy-in":
-            self.write_data(address, int(extent["nsid"]), f"image {options[0]}")
+            self.write_data(address, int(extent["nsid"]), f"image {options[0]}", start)
             return
         if command != "blank":
             raise Refused(f"liov: '{command}' is not a command; see 'liov help'")

@@ -188,6 +188,8 @@ def _vm(
         for key, value in entry.items()
         if key in _vms.VM_KEYS and key not in ("name", "disks", "numa_node", "numa_cpus")
     }
+    if "root" in passed:
+        passed["root"] = _vms.root_option(passed["root"], f"The root of {where}")
     return names, shape, passed
 
 

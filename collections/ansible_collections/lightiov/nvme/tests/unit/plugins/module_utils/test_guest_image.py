@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils import _guest_image
+from ansible_collections.lightiov.nvme.plugins.module_utils import _guest_boot, _guest_image
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._guest_image import Driver, GuestImage
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
@@ -29,6 +29,15 @@ NSPAWN = f"""#!{sys.executable}
 import pathlib, sys
 option = dict(argument.split("=", 1) for argument in sys.argv if "=" in argument)
 root = pathlib.Path(__file__).parents[1]
+if "--bind" in option:
+    assert "--read-only" in sys.argv
+    boot = pathlib.Path(option["--bind"].split(":")[0])
+    for name in ("vmlinuz", "initrd.img"):
+        (boot / name).write_text(name)
+    if (root / "no-menu").exists():
+        sys.exit("cp: cannot stat '/boot/grub/grub.cfg': No such file or directory")
+    (boot / "grub.cfg").write_text("  linux /vmlinuz root=UUID=7 ro  quiet $vt\\n  linux /old root=/dev/sda1\\n")
+    sys.exit()
 if (root / "no-kernel").exists():
     sys.exit("there is no package of the driver for its kernel 6.1.0-41-amd64")
 with open(option["--image"], "a") as image:
@@ -122,6 +131,64 @@ def test_copy_that_fails_is_none(host: Host, tools: FakeHost) -> None:
     (copy,) = make(host)
     assert tools.read(copy).startswith("qcow2 of Debian with")
     assert list(tools.path("/images").glob(".*")) == []
+
+
+BOOTED = GuestImage(IMAGE.path, IMAGE.format, boot=True)
+
+
+def test_what_it_boots_is_taken_out_of_the_copy(host: Host, tools: FakeHost) -> None:
+    (copy,) = make(host)
+    (boot,) = make(host, BOOTED)
+    assert boot == copy.replace(".raw", ".boot")
+    assert plan(host, BOOTED).steps == []
+    found = plan(host, BOOTED).returned["images"][IMAGE.path]["boot"]
+    assert found == {"kernel": f"{boot}/vmlinuz", "initrd": f"{boot}/initrd.img", "arguments": "root=UUID=7 ro quiet"}
+    assert tools.read(found["kernel"]) == "vmlinuz"
+    assert "boot" not in plan(host).returned["images"][IMAGE.path]
+
+
+def test_what_it_boots_is_returned_by_the_run_that_takes_it_out(host: Host, tools: FakeHost) -> None:
+    made = plan(host, BOOTED)
+    assert [step.action for step in made.steps] == ["make_image", "extract_boot"]
+    for step in made.steps:
+        step.run()
+    assert made.returned == plan(host, BOOTED).returned
+
+
+def test_what_it_boots_is_whole_or_not_there(host: Host, tools: FakeHost) -> None:
+    tools.write("/no-menu", "")
+    with pytest.raises(LightiovError, match=r"cannot stat '/boot/grub/grub.cfg'.*: have a kernel, its initramfs"):
+        make(host, BOOTED)
+    assert list(tools.path("/images").glob("*.boot")) == []
+    tools.path("/no-menu").unlink()
+    (boot,) = make(host, BOOTED)
+    assert sorted(path.name for path in tools.path("/images").glob(".*")) == []
+    assert len(list(tools.path(boot).iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("menu", "found"),
+    [
+        (
+            "linux /vmlinuz root=LABEL=a rw 'slub_debug=FZP,kmalloc-*' ${extra}\n",
+            "root=LABEL=a rw slub_debug=FZP,kmalloc-*",
+        ),
+        (
+            "\tlinuxefi\t/boot/vmlinuz-6.12 root=PARTUUID=1-2 ro console=ttyS0,115200",
+            "root=PARTUUID=1-2 ro console=ttyS0,115200",
+        ),
+        ("linux /vmlinuz root=/dev/disk/by-uuid/1 ro", "root=/dev/disk/by-uuid/1 ro"),
+        ("linux /vmlinuz root=/dev/vda1 ro", None),
+        ("linux /vmlinuz", None),
+        ("initrd /initrd.img", None),
+    ],
+)
+def test_arguments_are_those_of_the_first_entry(menu: str, found: str | None) -> None:
+    if found:
+        assert _guest_boot.arguments(menu, "/a.raw") == found
+    else:
+        with pytest.raises(LightiovError, match=r"GRUB in /a.raw does not name the root file system by what is on it"):
+            _guest_boot.arguments(menu, "/a.raw")
 
 
 @pytest.mark.parametrize("missing", [IMAGE.path, f"{PACKAGES}/lightiov-guest-6.12.57+deb13-amd64_{VERSION}_amd64.deb"])

@@ -13,7 +13,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt, _li
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
-from fake_host import FakeHost
+from fake_host import FakeHost, Refused
 from fake_libvirt import ASLEEP, CONFIG, LIVE, PAUSED, RUNNING, FakeConnection, FakeDomain, FakeNetwork, LibvirtError
 
 U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
@@ -29,7 +29,8 @@ with open(sys.argv[9], "r+") as overlay:
 
 def root(name: str = "vm1", **options: Any) -> dict[str, Any]:
     path = f"/images/{name}-root.qcow2"
-    return {"path": path, "image": IMAGE, "format": "raw", "size_gib": None, "keep": False, **options}
+    usual = {"path": path, "mdev": None, "image": IMAGE, "format": "raw", "size_gib": None, "keep": False}
+    return {**usual, **options}
 
 
 def template(name: str, mac: str = MAC) -> str:
@@ -236,7 +237,7 @@ class TestRootDisk:
             if point == "link":
                 patch.setattr("os.link", kill)
             elif point == "unlink":
-                patch.setattr(_vm.RootDisk, "make", lambda self, host: (_make(self, host), kill()))
+                patch.setattr(_vm.RootDisk, "make", lambda *arguments: (_make(*arguments), kill()))
             else:
                 patch.setattr(FakeDomain, "setMetadata", kill)
             make_root.run()
@@ -253,6 +254,95 @@ class TestRootDisk:
 
 
 _make = _vm.RootDisk.make
+
+
+class TestRootOnLightiov:
+    """The second disk of U1, a part of a namespace."""
+
+    BOOT = {"kernel": "/images/d.boot/vmlinuz", "initrd": "/images/d.boot/initrd.img", "arguments": "root=UUID=1 ro"}
+    NEW = [("define", "vm1"), ("make_root", f"disk root of mdev {U1}"), ("autostart", "vm1"), ("start", "vm1")]
+
+    @pytest.fixture(autouse=True)
+    def disks(self, fake: FakeHost, images: Path, libvirt: FakeConnection) -> None:
+        fake.add_controller("0000:01:00.0", "S1", driver="lightiov")
+        disks = " ".join(
+            f"id={number * 8}-96c4-5fd1-bb5e-0c0a2e6c8a55,nsid=2,first={first},count=8192,name={name}"
+            for number, first, name in (("3", 0, "data"), ("4", 8192, "root"))
+        )
+        fake.add_mdev("0000:01:00.0", U1, tenant="blue", queue_pairs="1", extents=disks)
+
+    @staticmethod
+    def vm(**options: Any) -> _vm.Wanted:
+        boot = TestRootOnLightiov.BOOT
+        place = {"mdev": U1, "disk": "root", "image": IMAGE, "format": "raw", "boot": boot, "keep": False}
+        return vm(mdevs=[U1], root={**place, **options})
+
+    @staticmethod
+    def on_disk(fake: FakeHost, first: int = 8192) -> str:
+        return fake.data("0000:01:00.0", 2, first)
+
+    def test_is_filled_and_booted_by_the_host(self, host: Host, fake: FakeHost, libvirt: FakeConnection) -> None:
+        assert act(host, self.vm()) == self.NEW
+        [domain] = libvirt.domains
+        booted = {element: domain.config.findtext(f"os/{element}") for element in ("kernel", "initrd", "cmdline")}
+        assert list(booted.values()) == list(self.BOOT.values())
+        assert domain.status == RUNNING
+        assert self.on_disk(fake) == f"image {host.path(IMAGE)}"
+        assert self.on_disk(fake, 0) == "", "another disk was filled"
+        assert act(host, self.vm()) == []
+
+    def test_what_is_on_it_is_not_taken(self, host: Host, fake: FakeHost, libvirt: FakeConnection) -> None:
+        fake.write_data("0000:01:00.0", 2, "a former VM's", 8192)
+        with pytest.raises(LightiovError, match=rf"disk root of mdev {U1}, is not blank, .*: set root_keep"):
+            act(host, self.vm())
+        assert self.on_disk(fake) == "a former VM's"
+        assert not libvirt.domains[0].calls
+
+    @pytest.mark.parametrize("keep", [False, True])
+    def test_what_is_on_it_is_erased_or_taken_as_the_refusal_says(
+        self, host: Host, fake: FakeHost, libvirt: FakeConnection, keep: bool
+    ) -> None:
+        self.test_what_is_on_it_is_not_taken(host, fake, libvirt)
+        if not keep:
+            fake.write_data("0000:01:00.0", 2, "", 8192)
+        assert act(host, self.vm(keep=keep)) == self.NEW[1:]
+        assert self.on_disk(fake) == ("a former VM's" if keep else f"image {host.path(IMAGE)}")
+        assert act(host, self.vm()) == []
+
+    def test_what_is_on_it_is_taken_when_it_is_said(self, host: Host, fake: FakeHost) -> None:
+        fake.write_data("0000:01:00.0", 2, "its own", 8192)
+        assert act(host, self.vm(keep=True)) == [self.NEW[0], *self.NEW[2:]]
+        assert self.on_disk(fake) == "its own"
+
+    @pytest.mark.parametrize("steps", range(5))
+    def test_a_run_cut_short_is_completed(self, host: Host, fake: FakeHost, steps: int) -> None:
+        for step in make(host, self.vm()).steps[:steps]:
+            step.run()
+        assert act(host, self.vm()) == self.NEW[steps:]
+        assert act(host, self.vm()) == []
+
+    def test_a_filling_cut_short_is_done_again(self, host: Host, fake: FakeHost) -> None:
+        fake.install("liov")
+        define, fill = make(host, self.vm()).steps[:2]
+        define.run()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FakeHost, "write_data", lambda *_: (_ for _ in ()).throw(Refused("killed")))
+            with pytest.raises(LightiovError, match="was not filled"):
+                fill.run()
+        fake.write_data("0000:01:00.0", 2, "half of it", 8192)
+        assert act(host, self.vm()) == self.NEW[1:]
+        assert self.on_disk(fake) == f"image {host.path(IMAGE)}"
+
+    def test_nothing_to_boot_it_with(self, host: Host, libvirt: FakeConnection) -> None:
+        with pytest.raises(LightiovError, match=r"VM vm1 has its root on disk root, .*: set lightiov_image_driver"):
+            act(host, self.vm(boot=None))
+        assert libvirt.domains == []
+        planned = make(host, self.vm(boot=None), predict=True)
+        assert [one.until for one in planned.unmet] == ["guest_image"]
+
+    def test_disk_that_the_mdev_does_not_have(self, host: Host) -> None:
+        with pytest.raises(LightiovError, match="the mdev has no such disk"):
+            act(host, self.vm(disk="system"))
 
 
 class TestStates:

@@ -179,6 +179,42 @@ def test_domains_have_what_their_vms_say() -> None:
     assert _vms.vm_domains(listed, "/images")[2]["root"]["image"] == ""
 
 
+# YAML takes the key `on` for true.
+@pytest.mark.parametrize("on", ["on", True])
+def test_root_on_one_of_the_disks(on: object) -> None:
+    listed = [vm(disk(), disk(name="root", controller="S2", size="8 GiB"), root={on: "lightiov"}), vm(name="vm2")]
+    assert _vms.vm_images(listed, "/a") == [{"path": "/a", "format": "raw", "boot": True}]
+    boot = {"kernel": "/k", "initrd": "/i", "arguments": "root=LABEL=x"}
+    copies = {"/a": {"path": "/copy.raw", "format": "raw", "boot": boot}}
+    first, second = (one["root"] for one in _vms.vm_domains(listed, "/images", "/a", copies))
+    assert first == {
+        "mdev": mdev_uuid("S2", "vm1"), "disk": "root", "image": "/copy.raw", "format": "raw", "boot": boot,
+        "keep": False,
+    }  # fmt: skip
+    assert "boot" not in second and second["path"] == "/images/vm2-root.qcow2"
+    # Before the copy is made.
+    assert "boot" not in _vms.vm_domains(listed, "/images", "/a")[0]["root"]
+    assert _vms.vms(listed)[0]["root"] == {"on": "lightiov"}
+    other = [vm(disk(), root={on: "lightiov", "disk": "data"})]
+    assert _vms.vm_domains(other, "/images")[0]["root"]["disk"] == "data"
+    assert "path" in _vms.vm_domains([vm(root={on: "file"})], "/images")[0]["root"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"root": {"on": "nvme"}}, "The root of VM vm1 cannot have 'nvme' as its on: choose from file, lightiov"),
+        ({"root": "lightiov"}, "The root of VM vm1 is 'lightiov', which is not a mapping: write on, and disk with "),
+        ({"root": {"on": "lightiov", "size": 1}}, "The root of VM vm1 has the unknown key 'size'"),
+        ({"root": {"on": "lightiov"}}, "VM vm1 is to have its root on disk root, which is none of its disks"),
+        ({"root": {"on": "lightiov", "disk": "golden"}}, "VM vm1 is to have its root on disk golden, which is read_on"),
+        ({"root": {"on": "lightiov", "disk": "data"}, "root_gib": 8}, "VM vm1 has a root_gib, but its root is disk d"),
+    ],
+)
+def test_root_that_cannot_be(options: dict[str, Any], sentence: str) -> None:
+    assert refusal(vm(disk(), disk(name="golden", namespace=4, read_only=True), **options)).startswith(sentence)
+
+
 def test_a_copy_takes_the_place_of_an_image() -> None:
     listed = [vm(), vm(name="vm2", image="/images/b.qcow2"), vm(name="vm3"), vm(name="vm4", state="absent", image="/c")]
     assert _vms.vm_images(listed, "/dev/a") == [
@@ -261,7 +297,7 @@ def test_what_is_no_list_is_refused(listed: object) -> None:
         (
             vm(disk=[]),
             "VM vm1 has the unknown key 'disk': choose from address, disks, guest_install, image, mac, memory_mib, "
-            "name, numa_cpus, numa_node, root_gib, root_keep, state, tenant, vcpus",
+            "name, numa_cpus, numa_node, root, root_gib, root_keep, state, tenant, vcpus",
         ),
         (vm(tenant=None), "VM vm1 has no tenant: set it to a name that it shares with the VMs that trust it"),
         (

@@ -43,7 +43,12 @@ LOGS = ("calls", killed.LIBVIRT.lstrip("/"), "etc/lightiov/.generation.lock")
 # These write into their last argument: what it is made of.
 SCRIPTS = {
     "qemu-img": 'for last; do :; done; case $1 in create) last=$9;; esac; echo "$1 of ${8##*/}" > "$last"',
-    "systemd-nspawn": 'image=${2#--image=}; echo "with the driver" >> "$image"',
+    "systemd-nspawn": """
+        image=${2#--image=}
+        case $* in
+            *--read-only*) bind=${4#--bind=}; echo "linux /a root=UUID=1" > "${bind%:*}/grub.cfg";;
+            *) echo "with the driver" >> "$image";;
+        esac""",
 }
 
 
@@ -116,6 +121,8 @@ def new(**options: Any) -> dict[str, Any]:
 
 
 TWO = [vm("vm1", 1, parts={"a": "10 MiB", "b": "5 MiB"}), vm("vm2", 2, queue_pairs=3)]
+BOOT = {"kernel": "/boot/vmlinuz", "initrd": "/boot/initrd.img", "arguments": "root=UUID=1"}
+ROOT = {"mdev": mdev_uuid("S1", "vm1"), "disk": "d1", "image": IMAGE, "boot": BOOT}
 VMS = ((mdev, {"mdevs": [vm(f"vm{number}", number) for number in range(1, 4)]}),)
 CASES = {
     "controllers taken": Case(controller, {"controllers": [{"serial": "S1"}, {"serial": "S2"}]}, driver="nvme"),
@@ -143,6 +150,12 @@ CASES = {
         before=VMS,
         prepare=vms,
     ),
+    "VM with its root on LightIOV": Case(
+        domain,
+        {"domains": [made("vm1", mdevs=[mdev_uuid("S1", "vm1")], root=ROOT)]},
+        before=VMS,
+        prepare=vms,
+    ),
     "their mdevs": Case(
         domain_mdev,
         {"domains": [{"name": "vm3", "mdevs": [mdev_uuid("S1", "vm3")]},
@@ -155,7 +168,8 @@ CASES = {
     "kernel module removed": Case(*package("new", state="absent"), before=(package("new"),), prepare=kernels),
     "image": Case(
         guest_image,
-        {"images": [{"path": IMAGE}], "version": VERSION, "packages": "/packages", "directory": "/images"},
+        {"images": [{"path": IMAGE, "boot": True}], "version": VERSION, "packages": "/packages",
+         "directory": "/images"},
         prepare=images,
     ),
     "generation": Case(generation, {"name": "hv1", "expected": 0, "digest": "a"}),
