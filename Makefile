@@ -147,7 +147,7 @@ iommufd: $(READY) ## Linux's own tests of VFIO, and a VM by iommufd, on the debu
 	$(BIN)/pytest -q --durations=5 tests/lab/test_vfio_selftests.py tests/lab/test_iommufd.py
 	./lab/lab up --flavour debug host2
 	$(PLAYBOOK) playbooks/deploy.yml --limit host2,vm3 -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
-	$(BIN)/pytest -q --durations=5 -m debug tests/fleet
+	$(BIN)/pytest -q --durations=5 -m debug tests/fleet/test_iommufd.py
 	./lab/lab reset host2
 
 # Its figures are those of one core, and of one machine: compare only runs of one.
@@ -219,6 +219,18 @@ test-debug: export LIGHTIOV_TEST_LAB := test-debug
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
 test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab
+
+# What of the fleet's tests is the guest driver's, in VMs whose kernel is instrumented as the host's is.
+.PHONY: test-debug-guest
+test-debug-guest: export LIGHTIOV_LAB := test-debug-guest
+test-debug-guest: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
+test-debug-guest: $(READY) ## the guest driver under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
+	./lab/lab up --flavour debug host1
+	$(PLAYBOOK) playbooks/deploy.yml --limit host1,vm1,vm2 -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
+	$(BIN)/pytest -q --durations=5 -p watched_guests $(addprefix tests/fleet/test_,$(addsuffix .py,$(GUEST_TESTS)))
+	./lab/lab reset host1
+
+GUEST_TESTS := io guest_driver faults extents namespace_changes poll_queues watched_guests
 
 .PHONY: clean
 clean: down ## stop the lab and remove what was built in this folder

@@ -9,21 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import modules
 import pytest
+from modules import BUILT, NATIVE
 from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 
-from lab import Host, Lab, debug_kernel, wait_until
+from lab import Host, Lab, wait_until
 
 FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
-ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
-# Functions that are inlined early have no counters of their own.
-FLAGS = {"stock": [], "debug": ["KCFLAGS=-fno-early-inlining"]}
-BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
 
 
 @pytest.fixture(scope="session")
@@ -52,50 +48,16 @@ def host_without_iommu(lab: Lab, module: Path) -> Iterator[Host]:
     assert not problems, "\n".join(problems)
 
 
-def headers_of(kernel: str, tree: Path, host: Host) -> Path:
-    """The directory, below the tree, that modules for the host's kernel are built in; added unless it is there."""
-    headers = Path("usr/src") / f"linux-headers-{kernel}"
-    if (tree / headers).exists():
-        return headers
-    if FLAVOUR == "debug":
-        debug = debug_kernel.packages()
-        own = Path("opt") / debug.root.name  # another debug kernel has the same version
-        subprocess.run(["dpkg-deb", "--extract", debug.headers, tree / own], check=True)
-        return own / headers
-    # The tree and the host's image were made on different days, and the mirror has the kernel of only one of them.
-    pack = "tar --create --gzip --directory / usr/src $(cd / && ls -d usr/lib/linux-kbuild-*)"
-    with subprocess.Popen([*host.ssh_command(), "--", pack], stdout=subprocess.PIPE) as packing:
-        subprocess.run(["tar", "--extract", "--gzip", "--directory", tree], stdin=packing.stdout, check=True)
-    assert (tree / headers).exists(), f"{host.name} has no headers of its kernel {kernel}"
-    return headers
-
-
 @pytest.fixture(scope="session")
 def tree() -> Path:
     """Where modules are built."""
-    sys.path.insert(0, str(ROOT / "tests/native"))
-    import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
-
-    return kernels.ensure_tree()
-
-
-def build_module(host: Host, tree: Path) -> Path:
-    headers = headers_of(host.run("uname -r").stdout.strip(), tree, host)
-    copy = tree / "tmp/lab-module"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(NATIVE, copy, ignore=BUILT)
-    subprocess.run(
-        ["chroot", tree, "make", "-s", "-C", f"/{headers}", "M=/tmp/lab-module",
-         "LIGHTIOV_PART=host", *FLAGS[FLAVOUR], "modules"],
-        check=True,
-    )  # fmt: skip
-    return copy / "host/lightiov_host.ko"
+    return modules.ensure_tree()
 
 
 @pytest.fixture(scope="session")
 def module(lab_host: Host, tree: Path) -> Path:
     """The host module, built for the kernel that all hosts of the lab have."""
-    return build_module(lab_host, tree)
+    return modules.build("host", lab_host, tree, FLAVOUR)
 
 
 def watches_the_kernel_log(host: Host) -> None:

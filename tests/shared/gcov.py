@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of the host module was reached since it was first loaded, as a kernel with GCOV has counted it."""
+"""What of a module was reached since it was first loaded, as a kernel with GCOV has counted it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab import Host
+from lab import Remote
 
 # Which the kernel names by where the objects were made. Its files have a length of 0, so they are not for tar.
 COLLECT = "cd /sys/kernel/debug/gcov{objects} && for file in *.gcda; do cat $file > {collected}/$file; done"
@@ -44,6 +44,10 @@ class Coverage:
                     coverage.functions[function["name"]] += function["execution_count"]
         return coverage
 
+    def add(self, other: Coverage) -> None:
+        self.lines.update(other.lines)
+        self.functions.update(other.functions)
+
     @property
     def unreached(self) -> list[str]:
         return sorted(name for name, count in self.functions.items() if not count)
@@ -64,13 +68,14 @@ class Coverage:
                 yield f"{name}:{number}: {text.strip()}"
 
 
-def measure(host: Host, module: Path, tree: Path) -> Coverage:
+def measure(machine: Remote, module: Path, tree: Path) -> Coverage:
     """Of the module that was built there, in a tree that has the compiler's own gcov."""
     objects = module.parent
     inside = f"/{objects.relative_to(tree)}"
-    host.run(f"rm -rf {COLLECTED} && mkdir {COLLECTED}")
-    host.run(COLLECT.format(objects=inside, collected=COLLECTED))
-    with subprocess.Popen([*host.ssh_command(), "--", f"tar -c -C {COLLECTED} ."], stdout=subprocess.PIPE) as packing:
+    machine.run(f"rm -rf {COLLECTED} && mkdir {COLLECTED}")
+    machine.run(COLLECT.format(objects=inside, collected=COLLECTED))
+    pack = f"tar -c -C {COLLECTED} ."
+    with subprocess.Popen([*machine.ssh_command(), "--", pack], stdout=subprocess.PIPE) as packing:
         subprocess.run(["tar", "--extract", "--directory", objects], stdin=packing.stdout, check=True)
     gcov = f"cd {inside} && exec gcov --json-format --stdout *.gcda"
     told = subprocess.run(["chroot", tree, "sh", "-c", gcov], check=True, capture_output=True, text=True)

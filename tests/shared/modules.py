@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our kernel modules, built from this source for the kernel of a machine of the lab."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab import Remote, debug_kernel
+
+ROOT = Path(__file__).resolve().parents[2]
+NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
+BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
+# Functions that are inlined early have no counters of their own.
+FLAGS = {"stock": [], "debug": ["KCFLAGS=-fno-early-inlining"]}
+
+
+def ensure_tree() -> Path:
+    """Where modules are built; made now (a few minutes) unless the lab's cache has it."""
+    sys.path.insert(0, str(ROOT / "tests/native"))
+    import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
+
+    return kernels.ensure_tree()
+
+
+def headers_of(kernel: str, tree: Path, machine: Remote, flavour: str) -> Path:
+    """The directory, below the tree, that modules for the machine's kernel are built in; added unless it is there."""
+    headers = Path("usr/src") / f"linux-headers-{kernel}"
+    if (tree / headers).exists():
+        return headers
+    if flavour == "debug":
+        debug = debug_kernel.packages()
+        own = Path("opt") / debug.root.name  # another debug kernel has the same version
+        subprocess.run(["dpkg-deb", "--extract", debug.headers, tree / own], check=True)
+        return own / headers
+    # The tree and the machine's image were made on different days, and the mirror has the kernel of only one of them.
+    pack = "tar --create --gzip --directory / usr/src $(cd / && ls -d usr/lib/linux-kbuild-*)"
+    with subprocess.Popen([*machine.ssh_command(), "--", pack], stdout=subprocess.PIPE) as packing:
+        subprocess.run(["tar", "--extract", "--gzip", "--directory", tree], stdin=packing.stdout, check=True)
+    assert (tree / headers).exists(), f"{machine.name} has no headers of its kernel {kernel}"
+    return headers
+
+
+def build(part: str, machine: Remote, tree: Path, flavour: str) -> Path:
+    """The module of that part, `host` or `guest`; what it was built from and with stays beside it."""
+    headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
+    inside = Path("tmp") / f"lab-module-{part}"
+    shutil.rmtree(tree / inside, ignore_errors=True)
+    shutil.copytree(NATIVE, tree / inside, ignore=BUILT)
+    subprocess.run(
+        ["chroot", tree, "make", "-s", "-C", f"/{headers}", f"M=/{inside}", f"LIGHTIOV_PART={part}", *FLAGS[flavour],
+         "modules"],
+        check=True,
+    )  # fmt: skip
+    return tree / inside / part / f"lightiov_{part}.ko"
