@@ -9,7 +9,7 @@ type: notification
 short_description: Measures a run
 description:
   - Writes as JSON the seconds of a core of each play, the number of tasks, the seconds that tasks of each role took on
-    all hosts, the peak of memory and the largest variable.
+    all hosts, the peak of memory, and the variables that hosts keep with the bytes of the largest of each name.
 author: LightIOV contributors
 options:
   report:
@@ -45,7 +45,8 @@ class CallbackModule(CallbackBase):
         # Name of the play, and seconds when it began.
         self.plays: list[tuple[str, float]] = [("(start)", 0.0)]
         self.tasks = 0
-        self.largest = (0, "", "")
+        # Bytes of the largest of each name, on whichever host.
+        self.variables: Counter[str] = Counter()
         self.roles: Counter[str] = Counter()
         # When the task of each host began.
         self.began: dict[str, float] = {}
@@ -68,8 +69,7 @@ class CallbackModule(CallbackBase):
         kept = {task.register: result._result} if task.register else {}
         kept |= result._result.get("ansible_facts") or {}
         for name, value in kept.items():
-            size = len(json.dumps(value, default=str))
-            self.largest = max(self.largest, (size, name, result._host.get_name()))
+            self.variables[name] = max(self.variables[name], len(json.dumps(value, default=str)))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._end(result)
@@ -78,13 +78,12 @@ class CallbackModule(CallbackBase):
         ends = [*(began for _name, began in self.plays[1:]), cpu_seconds()]
         seconds = {name: round(end - began, 2) for (name, began), end in zip(self.plays, ends)}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        size, variable, host = self.largest
         found = {
             "plays": seconds,
             "roles": {name: round(seconds, 2) for name, seconds in self.roles.most_common()},
             "tasks": self.tasks,
             "peak_mib": peak >> 10,
             "failed": len(stats.failures) + len(stats.dark),
-            "largest": {"bytes": size, "variable": variable, "host": host},
+            "variables": dict(self.variables.most_common()),
         }
         Path(self.get_option("report")).write_text(json.dumps(found), encoding="utf-8")

@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 name: recorded
 short_description: Answers from a recording
 description:
-  - A module's answer is that of its name in the recording, with its parameters beside it unless the recording says
-    otherwise.
+  - A module's answer is that of its name in the recording, or what of it the task says that the module returns, with
+    its parameters beside it unless the recording says otherwise.
 author: LightIOV contributors
 extends_documentation_fragment:
   - connection_pipelining
@@ -34,6 +34,8 @@ from ansible.plugins.connection import ConnectionBase
 
 MODULE = re.compile(rb"^ansible_module='(?:[\w.]+\.)?(\w+)',$", re.MULTILINE)
 PARAMETERS = re.compile(rb"^params=(.*),$", re.MULTILINE)
+# Whatever a task says that its module returns.
+KEPT = ("changed", "invocation")
 SCRIPT = re.compile(r"/(\w+\.(?:py|sh))\b")
 
 
@@ -64,7 +66,9 @@ class Connection(ConnectionBase):
             return {"failed": True, "msg": f"the recording has no module {name}"}
         parameters = json.loads(ast.literal_eval(PARAMETERS.search(source)[1].decode()))["ANSIBLE_MODULE_ARGS"]
         arguments = {key: value for key, value in parameters.items() if not key.startswith("_ansible_")}
-        return {"changed": False, "invocation": {"module_args": arguments}, **self.recording["modules"][name]}
+        told = self.recording["modules"][name]
+        values = {key: value for key, value in told.items() if key in arguments.get("returns", told) or key in KEPT}
+        return {"changed": False, "invocation": {"module_args": arguments}, **values}
 
     def put_file(self, in_path: str, out_path: str) -> None:
         pass

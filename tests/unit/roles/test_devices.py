@@ -45,10 +45,10 @@ def run(directory: Path, playbook: str, **variables: Any) -> dict[str, Any]:
 
 def test_what_follows_from_the_list(tmp_path: Path) -> None:
     part = {**DISK, "name": "part", "namespace": 3, "size": "1 GiB"}
-    mdev = {"uuid": mdev_uuid("S1", "101"), "active": True, "disks": [{"name": "part", "id": "5a0b7f3e"}]}
+    told = {mdev_uuid("S1", "101"): {"part": {"id": "5a0b7f3e", "nsid": 3}}}
     found = run(
         tmp_path, SHOW, lightiov_controllers=[], lightiov_vms=VMS, lightiov_vm={**VMS[0], "disks": [DISK, part]},
-        __lightiov_mdevs_made={"mdevs": [mdev]},
+        __lightiov_mdevs_made={"disks": told},
         __lightiov_mdevs_found={"skipped": True},
     )["msg"]  # fmt: skip
     assert [(vm["name"], vm.get("vcpus"), vm["state"]) for vm in found["vms"]] == [

@@ -19,8 +19,8 @@ description:
   - Where that takes long, a line a while says how many hosts are done with it, which are left, and which failed. A run
     that changes nothing and is quick says nothing.
   - A run that took long says at its end where the time of the slowest hosts went.
-  - What a module of this collection did is counted by its C(actions), so that one task for fifty VMs is not one change.
-    While it does them, it tells the host's journal of each.
+  - What a module of this collection did is counted by its C(actions_total), so that one task for fifty VMs is not one
+    change. While it does them, it tells the host's journal of each.
   - Lines go to standard error, so that programs may go on reading what the output of your choice writes to standard
     output.
 requirements:
@@ -114,9 +114,9 @@ def step_of(task: Any) -> str:
 
 
 def changes(result: dict[str, Any]) -> int:
-    """That a task made: those of its items, or the actions of a module that returns them, or one."""
+    """That a task made: those of its items, or those that a module of this collection counts, or one."""
     if not result.get("changed"):
         return 0
     if result.get("results"):
         return sum(changes(one) for one in result["results"] if isinstance(one, dict))
-    return len(result.get("actions") or ()) or 1
+    return int(result.get("actions_total") or 1)

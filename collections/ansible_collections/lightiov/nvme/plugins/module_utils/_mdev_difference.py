@@ -115,6 +115,16 @@ def _describe(mdev: Active | Definition, serial: str) -> dict[str, Any]:
     }
 
 
+def disks_told(mdevs: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Of each mdev, by UUID, what nobody but its host knows of its disks, by name. One that does not exist has none."""
+    return {
+        mdev["uuid"]: {disk["name"]: {"id": disk["id"], "nsid": disk["nsid"]} for disk in mdev["disks"]}
+        if mdev["active"]
+        else {}
+        for mdev in mdevs
+    }
+
+
 def describe_disk(extent: Extent) -> dict[str, Any]:
     return {
         "id": extent.id,

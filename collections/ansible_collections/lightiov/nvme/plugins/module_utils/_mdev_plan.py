@@ -21,6 +21,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference imp
     Difference,
     Request,
     State,
+    disks_told,
     takes_extents,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
@@ -196,7 +197,8 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     )
     result.before = {**before.show(), "files": {path: text for path, (text, _after) in files.items()}}
     result.after = {**after.show(), "files": {path: text for path, (_before, text) in files.items()}}
-    result.returned = {"mdevs": after.mdevs(difference.serial_at)}
+    mdevs = after.mdevs(difference.serial_at)
+    result.returned = {"mdevs": mdevs, "disks": disks_told(mdevs)}
 
 
 def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None], **details: str) -> None:

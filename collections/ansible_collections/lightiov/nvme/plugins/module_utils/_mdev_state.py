@@ -45,6 +45,17 @@ class MdevState:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def in_short(self) -> dict[str, Any]:
+        """What tells whether it works."""
+        return {
+            "state": self.state,
+            "hw_qids": [queue["hw_qid"] for queue in self.queues],
+            # A VM creates a queue with its ring.
+            "used": len([queue for queue in self.queues if queue["entries"]]),
+            "window": self.window and f"{self.window['base']} + {self.window['size']}",
+            "interrupts": self.statistics.get("interrupts") or 0,
+        }
+
 
 def mdev_states(host: Host) -> list[MdevState]:
     present = controllers(host)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
@@ -36,10 +37,10 @@ def first_error(result: Variables) -> str:
 def disk_rows(names: Iterable[str], hostvars: Mapping[str, Variables]) -> list[list[str]]:
     """Of each disk of the hypervisors that were looked at, with a heading if there is any."""
     rows = [
-        _disk_row(name, disk, mdevs, hostvars)
+        _disk_row(name, disk, seen, hostvars)
         for name in names
         if "__lightiov_mdev_info" in hostvars[name]
-        for mdevs in [_active_mdevs(hostvars[name])]
+        for seen in [_Seen.of(hostvars[name])]
         for disk in vm_disks(hostvars[name]["lightiov_vms"])
         if disk["state"] != "absent"
     ]
@@ -51,21 +52,21 @@ def queue_faults(name: str, hostvars: Mapping[str, Variables]) -> list[str]:
 
     Those of VMs that failed have been named already.
     """
-    mdevs = _active_mdevs(hostvars[name])
+    states = _Seen.of(hostvars[name]).states
     disks = [disk for disk in vm_disks(hostvars[name]["lightiov_vms"]) if disk["state"] != "absent"]
     # A VM that has not been off since the version before still has one for each disk.
     formers: dict[str, Variables] = {}
     for disk in disks:
-        if disk["former"] in mdevs:
-            formers.setdefault(disk["uuid"], mdevs[disk["former"]])
+        if disk["former"] in states:
+            formers.setdefault(disk["uuid"], states[disk["former"]])
     faults = []
     for disk in disks:
         if disk["vm"] in hostvars and hostvars[disk["vm"]].get("__lightiov_failure"):
             continue
-        mdev = mdevs.get(disk["uuid"]) or mdevs.get(disk["former"]) or formers.get(disk["uuid"]) or {}
+        mdev = states.get(disk["uuid"]) or states.get(disk["former"]) or formers.get(disk["uuid"]) or {}
         inside = _found(disk, hostvars)
         expected = "closed" if disk["state"] == "stopped" else "ready" if inside else "open"
-        used = len([queue for queue in mdev.get("queues") or () if queue["entries"]])
+        used = mdev.get("used", 0)
         wanted = inside.get("queue_pairs_used", disk["queue_pairs"])
         if not _is_as_expected(mdev, expected, used, wanted):
             faults.append(
@@ -81,8 +82,7 @@ def _is_as_expected(mdev: Variables, expected: str, used: int, wanted: int) -> b
     # A VM that was not entered may be without a driver.
     if expected != "ready":
         return state == expected or (expected, state) == ("open", "ready")
-    interrupts = (mdev.get("statistics") or {}).get("interrupts", 0)
-    return state == "ready" and used == wanted and mdev.get("window") is not None and interrupts > 0
+    return state == "ready" and used == wanted and mdev["window"] is not None and mdev["interrupts"] > 0
 
 
 def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Variables]) -> list[str]:
@@ -108,25 +108,31 @@ def _failed_early(hypervisor: Variables, lost: bool) -> bool:
     return not hypervisor.get("__lightiov_prepared") and (lost or bool(hypervisor.get("__lightiov_failure")))
 
 
-def _active_mdevs(hypervisor: Variables) -> dict[str, Variables]:
-    """By UUID. Ansible makes a variable anew each time that it is looked at."""
-    mdevs = hypervisor["__lightiov_mdev_info"].get("mdevs") or ()
-    return {mdev["uuid"]: mdev for mdev in mdevs if mdev["active"]}
+@dataclass(frozen=True)
+class _Seen:
+    """The mdevs that a hypervisor has, by UUID: their states, and by name what it knows of their disks."""
+
+    states: Variables
+    disks: Variables
+
+    @classmethod
+    def of(cls, hypervisor: Variables) -> _Seen:
+        """Ansible makes a variable anew each time that it is looked at, so it is done once."""
+        found = hypervisor["__lightiov_mdev_info"]
+        return cls(found.get("states") or {}, found.get("disks") or {})
 
 
-def _disk_row(
-    host: str, disk: Mapping[str, Any], mdevs: Mapping[str, Variables], hostvars: Mapping[str, Variables]
-) -> list[str]:
-    mdev: Variables = mdevs.get(disk["uuid"]) or mdevs.get(disk["former"]) or {}
-    window = mdev.get("window")
+def _disk_row(host: str, disk: Mapping[str, Any], seen: _Seen, hostvars: Mapping[str, Variables]) -> list[str]:
+    uuid = next((one for one in (disk["uuid"], disk["former"]) if one in seen.states), "")
+    mdev: Variables = seen.states.get(uuid) or {}
     found = _found(disk, hostvars)
     return [
         host,
         disk["vm"],
         disk["controller"],
-        " ".join(str(queue["hw_qid"]) for queue in mdev.get("queues") or ()),
-        _namespace(disk, mdev.get("disks") or ()),
-        f"{window['base']} + {window['size']}" if window else "-",
+        " ".join(map(str, mdev.get("hw_qids") or ())),
+        _namespace(disk, seen.disks.get(uuid) or {}),
+        mdev.get("window") or "-",
         found.get("finding") or ("off" if disk["state"] == "stopped" else "-"),
     ]
 
@@ -139,11 +145,11 @@ def _found(disk: Variables, hostvars: Mapping[str, Variables]) -> Variables:
     return found
 
 
-def _namespace(disk: Variables, has: Sequence[Variables]) -> str:
+def _namespace(disk: Variables, has: Mapping[str, Variables]) -> str:
     """By its number too, where the inventory names its identity, and with the size of a part of it."""
     listed = str(disk["namespace"])
-    nsids = [one["nsid"] for one in has if one["name"] in (driver_name(disk["name"]), "")]
-    shown = f"{nsids[0]} ({listed})" if nsids and not listed.isdecimal() else listed
+    known = has.get(driver_name(disk["name"])) or has.get("")
+    shown = f"{known['nsid']} ({listed})" if known and not listed.isdecimal() else listed
     return f"{shown}: {disk['size']}" if disk["size"] else shown
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
+from ansible_collections.lightiov.nvme.plugins.module_utils._returned import chosen, parameters
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,11 @@ def execute(
                 if module.check_mode or not (plan.provisional and plan.steps):
                     break
     except (LightiovError, OSError) as error:
-        module.fail_json(msg=sentence(error), actions=done, changed=bool(done))
-    result: dict[str, Any] = {"changed": bool(done), "actions": done, **plan.returned}
+        module.fail_json(msg=sentence(error), actions=done, actions_total=len(done), changed=bool(done))
+    values: dict[str, Any] = {"actions": done, **plan.returned}
     if module.check_mode:
-        result["unmet"] = [one.describe() for one in plan.unmet]
+        values["unmet"] = [one.describe() for one in plan.unmet]
+    result = {"changed": bool(done), "actions_total": len(done), **chosen(values, module.params.get("returns"))}
     if module._diff:
         result["diff"] = {"before": before[0], "after": plan.after}
-    if module._verbosity < 3:
-        # Nobody looks at the parameters, which playbooks would keep for each host: definitions of VMs are long.
-        result["invocation"] = {}
-    module.exit_json(**result)
+    module.exit_json(**result, **parameters(module))

@@ -200,9 +200,12 @@ def vms(listed: object) -> list[dict[str, Any]]:
     ]
 
 
-def vm_disks(listed: object, mdevs: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-    """All disks, those of absent VMs included. `mdevs` are the host's, which know what disks are there."""
-    known = {(mdev["uuid"], disk["name"]): disk for mdev in mdevs for disk in mdev["disks"]}
+def vm_disks(listed: object, told: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None) -> list[dict[str, Any]]:
+    """All disks, those of absent VMs included. `told` is what their host knows of disks, by mdev and name.
+
+    That is of all VMs of the host, so what is of others is not looked at.
+    """
+    known = told or {}
     return [
         {
             "vm": vm.name,
@@ -211,7 +214,7 @@ def vm_disks(listed: object, mdevs: Iterable[Mapping[str, Any]] = ()) -> list[di
             **asdict(disk),
             "uuid": vm.uuid(disk.controller),
             "former": mdev_uuid(disk.controller, vm.name, disk.name),
-            "path": disk.path(known.get((vm.uuid(disk.controller), driver_name(disk.name)))),
+            "path": disk.path(known.get(vm.uuid(disk.controller), {}).get(driver_name(disk.name))),
         }
         for vm in parse(listed)
         for disk in vm.disks

@@ -110,6 +110,11 @@ actions:
       description: Serial number of the controller, if a driver reports it.
       type: str
       sample: S5XANA0R700001
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 controllers:
   description: All NVMe controllers of the host after the run, or as they would be after it in check mode.
   returned: always

@@ -133,6 +133,11 @@ actions:
       description: Kernel release, for C(build) and C(install).
       type: str
       sample: 6.12.57+deb13-amd64
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 version:
   description: Version of the DKMS package, with what names the content of the source.
   returned: when O(state=present)

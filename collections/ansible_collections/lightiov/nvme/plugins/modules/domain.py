@@ -143,6 +143,14 @@ options:
       - Seconds that a VM may take to shut down.
     type: int
     default: 120
+  returns:
+    description:
+      - Which of the return values to return, beside RV(actions_total). Without it, all.
+      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
+        uses.
+    type: list
+    elements: str
+    choices: [actions, domains, ran, unmet]
 seealso:
   - module: lightiov.nvme.domain_mdev
   - module: lightiov.nvme.mdev
@@ -174,12 +182,12 @@ unmet:
   description:
     - What a run would refuse, unless an earlier task makes it possible before. Each has a C(sentence), and in C(until)
       who may make it possible, such as C(packages) or a module. What it is about is in C(object), where that matters.
-  returned: in check mode
+  returned: in check mode, unless O(returns) leaves it out
   type: list
   elements: dict
 actions:
   description: What was done, or would be done in check mode, in order.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -212,11 +220,16 @@ actions:
       description: Where a root disk is set aside.
       type: str
       sample: /var/lib/libvirt/images/vm2-root.qcow2.removed-dabd54c3-9dd5-402a-aafa-091f58dcdd6f
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 domains:
   description: >-
     The domains after the run or, in check mode, as they would be; of those that are not listed, only what loses an
     mdev.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -252,7 +265,7 @@ domains:
       sample: /var/lib/libvirt/images/vm1-root.qcow2
 ran:
   description: Names of the listed domains that ran before.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: str
   sample: [vm1]
@@ -308,6 +321,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
             "generation": {"type": "int"},
+            "returns": {"type": "list", "elements": "str", "choices": ["actions", "domains", "ran", "unmet"]},
         },
         supports_check_mode=True,
     )

@@ -54,6 +54,14 @@ options:
     type: list
     elements: str
     default: []
+  returns:
+    description:
+      - Which of the return values to return, beside RV(actions_total). Without it, all.
+      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
+        uses.
+    type: list
+    elements: str
+    choices: [actions, domains, unmet]
 seealso:
   - module: lightiov.nvme.domain
   - module: lightiov.nvme.mdev
@@ -82,12 +90,12 @@ unmet:
   description:
     - What a run would refuse, unless an earlier task makes it possible before. Each has a C(sentence), and in C(until)
       who may make it possible, such as C(packages) or a module. What it is about is in C(object), where that matters.
-  returned: in check mode
+  returned: in check mode, unless O(returns) leaves it out
   type: list
   elements: dict
 actions:
   description: What was done, or would be done in check mode, in order.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -107,10 +115,15 @@ actions:
       description: C(live) for the running domain, C(config) for its persistent definition.
       type: str
       sample: config
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 domains:
   description: >-
     The listed domains, and others that lose an mdev, after the run or, in check mode, as they would be.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -158,6 +171,7 @@ def main() -> None:
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 60},
             "generation": {"type": "int"},
+            "returns": {"type": "list", "elements": "str", "choices": ["actions", "domains", "unmet"]},
         },
         supports_check_mode=True,
     )

@@ -59,6 +59,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import accept
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._returned import parameters
 
 
 def main() -> None:
@@ -87,6 +88,7 @@ def main() -> None:
         changed=before != after,
         generation=after.number,
         diff={"before": f"generation {before.number}\n", "after": f"generation {after.number}\n"},
+        **parameters(module),
     )
 
 

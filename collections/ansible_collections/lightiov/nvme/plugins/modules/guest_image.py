@@ -106,6 +106,11 @@ actions:
       description: What it is a copy of.
       type: str
       sample: /var/lib/libvirt/images/debian-13.qcow2
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 images:
   description: >-
     C(path) and C(format) of each image's copy, by the path of the image; and C(boot) with C(kernel), C(initrd) and

@@ -157,6 +157,14 @@ options:
       - Seconds to wait for a guest to let go of a disk, and with O(force=true) for a VM to give up an mdev.
     type: int
     default: 30
+  returns:
+    description:
+      - Which of the return values to return, beside RV(actions_total). Without it, all.
+      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
+        uses.
+    type: list
+    elements: str
+    choices: [actions, disks, mdevs, unmet]
 seealso:
   - module: lightiov.nvme.controller
   - module: lightiov.nvme.domain_mdev
@@ -210,12 +218,12 @@ unmet:
   description:
     - What a run would refuse, unless an earlier task makes it possible before. Each has a C(sentence), and in C(until)
       who may make it possible, such as C(packages) or a module. What it is about is in C(object), where that matters.
-  returned: in check mode
+  returned: in check mode, unless O(returns) leaves it out
   type: list
   elements: dict
 actions:
   description: What was done, or would be done in check mode, in order.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -240,9 +248,21 @@ actions:
       description: Name of the disk that comes, grows or goes.
       type: str
       sample: data
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
+disks:
+  description:
+    - ID and NSID of the disks of each mdev after the run or, in check mode, as they would be, by the UUID of the mdev
+      and the name of the disk. Empty for an mdev that is only defined.
+  returned: unless O(returns) leaves it out
+  type: dict
+  sample: {"8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55": {"data": {"id": "5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11", "nsid": 1}}}
 mdevs:
   description: The LightIOV mdevs of the host after the run, or as they would be after it in check mode.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -381,6 +401,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 30},
             "generation": {"type": "int"},
+            "returns": {"type": "list", "elements": "str", "choices": ["actions", "disks", "mdevs", "unmet"]},
         },
         supports_check_mode=True,
     )

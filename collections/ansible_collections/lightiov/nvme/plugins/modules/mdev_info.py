@@ -15,7 +15,15 @@ author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
   - lightiov.nvme.attributes.info
-options: {}
+options:
+  returns:
+    description:
+      - Which of the return values to return. Without it, all.
+      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
+        uses.
+    type: list
+    elements: str
+    choices: [disks, mdevs, states]
 seealso:
   - module: lightiov.nvme.mdev
 """
@@ -34,9 +42,28 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+disks:
+  description:
+    - ID and NSID of the disks of each mdev, by the UUID of the mdev and the name of the disk. Empty for an mdev that is
+      only defined.
+  returned: unless O(returns) leaves it out
+  type: dict
+  sample: {"8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55": {"data": {"id": "5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11", "nsid": 1}}}
+states:
+  description:
+    - What tells whether each mdev that exists works, by UUID. C(used) of its queues C(hw_qids) its VM has created.
+  returned: unless O(returns) leaves it out
+  type: dict
+  sample:
+    8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55:
+      state: ready
+      hw_qids: [5, 6]
+      used: 2
+      window: 0x10000000000 + 0x40000000
+      interrupts: 512
 mdevs:
   description: LightIOV mdevs that exist or are defined, by UUID.
-  returned: always
+  returned: unless O(returns) leaves it out
   type: list
   elements: dict
   contains:
@@ -179,18 +206,33 @@ mdevs:
         revocations: 0
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import disks_told
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._returned import chosen
+
+
+def values(found: Sequence[MdevState]) -> dict[str, Any]:
+    mdevs = [one.to_dict() for one in found]
+    states = {one.uuid: one.in_short() for one in found if one.active}
+    return {"mdevs": mdevs, "disks": disks_told(mdevs), "states": states}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"returns": {"type": "list", "elements": "str", "choices": ["disks", "mdevs", "states"]}},
+        supports_check_mode=True,
+    )
     try:
-        module.exit_json(mdevs=[state.to_dict() for state in mdev_states(Host())])
+        found = mdev_states(Host())
     except LightiovError as error:
         module.fail_json(msg=str(error))
+    module.exit_json(**chosen(values(found), module.params["returns"]))
 
 
 if __name__ == "__main__":

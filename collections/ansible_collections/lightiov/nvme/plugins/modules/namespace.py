@@ -162,6 +162,11 @@ actions:
       description: Name of the namespace.
       type: str
       sample: data
+actions_total:
+  description: How many actions that were.
+  returned: always
+  type: int
+  sample: 1
 namespaces:
   description:
     - All namespaces of the controllers that are listed, or on which LightIOV has made any, after the run, or as they

@@ -82,6 +82,13 @@ def test_active_one(host: Host, fake: FakeHost) -> None:
         "window": {"base": "0x10000000000", "size": "0x40000000"},
         "statistics": {"commands": 9, "mmio": 88},
     }
+    assert state.in_short() == {
+        "state": "ready",
+        "hw_qids": [5, 6],
+        "used": 1,
+        "window": "0x10000000000 + 0x40000000",
+        "interrupts": 0,
+    }
 
 
 def test_one_that_is_only_defined_on_a_controller_that_is_gone(host: Host, fake: FakeHost) -> None:
@@ -95,6 +102,7 @@ def test_one_that_is_only_defined_on_a_controller_that_is_gone(host: Host, fake:
     assert (state.tenant, state.queue_pairs, [one["nsid"] for one in state.disks]) == ("blue", 2, [1, 3])
     assert {(one["id"], one["size"]) for one in state.disks} == {("", None)}
     assert (state.state, state.queues, state.window, state.statistics) == ("", [], None, {})
+    assert state.in_short() == {"state": "", "hw_qids": [], "used": 0, "window": None, "interrupts": 0}
 
 
 def test_a_definition_says_whose_it_is(host: Host, fake: FakeHost) -> None:

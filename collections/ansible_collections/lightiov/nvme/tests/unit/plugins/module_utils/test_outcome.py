@@ -77,18 +77,14 @@ def test_row_of_each_disk() -> None:
         {"name": "eui", "tenant": "blue", "disks": [{**disk, "namespace": "eui.0011223344556677"}]},
         {"name": "gone", "tenant": "blue", "state": "absent", "disks": [disk]},
     ]
-    mdev = {
-        "uuid": mdev_uuid("77", "101"),
-        "active": True,
-        "disks": [],
-        "queues": [{"hw_qid": 5}, {"hw_qid": 6}],
-        "window": {"base": "0x1", "size": "0x2"},
-    }
     # The version before had one for each disk.
-    former = {"uuid": mdev_uuid("77", "eui", "data"), "active": True, "disks": [{"name": "", "nsid": 3}]}
-    coming = {"uuid": mdev_uuid("77", "eui"), "active": False, "disks": [{"name": "data", "nsid": 3}]}
+    mdev, former, coming = mdev_uuid("77", "101"), mdev_uuid("77", "eui", "data"), mdev_uuid("77", "eui")
+    found = {
+        "states": {mdev: {"hw_qids": [5, 6], "window": "0x1 + 0x2"}, former: {"hw_qids": [], "window": None}},
+        "disks": {mdev: {}, former: {"": {"nsid": 3}}, coming: {}},
+    }
     hostvars = {
-        "hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": [mdev, former, coming]}},
+        "hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": found},
         "101": {"__lightiov_found": {"data": {"finding": "16 MiB read"}}},
     }
     assert disk_rows(hostvars, hostvars)[1:] == [
@@ -106,12 +102,13 @@ def test_tear_down_leaves_no_vm_out() -> None:
 
 READY = {
     "state": "ready",
-    "queues": [{"hw_qid": 5, "entries": 1024}, {"hw_qid": 6, "entries": 0}],
-    "window": {"base": "0x1", "size": "0x2"},
-    "statistics": {"interrupts": 1},
+    "hw_qids": [5, 6],
+    "used": 1,
+    "window": "0x1 + 0x2",
+    "interrupts": 1,
 }
 FOUND = {"__lightiov_found": {"data": {"queue_pairs_used": 1}}}
-OPEN = {"state": "open", "queues": [], "window": None, "statistics": {"interrupts": 0}}
+OPEN = {"state": "open", "hw_qids": [5, 6], "used": 0, "window": None, "interrupts": 0}
 
 
 @pytest.mark.parametrize(
@@ -119,8 +116,8 @@ OPEN = {"state": "open", "queues": [], "window": None, "statistics": {"interrupt
     [
         ({}, READY, FOUND, ""),
         ({}, {**READY, "window": None}, FOUND, "is ready with 1 of 1"),
-        ({}, {**READY, "statistics": {"interrupts": 0}}, FOUND, "is ready with 1 of 1"),
-        ({}, {**READY, "queues": []}, FOUND, "is ready with 0 of 1"),
+        ({}, {**READY, "interrupts": 0}, FOUND, "is ready with 1 of 1"),
+        ({}, {**READY, "used": 0}, FOUND, "is ready with 0 of 1"),
         ({}, OPEN, FOUND, "is open with 0 of 1 queue pairs in use, and should be ready"),
         # Not entered: it may be without a driver.
         ({}, READY, None, ""),
@@ -138,11 +135,11 @@ def test_disk_without_its_queues(
     vm: dict[str, Any], mdev: dict[str, Any] | None, inside: dict[str, Any] | None, fault: str
 ) -> None:
     disk = {"name": "data", "controller": "S1", "namespace": 1, "queue_pairs": 2}
-    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "active": True, **mdev}] if mdev else []
+    states = {mdev_uuid("S1", "vm1"): mdev} if mdev else {}
     hostvars = {
         "hv1": {
             "lightiov_vms": [{"name": "vm1", "tenant": "blue", "disks": [disk], **vm}],
-            "__lightiov_mdev_info": {"mdevs": mdevs},
+            "__lightiov_mdev_info": {"states": states, "disks": {}},
         },
         **({"vm1": inside} if inside else {}),
     }
@@ -153,9 +150,6 @@ def test_disk_without_its_queues(
 
 def test_disk_of_the_version_before_has_its_queues() -> None:
     disks = [{"name": name, "controller": "S1", "namespace": nsid} for name, nsid in (("data", 1), ("new", 2))]
-    mdevs = [
-        {"uuid": mdev_uuid("S1", "vm1", "data"), "active": True, **READY},
-        {"uuid": mdev_uuid("S1", "vm1"), "active": False},
-    ]
+    found = {"states": {mdev_uuid("S1", "vm1", "data"): READY}, "disks": {mdev_uuid("S1", "vm1"): {}}}
     vms = [{"name": "vm1", "tenant": "blue", "disks": disks}]
-    assert queue_faults("hv1", {"hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": {"mdevs": mdevs}}}) == []
+    assert queue_faults("hv1", {"hv1": {"lightiov_vms": vms, "__lightiov_mdev_info": found}}) == []

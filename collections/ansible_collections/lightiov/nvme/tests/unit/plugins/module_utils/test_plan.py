@@ -5,38 +5,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan, execute
-
-
-class Ended(Exception):
-    """AnsibleModule ends the process; here it raises."""
-
-
-class FakeModule:
-    def __init__(self, check_mode: bool = False, diff: bool = False, verbosity: int = 3) -> None:
-        self._verbosity = verbosity
-        self.check_mode = check_mode
-        self._diff = diff
-        self.result: dict[str, Any] = {}
-        self.warnings: list[str] = []
-        self.journal: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.journal.append(line)
-
-    def warn(self, warning: str) -> None:
-        self.warnings.append(warning)
-
-    def exit_json(self, **result: Any) -> None:
-        self.result = result
-
-    def fail_json(self, **result: Any) -> None:
-        self.result = {"failed": True, **result}
-        raise Ended
+from fake_module import Ended, FakeModule
 
 
 def make(acted: list[str]) -> Plan:
@@ -59,6 +32,7 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
     assert module.result == {
         "changed": True,
         "actions": ACTIONS,
+        "actions_total": 2,
         "things": 2,
         "diff": {"before": 1, "after": 2},
         **({"unmet": []} if check_mode else {}),
@@ -74,10 +48,27 @@ def test_parameters_are_returned_to_those_who_look_at_them() -> None:
     assert "invocation" not in verbose.result  # Ansible then returns them
 
 
+@pytest.mark.parametrize(
+    ("returns", "values"),
+    [
+        (None, {"actions", "things", "unmet"}),
+        ([], set()),
+        (["unmet"], {"unmet"}),
+        (["actions", "things"], {"actions", "things"}),
+    ],
+)
+def test_what_is_not_asked_for_is_not_returned(returns: list[str] | None, values: set[str]) -> None:
+    """How much was done is told all the same."""
+    module = FakeModule(check_mode=True, diff=True, verbosity=0, returns=returns)
+    execute(module, lambda: make([]))
+    assert set(module.result) == {"changed", "actions_total", "diff", "invocation"} | values
+    assert (module.result["changed"], module.result["actions_total"]) == (True, 2)
+
+
 def test_an_empty_plan_changes_nothing() -> None:
     module = FakeModule()
     execute(module, Plan)
-    assert module.result == {"changed": False, "actions": []}
+    assert module.result == {"changed": False, "actions": [], "actions_total": 0}
 
 
 def test_a_failure_tells_what_was_done_before() -> None:
@@ -89,7 +80,7 @@ def test_a_failure_tells_what_was_done_before() -> None:
     module = FakeModule()
     with pytest.raises(Ended):
         execute(module, lambda: plan)
-    assert module.result["actions"] == ACTIONS
+    assert (module.result["actions"], module.result["actions_total"]) == (ACTIONS, 2)
     assert module.result["changed"] is True
     assert module.result["msg"] == "the second one failed"
 

@@ -149,10 +149,10 @@ def test_a_step_is_what_the_playbook_calls_it(one: Named, step: str) -> None:
 @pytest.mark.parametrize(
     ("result", "number"),
     [
-        ({"changed": False, "actions": [{}]}, 0),
+        ({"changed": False, "actions_total": 1}, 0),
         ({"changed": True}, 1),
-        ({"changed": True, "actions": [{}, {}, {}]}, 3),
-        ({"changed": True, "results": [{"changed": False}, {"changed": True, "actions": [{}, {}]}]}, 2),
+        ({"changed": True, "actions_total": 3}, 3),
+        ({"changed": True, "results": [{"changed": False}, {"changed": True, "actions_total": 2}]}, 2),
     ],
 )
 def test_changes_are_counted(result: dict[str, Any], number: int) -> None:

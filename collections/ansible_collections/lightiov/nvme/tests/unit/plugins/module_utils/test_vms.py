@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +129,29 @@ def test_disks_of_a_vm_on_a_controller_are_one_mdev() -> None:
 def test_a_part_of_a_namespace_is_found_by_its_id() -> None:
     listed = [vm(disk(name="a+b", size="1 GiB"))]
     assert _vms.vm_disks(listed)[0]["path"] is None
-    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "disks": [{"name": "a_b", "id": "11111111"}]}]
-    assert _vms.vm_disks(listed, mdevs)[0]["path"] == "/dev/disk/by-id/lightiov-uuid.11111111"
+    told = {mdev_uuid("S1", "vm1"): {"a_b": {"id": "11111111", "nsid": 1}}}
+    assert _vms.vm_disks(listed, told)[0]["path"] == "/dev/disk/by-id/lightiov-uuid.11111111"
 
 
 def test_a_namespace_by_its_name_on_the_list_is_found_by_its_number() -> None:
     listed = [vm(disk(name="data", namespace="db1-Data"))]
     assert _vms.vm_mdevs(listed)[0]["disks"][0]["namespace"] == "db1-Data"
     assert _vms.vm_disks(listed)[0]["path"] is None
-    mdevs = [{"uuid": mdev_uuid("S1", "vm1"), "disks": [{"name": "data", "nsid": 7, "id": "11111111"}]}]
-    assert _vms.vm_disks(listed, mdevs)[0]["path"] == "/dev/disk/by-id/lightiov-S1-ns7"
+    told = {mdev_uuid("S1", "vm1"): {"data": {"id": "11111111", "nsid": 7}}}
+    assert _vms.vm_disks(listed, told)[0]["path"] == "/dev/disk/by-id/lightiov-S1-ns7"
+
+
+def test_of_what_a_host_knows_only_the_own_is_looked_at() -> None:
+    """It is of all VMs of the host, and each VM looks up its own: to read all would be work for each pair of VMs."""
+
+    class Host(dict[str, Any]):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all of it was looked at")
+
+        values = items = keys = __iter__  # type: ignore[assignment]
+
+    told = Host({mdev_uuid("S1", f"vm{number}"): {"data": {"id": str(number), "nsid": 1}} for number in range(9)})
+    assert _vms.vm_disks([vm(disk(size="1 GiB"))], told)[0]["path"] == "/dev/disk/by-id/lightiov-uuid.1"
 
 
 def test_a_namespace_has_parts_of_many_or_readers_of_all() -> None:
