@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_times import HostTimes, clock_time
 
@@ -14,34 +14,58 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._host_times import H
 NAMED = 5
 
 
-@dataclass
 class Play:
-    """Hosts go through its steps in one order, each at its own pace."""
+    """Hosts go through its steps in one order, each at its own pace.
 
-    hosts: list[str]
-    # Those that failed, in this play or before: a host that failed has no part in what follows.
-    failed: dict[str, None]
-    steps: list[str] = field(default_factory=list)
-    # The step that each host is in, by its number; a host that has not begun is in none.
-    position: dict[str, int] = field(default_factory=dict)
-    # Of each step: how many changes, and whether it has been said that it is done.
-    changes: dict[int, int] = field(default_factory=dict)
-    said: set[int] = field(default_factory=set)
+    How many hosts are in each step is counted as they go: to look at all of them whenever one comes further would be
+    work for each pair of hosts.
+    """
+
+    def __init__(self, hosts: Iterable[str], failed: dict[str, None]) -> None:
+        """`failed` are those that failed before: a host that failed has no part in what follows."""
+        self.hosts = list(hosts)
+        self.failed = failed
+        self.steps: list[str] = []
+        # The step that each host is in, by its number; a host that has not begun is in none.
+        self.position: dict[str, int] = {}
+        # Of each step: how many changes, and whether it has been said that it is done.
+        self.changes: Counter[int] = Counter()
+        self.said: set[int] = set()
+        self._waiting = {one for one in self.hosts if one not in failed}
+        self._going: set[str] = set()
+        # Of each step: how many of those that have begun and have not failed are in it.
+        self._in_step: Counter[int] = Counter()
+
+    def advance(self, host: str, step: int) -> None:
+        if host in self._waiting:
+            self._waiting.remove(host)
+            self._going.add(host)
+        elif host in self._going:
+            self._in_step[self.position[host]] -= 1
+        self.position[host] = step
+        self._in_step[step] += host in self._going
+
+    def fail(self, host: str) -> None:
+        self.failed[host] = None
+        self._waiting.discard(host)
+        if host in self._going:
+            self._going.remove(host)
+            self._in_step[self.position[host]] -= 1
 
     @property
     def begun(self) -> list[str]:
-        return [one for one in self.hosts if one in self.position and one not in self.failed]
+        return [one for one in self.hosts if one in self._going]
 
     def left(self, step: int) -> list[str]:
         """Of those that have begun: Ansible does not tell of a host that leaves a play before."""
         return [one for one in self.begun if self.position[one] <= step]
 
     def is_done(self, step: int) -> bool:
-        return not self.left(step) and all(one in self.position or one in self.failed for one in self.hosts)
+        return not self._waiting and not any(self._in_step[one] for one in range(step + 1))
 
     def current(self) -> int:
         """The step that the last hosts are in."""
-        return min((self.position[one] for one in self.begun), default=0)
+        return min((step for step, hosts in self._in_step.items() if hosts), default=0)
 
 
 class Progress:
@@ -58,7 +82,7 @@ class Progress:
     def start(self, hosts: Iterable[str]) -> list[str]:
         """The play before has ended, and another begins."""
         lines = self._end_play()
-        self.play = Play(list(hosts), self.play.failed)
+        self.play = Play(hosts, self.play.failed)
         return lines
 
     def end(self) -> list[str]:
@@ -77,17 +101,18 @@ class Progress:
         self.times.enter(host, step)
         if now <= before:
             return []
-        play.position[host] = now
+        play.advance(host, now)
         return self._done()
 
     def leave(self, host: str, changes: int, failed: bool = False) -> list[str]:
         """A host is through with a task, which has made so many changes."""
-        step = self.play.position.setdefault(host, 0)
-        self.play.changes[step] = self.play.changes.get(step, 0) + changes
+        if host not in self.play.position:
+            self.play.advance(host, 0)
+        self.play.changes[self.play.position[host]] += changes
         self.times.leave(host)
         if not failed:
             return []
-        self.play.failed[host] = None
+        self.play.fail(host)
         return self._done()
 
     def due(self) -> list[str]:
@@ -96,18 +121,16 @@ class Progress:
         return [self._line(self.play.current())] if waited and self.play.begun and self.play.steps else []
 
     def _end_play(self) -> list[str]:
-        self.play.position.update({one: len(self.play.steps) for one in self.play.hosts})
+        for host in self.play.hosts:
+            self.play.advance(host, len(self.play.steps))
         return self._done()
 
     def _done(self) -> list[str]:
-        """Of each step that changed something and that no host is left for, once.
-
-        It looks at all hosts, so it is for when one has come further, and not for each task of each.
-        """
+        """Of each step that changed something and that no host is left for, once."""
         done = [
             step
             for step in range(len(self.play.steps))
-            if step not in self.play.said and self.play.changes.get(step) and self.play.is_done(step)
+            if step not in self.play.said and self.play.changes[step] and self.play.is_done(step)
         ]
         self.play.said.update(done)
         return [self._line(step) for step in done]
@@ -117,7 +140,7 @@ class Progress:
         play, left = self.play, self.play.left(step)
         failed = [one for one in play.hosts if one in play.failed]
         parts = [f"{len(play.begun) - len(left)} of {len(play.begun) + len(failed)} done"]
-        if play.changes.get(step):
+        if play.changes[step]:
             parts.append(f"changes: {play.changes[step]}")
         if left:
             parts.append(f"left: {_names(left)}")

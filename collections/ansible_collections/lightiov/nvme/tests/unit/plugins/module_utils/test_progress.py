@@ -97,6 +97,34 @@ def test_an_earlier_step_within_a_later_one_belongs_to_it(progress: Progress) ->
     assert progress.end() == ["[00:00] image: 1 of 1 done, changes: 6"]
 
 
+class Counted(str):
+    """A name of a host that counts how often it is looked up."""
+
+    looked_up = 0
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        Counted.looked_up += 1
+        return super().__hash__()
+
+
+def test_hosts_are_not_looked_at_for_each_other(clock: Clock) -> None:
+    """That would be work for each pair of hosts."""
+
+    def looked_up(hosts: int) -> int:
+        Counted.looked_up = 0
+        names = [Counted(f"hv{number}") for number in range(hosts)]
+        progress = Progress(30, clock)
+        progress.start(names)
+        for step in ("native", "mdev", "vm"):
+            for name in names:
+                task(progress, name, step, 1)
+        assert len(progress.end()) == 1
+        return Counted.looked_up
+
+    assert looked_up(200) == pytest.approx(10 * looked_up(20), rel=0.1)
+
+
 def test_a_long_run_says_where_its_time_went(progress: Progress, clock: Clock) -> None:
     for _play in range(2):
         progress.start(["hv1", "hv2"])
