@@ -9,6 +9,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
@@ -76,9 +77,11 @@ def files(domain_xml: str) -> set[str]:
     return {source.get("file", "") for source in sources}
 
 
-def macs(domain_xml: str) -> set[str]:
-    """MAC addresses of a domain."""
-    return {mac.get("address", "").lower() for mac in _parse(domain_xml).iterfind("./devices/interface/mac")}
+@cache
+def macs(domain_xml: str) -> frozenset[str]:
+    """MAC addresses of a domain. Every one that comes is held against all that are there, so each is read once."""
+    found = _parse(domain_xml).iterfind("./devices/interface/mac")
+    return frozenset(mac.get("address", "").lower() for mac in found)
 
 
 def mac_in(domain_xml: str, network: str) -> str:

@@ -93,3 +93,17 @@ def test_what_is_written_is_read(uuids: list[str]) -> None:
 def test_uuids_are_compared_in_one_spelling() -> None:
     made = str(uuid.UUID(U1))
     assert made in _libvirt_xml.mdevs(DOMAIN.replace(U1, U1.upper()))
+
+
+def test_a_definition_is_read_once_for_its_macs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each VM that comes is held against all that are there."""
+    read: list[str] = []
+
+    def parse(text: str) -> ET.Element:
+        read.append(text)
+        return ET.fromstring(text)
+
+    monkeypatch.setattr(_libvirt_xml, "_parse", parse)
+    xml = "<domain><devices><interface><mac address='52:54:00:00:00:AA'/></interface></devices></domain>"
+    assert [_libvirt_xml.macs(xml) for _vm in range(3)] == [{"52:54:00:00:00:aa"}] * 3
+    assert read == [xml]
