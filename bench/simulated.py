@@ -40,7 +40,7 @@ LARGEST = 100 << 10
 STEEPEST = 1.3
 KERNEL = "6.12.57+deb13-amd64"
 GIB = 1 << 30
-NAMESPACE = {"nsid": "1", "id": "", "bytes": 4096 * GIB}
+NAMESPACE = {"nsid": "1", "id": "", "bytes": 8192 * GIB}
 PROBE = {
     "iommu_announced": "intel",
     "iommu": True,
