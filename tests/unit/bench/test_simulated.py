@@ -13,7 +13,7 @@ from bench.simulated import Cost, Fleet, exponent, judge
 
 
 def cost(hosts: int, seconds: float, size: int = 1) -> Cost:
-    return Cost(hosts, seconds, seconds, 60, 10, {"Plan": seconds}, {"bytes": size, "variable": "found", "host": "hv0"})
+    return Cost(hosts, seconds, seconds, 60, 10, {"Plan": seconds}, {"found": size, "small": 1})
 
 
 def test_hosts_are_planned_from_their_recordings(tmp_path: Path) -> None:
@@ -26,6 +26,13 @@ def test_hosts_are_planned_from_their_recordings(tmp_path: Path) -> None:
     fleet.deployed()
     told = [json.loads((tmp_path / f"recordings/hv{host}.json").read_text())["modules"] for host in range(3)]
     assert [len(one["mdev_info"]["mdevs"]) for one in told] == [2, 2, 2]
+
+
+def test_no_host_keeps_what_is_planned_for_all(tmp_path: Path) -> None:
+    """Nor in check mode, where the plan writes no files among the placements and hosts go by it all the same."""
+    checked = Fleet(tmp_path, hosts=2, vms=20).run("deploy.yml", "--check")
+    assert 0 < checked.variables["__lightiov_plan"] < checked.variables["lightiov_vms"]
+    assert not (tmp_path / "inventory/placements").exists()
 
 
 @pytest.mark.parametrize(("power", "wrong"), [(1, 0), (2, 1)])

@@ -10,11 +10,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_atomically
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fleet
+
+# In the temporary directory of the run, which ends with it.
+PLANNED = "lightiov-placements"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -61,14 +65,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         }
         planned = fleet.partition(hosts, policy)
         changed = {name: text for name, text in planned.pop("files").items() if text != before[name]}
-        if not self._task.check_mode:
-            for name, text in changed.items():
-                write_atomically(paths[name], text)
+        # Not among what is returned: what a task that runs once returns is registered for every host.
+        written = Path(constants.DEFAULT_LOCAL_TMP) / PLANNED if self._task.check_mode else directory
+        for name, text in changed.items():
+            write_atomically(written / paths[name].name, text)
         del planned["placements"]
-        result = {"changed": bool(changed), "hosts": sorted(changed), **planned}
-        # Only for who looks at it: what a task that runs once returns is registered for every host.
-        if self._task.check_mode:
-            result["placements"] = {name: self._content(paths[name], text) for name, text in changed.items()}
+        result = {"changed": bool(changed), "hosts": sorted(changed), "directory": str(written), **planned}
         if self._task.diff:
             result["diff"] = [
                 {

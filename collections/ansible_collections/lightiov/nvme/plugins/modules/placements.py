@@ -40,7 +40,7 @@ options:
     default: 2
 attributes:
   check_mode:
-    description: Plans, and writes nothing.
+    description: Plans, and writes only to a directory that ends with the run.
     support: full
   diff_mode:
     description: Shows the files before and after.
@@ -78,11 +78,13 @@ hosts:
   returned: success
   type: list
   elements: str
-placements:
-  description: What the files of these hosts would say.
-  returned: in check mode
-  type: dict
-  sample: {"hv1": {"lightiov_generation": 7, "lightiov_vms": []}}
+directory:
+  description:
+    - Where the files of these hosts are. In check mode that is a directory of the run, which ends with it, and has them
+      as they would be.
+  returned: success
+  type: path
+  sample: /home/admin/inventory/placements
 unplaced:
   description: VMs that do not fit, each with a sentence, a funnel, the wishes in conflict and the nearest remedy.
   returned: success
