@@ -108,7 +108,7 @@ def execute(
     values: dict[str, Any] = {"actions": done, **plan.returned}
     if module.check_mode:
         values["unmet"] = [one.describe() for one in plan.unmet]
-    result = {"changed": bool(done), "actions_total": len(done), **chosen(values, module.params.get("returns"))}
+    result = {"changed": bool(done), "actions_total": len(done), **chosen(module, values)}
     if module._diff:
         result["diff"] = {"before": before[0], "after": plan.after}
     module.exit_json(**result, **parameters(module))

@@ -6,15 +6,20 @@ run ends."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+# From -vvv on a run is one to look at, and all is returned.
+VERBOSE = 3
 
-def chosen(values: Mapping[str, Any], names: Collection[str] | None) -> dict[str, Any]:
-    """Those that the caller asks for, by the option `returns`; all of them if it does not say."""
-    return {name: value for name, value in values.items() if names is None or name in names}
+
+def chosen(module: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the task asks for, by the option `returns`; all of them if it does not say."""
+    names = module.params.get("returns")
+    asked = values if names is None or module._verbosity >= VERBOSE else names
+    return {name: value for name, value in values.items() if name in asked}
 
 
 def parameters(module: Any) -> dict[str, Any]:
     """In place of those that Ansible adds: nobody looks at them, and definitions and lists of VMs are long."""
-    return {"invocation": {}} if module._verbosity < 3 else {}
+    return {"invocation": {}} if module._verbosity < VERBOSE else {}

@@ -56,7 +56,7 @@ options:
     default: []
   returns:
     description:
-      - Which of the return values to return, beside RV(actions_total). Without it, all.
+      - Which of the return values to return, beside RV(actions_total). Without it, and with C(-vvv), all.
       - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
         uses.
     type: list

@@ -18,7 +18,7 @@ extends_documentation_fragment:
 options:
   returns:
     description:
-      - Which of the return values to return. Without it, all.
+      - Which of the return values to return. Without it, and with C(-vvv), all.
       - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
         uses.
     type: list
@@ -232,7 +232,7 @@ def main() -> None:
         found = mdev_states(Host())
     except LightiovError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**chosen(values(found), module.params["returns"]))
+    module.exit_json(**chosen(module, values(found)))
 
 
 if __name__ == "__main__":

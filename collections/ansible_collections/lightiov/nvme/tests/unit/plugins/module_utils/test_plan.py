@@ -58,7 +58,10 @@ def test_parameters_are_returned_to_those_who_look_at_them() -> None:
     ],
 )
 def test_what_is_not_asked_for_is_not_returned(returns: list[str] | None, values: set[str]) -> None:
-    """How much was done is told all the same."""
+    """How much was done is told all the same, and all of it to who looks at it."""
+    verbose = FakeModule(check_mode=True, verbosity=3, returns=returns)
+    execute(verbose, lambda: make([]))
+    assert set(verbose.result) == {"changed", "actions_total", "actions", "things", "unmet"}
     module = FakeModule(check_mode=True, diff=True, verbosity=0, returns=returns)
     execute(module, lambda: make([]))
     assert set(module.result) == {"changed", "actions_total", "diff", "invocation"} | values
