@@ -43,8 +43,8 @@ MODULES = {
 }
 # A controller may take CAP.TO, at most 127.5 s, to become ready for a driver.
 READY_SECONDS = 130
-# How long a visit that nobody waits for any more may take to end.
-ALONE_SECONDS = 300
+# How long a visit that nobody waits for any more may take to end: one of many VMs, under emulation.
+ALONE_SECONDS = 1800
 MIB = 1 << 20
 # Read of a namespace to see whether it is blank: both ends, and so many blocks in between.
 ENDS = 64 * MIB
@@ -267,10 +267,12 @@ def prepare(host: Host, drive: Drive, namespace: Namespace) -> None:
 
 def _write_label(host: Host, path: Path, block: bytes) -> None:
     with path.open("r+b") as device:
+        # Whoever locks a disk keeps udev off it: the kernel reads no table anew while a partition is open.
+        fcntl.flock(device, fcntl.LOCK_EX)
         device.write(block)
         device.flush()
         os.fsync(device.fileno())
-    host.runner.run(["blockdev", "--rereadpt", str(path)])
+        host.runner.run(["blockdev", "--rereadpt", str(path)])
     host.settle()
 
 

@@ -50,6 +50,14 @@ def test_a_blank_drive_is_labelled_and_filled_once(host: Host, fake: FakeHost) -
     assert [call for call in fake.log() if call.startswith("fio")] == fills
 
 
+def test_udev_has_no_partition_open_while_the_kernel_reads_the_table(host: Host, fake: FakeHost) -> None:
+    (fake.bin / "blockdev").write_text(
+        f'#!/bin/sh\nflock --nonblock "$2" true && what=free || what=locked\necho $what >> {fake.path("/calls")}\n'
+    )
+    take(host)
+    assert [call for call in fake.log() if call in ("locked", "free")] == ["locked", "locked"]
+
+
 def test_another_size_is_filled_anew(host: Host, fake: FakeHost) -> None:
     take(host)
     drive.take(host, "S1", 1, 128 * MIB)
