@@ -105,7 +105,8 @@ def qemu_command(
         *["-object", memory + (",share=on" if shared_memory else "")],
         *["-cpu", "host", "-smp", str(shape.vcpus), "-m", f"{shape.memory_mib}M"],
         *["-kernel", boot[0], "-initrd", str(boot[1])],
-        *["-append", f"console=ttyS0 quiet panic=-1 {shape.kernel_arguments}".strip()],
+        # Its files may take more than half of the memory, where a tmpfs ends.
+        *["-append", f"console=ttyS0 quiet panic=-1 rootfstype=ramfs {shape.kernel_arguments}".strip()],
         *["-chardev", f"file,id=console,path={RUN}/console{number}.log", "-serial", "chardev:console"],
         *["-chardev", f"socket,id=agent,path={agent(number)},server=on,wait=off"],
         *["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=agent"],
@@ -270,7 +271,8 @@ def find_partition(machine: Machine, disks: str, nsid: int | None, seconds: floa
     mark = shlex.quote(label.MARK.decode())
     looks = (
         f"n=0; while :; do for disk in {machine.sysfs_block}/{disks}; do name=${{disk##*/}}; "
-        + (f'[ "$(cat $disk/nsid 2> /dev/null)" = {nsid} ] || continue; ' if nsid is not None else "")
+        # Without a program for each of many namespaces: a VM's disk is waited for while its time is taken.
+        + (f'{{ read -r nsid < $disk/nsid; }} 2> /dev/null && [ "$nsid" = {nsid} ] || continue; ' if nsid else "")
         + f'[ "$(head -c {len(label.MARK)} {machine.devices}/$name 2> /dev/null)" = {mark} ] || continue; '
         "for part in $disk/$name*; do [ -e $part/partition ] && echo ${part##*/} && exit; done; done; "
         f"[ $n -lt {round(seconds / 0.05)} ] || exit 1; n=$((n + 1)); sleep 0.05; done"
@@ -300,3 +302,8 @@ def await_file(machine: Machine, files: Sequence[str], seconds: float, what: str
         machine.run(looks, timeout=10 * seconds + 30)
     except CommandError as error:
         raise LightiovError(f"{what}: not within {seconds:g} s") from error
+
+
+def has_ended(machine: Machine, done: str) -> bool:
+    """Whether a program in the background has."""
+    return bool(machine.run(f"[ ! -e {done} ] || echo yes"))

@@ -22,6 +22,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     background,
     find_disk,
     find_qemu,
+    has_ended,
     kernel_image,
     qemu_command,
 )
@@ -33,9 +34,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import 
     Order,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import RAMP_SECONDS, WORKLOADS, Workload
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # From one VM's start of a workload to the next one's, on an emulated CPU.
-APART_SECONDS = 2.0
+APART_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,14 @@ def together(
     time.sleep(seconds)
     after = watch.look(host, place.drive, None)
     exits += _exits(place, vms)
+    too_early = [one.vm.number for one in machines if has_ended(one.vm, one.file("done"))]
     results = []
     for one in machines:
         await_file(one.vm, [one.file("done")], lasting + END_SECONDS, f"The end of {workload.name}")
         results.append(workload.parse(one.vm.run(f"cat {one.file('output')}")))
         one.vm.run(workload.clean_up(one.vm.files))
+    if too_early:
+        raise LightiovError(f"{workload.name} ended in VM {too_early[0]} before all was counted in all {len(machines)}")
     found = estimate.together(results)
     per_io = watch.per_io(before, after, found["iops"])
     return {

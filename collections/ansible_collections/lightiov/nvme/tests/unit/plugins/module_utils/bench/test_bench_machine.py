@@ -28,12 +28,13 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     background,
     find_disk,
     find_partition,
+    has_ended,
     qemu_command,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK, WORKLOADS, Fio
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
 
 
 def unpack(archive: bytes) -> dict[str, tuple[int, bytes]]:
@@ -110,8 +111,6 @@ def bin_of_this_machine(tmp_path: Path) -> Host:
     for name, says in (("ldd", "not a dynamic executable"), ("modprobe", "builtin $4")):
         (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
         (tools / name).chmod(0o755)
-    from ansible_collections.lightiov.nvme.plugins.module_utils._runner import Runner  # noqa: PLC0415 - here only
-
     return Host(tmp_path / "root", Runner(f"{tools}:/usr/bin:/bin"))
 
 
@@ -190,8 +189,9 @@ def test_workload_in_the_background(agent: VM) -> None:
     begun, output, done = files
     background(agent, ["sh", "-c", f"echo > {begun}; sleep 0.3; echo it\\'s done; exit 4"], output, done)
     await_file(agent, [begun, done], 5, "its start")
-    assert not Path(done).exists()
+    assert not Path(done).exists() and not has_ended(agent, done)
     await_file(agent, [done], 5, "its end")
+    assert has_ended(agent, done)
     assert (Path(output).read_text(), Path(done).read_text()) == ("it's done\n", "4\n")
     with pytest.raises(LightiovError, match=r"the moon: not within 0.1 s"):
         await_file(agent, ["/moon"], 0.1, "the moon")
@@ -220,6 +220,17 @@ def test_the_disk_is_the_labelled_one_of_the_namespace(disks: Local) -> None:
     assert find_partition(disks, "nvme*n*", 2, 0.1) == f"{disks.devices}/nvme0n3p1"
     assert find_partition(disks, "nvme*n*", 1, 0.1) == f"{disks.devices}/nvme0n4p1"
     assert find_partition(disks, "nvme*n3", None, 0.1) == f"{disks.devices}/nvme0n3p1"
+
+
+def test_no_program_is_started_for_a_namespace_that_is_not_looked_for(disks: Local, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("cat", "head", "sleep"):
+        (tools / name).write_text(f'#!/bin/sh\necho {name} >> {tmp_path}/started\nexec /usr/bin/{name} "$@"\n')
+        (tools / name).chmod(0o755)
+    disks.host = Host(tmp_path, Runner(f"{tools}:/usr/bin:/bin"))
+    find_partition(disks, "nvme*n*", 2, 0.1)
+    assert (tmp_path / "started").read_text().split() == ["head"]
 
 
 def test_the_only_disk(disks: Local) -> None:
@@ -291,7 +302,7 @@ def test_vm_has_nothing_that_it_does_not_need(shared: bool) -> None:
         "virtserialport,chardev=agent,name=agent",
         "disk",
     ]
-    assert command[command.index("-append") + 1] == "console=ttyS0 quiet panic=-1 a=b"
+    assert command[command.index("-append") + 1] == "console=ttyS0 quiet panic=-1 rootfstype=ramfs a=b"
 
 
 def test_fio_of_each_workload() -> None:
@@ -300,9 +311,11 @@ def test_fio_of_each_workload() -> None:
             continue
         command = workload.command("/dev/vda1", "/run", 10)
         assert "--exec_prerun=echo > /run/started" in command
-        assert "--filename=/dev/vda1" in command and "--runtime=12s" in command and "--ramp_time=1.5s" in command
+        assert "--filename=/dev/vda1" in command and "--runtime=14s" in command and "--ramp_time=1.5s" in command
         assert f"--iodepth={workload.depth}" in command and "--hipri=1" not in command
-        assert "--hipri=1" in workload.command("/dev/vda1", "/run", 10, polled=True)
+        # A ring that is polled refuses an fsync.
+        polled = workload.command("/dev/vda1", "/run", 10, polled=True)
+        assert ("--hipri=1" in polled) == (workload.name != "fsync")
     assert set(QUICK) <= WORKLOADS.keys()
     names = {f"{kind}-qd{depth}" for kind in ("randread", "randwrite", "randrw") for depth in (1, 8, 32)}
     assert WORKLOADS.keys() == names | {"read-128k", "write-128k", "fsync", "rocksdb"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, rocksdb, watch
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
 # fio 3.33 in a VM, without what nobody looks at.
 FIO = """\
@@ -142,6 +143,25 @@ def test_a_histogram_that_is_not_whole() -> None:
         counters.exit_reasons(HISTOGRAM.replace("Dropped: 0", "Dropped: 3"))
 
 
+def test_exits_are_traced_although_the_kernel_has_dropped_the_trigger_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = tmp_path / watch.EXIT_EVENT.lstrip("/")
+    event.mkdir(parents=True)
+    (event / "hist").write_text(HISTOGRAM)
+    asked = []
+
+    def wait(_seconds: float) -> None:
+        asked.append((event / "trigger").read_text())
+        # In the place of a file that refuses what it is told.
+        (event / "trigger").unlink()
+        (event / "trigger").mkdir()
+
+    monkeypatch.setattr(watch.time, "sleep", wait)
+    assert watch.exit_reasons(Host(tmp_path), [7, 8], 0.1)["HLT"] == 153
+    assert asked == ["hist:keys=isa,exit_reason:size=512 if common_pid == 7 || common_pid == 8"]
+
+
 # db_bench 7.8, without most of its histograms and of its progress.
 DB_BENCH = """\
 DB path: [/run/mnt/db]
@@ -166,6 +186,8 @@ def test_db_bench() -> None:
     found = rocksdb.parse(DB_BENCH)
     assert (found["iops"], found["mean_us"], found["p50_us"], found["p99_us"]) == (64729, 30.7602, 1.84, 8.89)
     assert found.keys() == set(fio.MEASURES)
+    # It ends when it should, however slow.
+    assert "--ops_between_duration_checks=10" in rocksdb.run("/run/mnt", 3)
     with pytest.raises(LightiovError, match="said last: open error: No space left on device"):
         rocksdb.parse("open error: No space left on device\n")
 
