@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ DEFAULTS = {
     "shared_workloads": ("randread-qd1",),
     "clients": (50, 100, 200, 350, 500),
 }
+# So often in a row a contender may fail before it is left out.
+FAILURES = 2
 # What the module on the host is given as it is, and what makes two measurements comparable.
 PASSED = ("serial", "namespace", "size_mib", "seconds", "vcpus", "memory_mib", "kernel_arguments")
 
@@ -84,27 +86,35 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._task.check_mode:
             return {"changed": False, "left": len(plan.left(wanted, store.results())), "broken": {}}
         store.settle(_settings(options))
-        done = store.results()
-        # One of an earlier run that was not there then may be by now.
-        done = {visit: one for visit, one in done.items() if "unavailable" not in one}
+        # What was not there in an earlier run, or has failed in it, may do by now.
+        done = {visit: one for visit, one in store.results().items() if not {"unavailable", "failed"} & one.keys()}
         broken: dict[str, str] = {}
+        failures: dict[str, int] = {}
+        tried: set[Visit] = set()
         absent: set[str] = set()
         measured = 0
         deadline = time.monotonic() + options["minutes"] * 60 if options["minutes"] else None
-        while todo := plan.left(wanted, done, {*broken, *absent}):
+        while todo := plan.left(wanted, {*done, *tried}, {*absent, *_given_up(failures)}):
             visit = todo[0]
-            if deadline and _begins_round(visit, done) and time.monotonic() + _round(todo, done) > deadline:
+            if deadline and _begins_round(visit, {*done, *tried}) and time.monotonic() + _round(todo, done) > deadline:
                 break
             self._say(visit, options, variables, done, todo)
             answer: dict[str, Any] = self._execute_module(**_call(options, visit), task_vars=variables)
             if answer.get("unreachable") or answer.get("refused"):
                 return answer
             if answer.get("failed"):
-                broken[visit.contender] = str(answer.get("msg", answer))
-                Display().warning(f"{visit.contender} is left out from now on: {broken[visit.contender]}")
+                reason = broken[visit.contender] = str(answer.get("msg", answer))
+                store.keep(visit, {"failed": reason, "round": visit.round})
+                tried.add(visit)
+                failures[visit.contender] = failures.get(visit.contender, 0) + 1
+                left_out = " and is left out from now on" if visit.contender in _given_up(failures) else ""
+                Display().warning(f"{visit.contender} has failed{left_out}: {reason}")
                 continue
+            failures.pop(visit.contender, None)
             found = {**answer["visit"], "round": visit.round}
             store.keep(visit, found)
+            for workload, reason in found.get("failures", {}).items():
+                Display().warning(f"{visit.contender} without {workload}: {reason}")
             if "unavailable" in found:
                 absent.add(visit.contender)
             done[visit] = found
@@ -182,7 +192,11 @@ def _took(done: Mapping[Visit, Mapping[str, Any]]) -> dict[str, list[float]]:
     return took
 
 
-def _begins_round(visit: Visit, done: Mapping[Visit, Any]) -> bool:
+def _given_up(failures: Mapping[str, int]) -> set[str]:
+    return {contender for contender, count in failures.items() if count >= FAILURES}
+
+
+def _begins_round(visit: Visit, done: Collection[Visit]) -> bool:
     """Whether it is the first of its round, and not of the first one."""
     return visit.round > 0 and all(one.round != visit.round for one in done)
 

@@ -12,7 +12,7 @@ description:
   - Measures contenders on a spare controller in alternating rounds, by M(lightiov.nvme.bench_visit), and keeps each
     result as a file on the machine that runs Ansible.
   - A run that was interrupted goes on where it was. What was measured with other settings is refused, not mixed.
-  - A contender that fails is left out, and the others go on.
+  - A contender that fails twice in a row is left out, and the others go on. The report says why.
 author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:

@@ -117,9 +117,17 @@ def _goals(summary: Mapping[str, Any] | None) -> Iterator[str]:
             "Nothing has been measured for this page yet. `make bench` does it in the lab, the playbook `bench.yml` "
             "on a server."
         )
-    rows = [[one.number, one.text, f"**{one.verdict}**", one.found] for one in goals(summary)]
+    rows = [[one.number, one.text, f"**{one.verdict}**", _line(one.found)] for one in goals(summary)]
     yield "## Goals"
     yield table(["", "goal", "", "ratio to VFIO: median (95 % interval)"], rows)
+    if summary and summary["failed"]:
+        yield "Not all could be measured in all rounds. What failed, with the reason of the last time:"
+        yield table(["", "reason"], [[f"`{what}`", _line(reason)] for what, reason in summary["failed"].items()])
+
+
+def _line(text: str) -> str:
+    """In a table's cell there is one."""
+    return " ".join(text.split())
 
 
 def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -226,7 +234,8 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
         "counts in full), instructions by `perf` where the CPU counts them. What exits were for is traced "
         "(`kvm_exit`) before that, since tracing costs time. Doorbells that go straight to the drive are seen by "
         "nobody but the drive; a trapped access is one that does not. IOPS and latency (submission to completion)"
-        " are fio's."
+        " are fio's. Polled contenders do without polling where each write is followed by an fsync: a ring of io_uring "
+        "that is polled takes none."
     )
     yield control.RULE
     yield (

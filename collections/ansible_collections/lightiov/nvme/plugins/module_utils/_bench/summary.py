@@ -29,8 +29,12 @@ Results = Mapping[Visit, Mapping[str, Any]]
 
 def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
     measured = {visit: one for visit, one in results.items() if "measurements" in one}
+    failed = _failed(results)
     if not measured:
-        raise LightiovError("Nothing was measured yet, so there is nothing to report: run the playbook bench.yml")
+        reasons = "".join(f"; {what} has failed: {reason}" for what, reason in failed.items())
+        raise LightiovError(
+            f"Nothing was measured yet, so there is nothing to report: run the playbook bench.yml{reasons}"
+        )
     left_out = judge(measured)
     names = [name for name in CONTENDERS if any(visit.contender == name for visit in measured)]
     workloads = [name for name in WORKLOADS if any(name in one["measurements"] for one in measured.values())]
@@ -49,6 +53,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
             for visit, one in sorted(results.items())
             if "unavailable" in one and not visit.clients and not visit.vms
         },
+        "failed": failed,
         "missing": {name: programs for one in measured.values() for name, programs in one.get("missing", {}).items()},
         "workloads": {name: WORKLOADS[name].title for name in workloads},
         "commands": {name: _command(measured, name) for name in workloads},
@@ -70,6 +75,16 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         "starts": {name: _starts(measured, name) for name in names},
         "start_ratios": {name: _start_ratio(measured, name) for name in names if CONTENDERS[name].virtual},
     }
+
+
+def _failed(results: Results) -> dict[str, str]:
+    """Contenders, and workloads of contenders, each with the reason of the last time."""
+    found: dict[str, str] = {}
+    for visit, one in sorted(results.items()):
+        if "failed" in one:
+            found[visit.contender] = one["failed"]
+        found.update({f"{visit.contender}, {name}": reason for name, reason in one.get("failures", {}).items()})
+    return found
 
 
 def judge(measured: Results) -> dict[tuple[Visit, str], str]:

@@ -9,7 +9,7 @@ import contextlib
 import re
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,6 +34,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     background,
     find_partition,
     find_qemu,
+    has_ended,
     kernel_image,
     qemu_command,
     release,
@@ -52,8 +53,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
     WORKLOADS,
     Workload,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 
 
 def visit(host: Host, order: Order) -> dict[str, Any]:
@@ -110,9 +112,7 @@ def _measured(place: Place, contender: Contender, order: Order, ramdisk: Initram
             for name in order.workloads
         }
         result["missing"] = {name: programs for name, programs in missing.items() if programs}
-        result["measurements"] = {
-            name: measuring.measure(WORKLOADS[name], order.seconds) for name in order.workloads if not missing[name]
-        }
+        result.update(measuring.measure_all([name for name in order.workloads if not missing[name]], order.seconds))
     return result
 
 
@@ -127,6 +127,30 @@ class Measuring:
     vm: VM | None
     disk: str
     ramdisk: Initramfs
+
+    def measure_all(self, workloads: Sequence[str], seconds: float) -> dict[str, Any]:
+        """One that fails takes no others with it while the machine can go on."""
+        measured: dict[str, Any] = {}
+        failures: dict[str, str] = {}
+        for name in workloads:
+            try:
+                measured[name] = self.measure(WORKLOADS[name], seconds)
+            except LightiovError as error:
+                failures[name] = sentence(error)
+                if not self.cleared(WORKLOADS[name]):
+                    break
+        if failures and not measured:
+            raise LightiovError("; ".join(failures.values()))
+        return {"measurements": measured, "failures": failures}
+
+    def cleared(self, workload: Workload) -> bool:
+        """Whether the machine answers, and nothing of a workload that failed is left in it."""
+        with contextlib.suppress(LightiovError):
+            if has_ended(self.machine, f"{self.machine.files}/done"):
+                with contextlib.suppress(CommandError):
+                    self.machine.run(workload.clean_up(self.machine.files))
+                return True
+        return False
 
     def measure(self, workload: Workload, seconds: float) -> dict[str, Any]:
         """What is counted is counted in the middle of it."""
@@ -150,8 +174,12 @@ class Measuring:
             time.sleep(seconds)
             after = watch.look(self.host, self.taken, self.vm)
         later = self.guest_interrupts()
+        too_early = has_ended(machine, done)
         await_file(machine, [done], END_SECONDS, f"The end of {name}")
+        # If it has failed, it says why.
         found: dict[str, Any] = dict(workload.parse(machine.run(f"cat {output}")))
+        if too_early:
+            raise LightiovError(f"{name} ended before all was counted: the machine is too slow or too busy")
         machine.run(workload.clean_up(machine.files))
         found["steal"] = watch.steal(before, after)
         found["control"] = [before_control, control.work()]

@@ -23,7 +23,7 @@ from fake_host import KERNEL, FakeHost
 FIO = """#!/bin/sh
 case "$*" in *--name=fill*) exit;; esac
 for argument; do case $argument in --exec_prerun=*) sh -c "${argument#--exec_prerun=}";; esac; done
-sleep 1
+sleep 2
 echo '{
 "jobs": [{"error": 0, "read": {"iops": 1000.0, "bw_bytes": 4096000, "total_ios": 4000, "clat_ns": {"mean": 900000.0,
 "percentile": {"50.000000": 800000, "99.000000": 2000000}}}, "write": {"iops": 0, "bw_bytes": 0, "total_ios": 0}}]
@@ -139,6 +139,28 @@ def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: py
         SETTINGS, {Visit(0, "vms-03-virtio-blk"): found, Visit(0, "host"): visit.visit(host, order("host"))}
     )
     assert scale["scale"]["randread-qd1"]["virtio-blk"]["3"]["mean_us"]["median"] == 900
+
+
+# Of what does it right, and of what does not: an end with an error, and one that comes while it is counted.
+WRONG = {"error": ("0,", "5,", "fio ended with error 5"), "early": ("sleep 2", "", "ended before all was counted")}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize("contender", ["host", "virtio-blk"])
+def test_a_workload_that_fails_takes_no_others_with_it(
+    host: BenchHost, fake: FakeHost, contender: str, wrong: str
+) -> None:
+    right, other, sentence = WRONG[wrong]
+    broken = fake.bin / "broken-fio"
+    broken.write_text(FIO.replace(right, other, 1))
+    broken.chmod(0o755)
+    fio = FIO.replace("sleep 2", f'case "$*" in *--iodepth=8*) exec {broken} "$@";; esac\nsleep 2')
+    (fake.bin / "fio").write_text(fio)
+    found = visit.visit(host, order(contender, workloads=("randread-qd1", "randread-qd8", "randread-qd32")))
+    assert found["measurements"].keys() == {"randread-qd1", "randread-qd32"}
+    assert sentence in found["failures"]["randread-qd8"]
+    summary = summarise(SETTINGS, {Visit(0, contender): found})
+    assert list(summary["failed"]) == [f"{contender}, randread-qd8"]
 
 
 def test_a_visit_that_fails_gives_the_drive_back(host: BenchHost, fake: FakeHost) -> None:
