@@ -36,7 +36,7 @@ options:
       - vhost-user
       - vfio-polled
       - lightiov-polled
-      - vhost-user-polled
+      - virtio-polled
   workloads:
     description: Names of the workloads, in their order.
     type: list

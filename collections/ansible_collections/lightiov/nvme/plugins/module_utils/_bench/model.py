@@ -88,7 +88,7 @@ def _path(contender: str, hardware: Hardware, vms: int, trapped: float) -> float
         # The kick leaves the VM; a thread of the host wakes; the interrupt is posted.
         host = hardware.exit + hardware.wake_program + hardware.host_path
         return hardware.drive + hardware.guest + hardware.wake + host
-    if contender == "vhost-user-polled":
+    if contender == "virtio-polled":
         return hardware.drive + hardware.guest + hardware.wake + _queued(hardware, vms)
     raise ValueError(f"the model knows no contender {contender}")
 
@@ -132,7 +132,7 @@ def predictions(summary: Mapping[str, Any] | None, hardware: Hardware | None = N
 
     def against_target(vms: int) -> float:
         ours = latency("lightiov", hardware, vms, trapped("lightiov"))
-        return ours / latency("vhost-user-polled", hardware, vms)
+        return ours / latency("virtio-polled", hardware, vms)
 
     said = [against_vfio(), against_target(200), against_vfio(), against_target(150)]
     return [

@@ -12,12 +12,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.li
     PassthroughPolled,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.vfio import WholeDevice, WholeDevicePolled
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.vhost_user import (
-    VhostUser,
-    VhostUserPolled,
-)
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.vhost_user import VhostUser
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.virtio_blk import (
     VirtioBlk,
+    VirtioBlkPolled,
     VirtioBlkUserSpace,
 )
 
@@ -30,7 +28,7 @@ ALL: tuple[Contender, ...] = (
     VhostUser(),
     WholeDevicePolled(),
     PassthroughPolled(),
-    VhostUserPolled(),
+    VirtioBlkPolled(),
 )
 CONTENDERS = {contender.name: contender for contender in ALL}
 # For a first look.

@@ -12,13 +12,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     block_device,
     device,
     part,
-    user_space_driver,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import RUN
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
-
-# Nanoseconds that a thread goes on looking before it sleeps: it never does.
-FOREVER = 1_000_000_000
 
 
 def socket(share: Share) -> str:
@@ -26,21 +22,16 @@ def socket(share: Share) -> str:
 
 
 class VhostUser(Contender):
-    """QEMU's storage daemon serves the disk, with io_uring on the host's block device."""
+    """QEMU's storage daemon serves the disk, with io_uring on the host's block device. It cannot poll a VM's queues."""
 
     name = "vhost-user"
     title = "vhost-user-blk"
     shared_memory = True
     sharing = True
-    poll_ns = 0
-
-    def drive(self, place: Place) -> dict[str, object]:
-        return block_device(place)
 
     def daemon(self, place: Place) -> list[str]:
-        thread = "iothread,id=thread" + (f",poll-max-ns={self.poll_ns}" if self.poll_ns else "")
-        command = ["qemu-storage-daemon", "--object", thread]
-        command += ["--blockdev", as_json({**self.drive(place), "node-name": "drive"})]
+        command = ["qemu-storage-daemon", "--object", "iothread,id=thread"]
+        command += ["--blockdev", as_json({**block_device(place), "node-name": "drive"})]
         for share in place.shares:
             node = f"disk{share.number}" if share.size else "drive"
             if share.size:
@@ -69,15 +60,3 @@ class VhostUser(Contender):
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         disk = device(**{"driver": "vhost-user-blk-pci", "chardev": "vhost", "num-queues": place.vcpus})
         return ["-chardev", f"socket,id=vhost,path={socket(share)}", *disk]
-
-
-class VhostUserPolled(VhostUser):
-    """As a polling target does it: a thread looks at the drive's queues and at the VM's all the time."""
-
-    name = "vhost-user-polled"
-    title = "vhost-user-blk, polling target"
-    driver = "vfio-pci"
-    poll_ns = FOREVER
-
-    def drive(self, place: Place) -> dict[str, object]:
-        return user_space_driver(place)

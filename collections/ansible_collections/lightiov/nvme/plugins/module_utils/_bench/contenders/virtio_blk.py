@@ -17,6 +17,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
 
 # Before, one thread has all virtqueues of a disk.
 MAPPING = (9, 0)
+# Nanoseconds that a thread goes on looking before it sleeps: it never does.
+FOREVER = 1_000_000_000
 
 
 class VirtioBlk(Contender):
@@ -25,16 +27,20 @@ class VirtioBlk(Contender):
     name = "virtio-blk"
     title = "virtio-blk"
     sharing = True
+    # Whether several threads can use the drive.
+    threaded = True
+    thread_options = ""
 
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         threads = [f"thread{number}" for number in range(place.vcpus)]
         properties = {"driver": "virtio-blk-pci", "drive": "disk", "num-queues": place.vcpus}
-        if place.qemu >= MAPPING:
+        if self.threaded and place.qemu >= MAPPING:
             properties["iothread-vq-mapping"] = [{"iothread": thread} for thread in threads]
         else:
             threads = threads[:1]
             properties["iothread"] = threads[0]
-        objects = [argument for thread in threads for argument in ("-object", f"iothread,id={thread}")]
+        options = self.thread_options
+        objects = [argument for thread in threads for argument in ("-object", f"iothread,id={thread}{options}")]
         drive = part(share, self.drive(place)) if share.size else self.drive(place)
         return [*objects, "-blockdev", as_json({**drive, "node-name": "disk"}), *device(**properties)]
 
@@ -43,18 +49,28 @@ class VirtioBlk(Contender):
 
     def configuration(self, place: Place) -> dict[str, object]:
         shown = super().configuration(place)
-        if place.qemu < MAPPING:
+        if self.threaded and place.qemu < MAPPING:
             shown["lacks"] = f"a thread for each virtqueue, which QEMU {place.qemu[0]}.{place.qemu[1]} does not know"
         return shown
 
 
 class VirtioBlkUserSpace(VirtioBlk):
-    """QEMU serves the disk by its own NVMe driver, which has one queue pair and the whole controller."""
+    """QEMU serves the disk by its own NVMe driver, which has one queue pair, one thread and the whole controller."""
 
     name = "virtio-nvme"
     title = "virtio-blk, NVMe driver of QEMU"
     driver = "vfio-pci"
     sharing = False
+    # All requests are completed by the thread that has the drive.
+    threaded = False
 
     def drive(self, place: Place) -> dict[str, object]:
         return user_space_driver(place)
+
+
+class VirtioBlkPolled(VirtioBlkUserSpace):
+    """As a polling target does it: a thread of QEMU looks at the drive's queue and at the VM's all the time."""
+
+    name = "virtio-polled"
+    title = "virtio-blk, polling target"
+    thread_options = f",poll-max-ns={FOREVER}"

@@ -207,15 +207,26 @@ def test_virtqueues_have_threads_where_qemu_can(place: Place) -> None:
     assert "QEMU 7.2 does not know" in contender.configuration(place)["lacks"]
 
 
-def test_polling_target_polls_the_drive_itself(place: Place) -> None:
-    daemon = CONTENDERS["vhost-user-polled"].daemon(place)
-    assert "iothread,id=thread,poll-max-ns=1000000000" in daemon
-    drive_of, export = devices(daemon)
+@pytest.mark.parametrize(
+    ("name", "thread"),
+    [("virtio-nvme", "iothread,id=thread0"), ("virtio-polled", "iothread,id=thread0,poll-max-ns=1000000000")],
+)
+def test_user_space_driver_has_one_thread(place: Place, name: str, thread: str) -> None:
+    arguments = CONTENDERS[name].attach(place)
+    assert [one for one in arguments if one.startswith("iothread,")] == [thread]
+    drive_of, disk = devices(arguments)
     assert (drive_of["driver"], drive_of["device"], drive_of["namespace"]) == ("nvme", ADDRESS, 1)
-    assert export["num-queues"] == 2
-    assert CONTENDERS["vhost-user-polled"].shared_memory
-    plain = CONTENDERS["vhost-user"].daemon(place)
-    assert "iothread,id=thread" in plain and devices(plain)[0]["filename"] == "/dev/nvme0n1"
+    assert (disk["iothread"], disk["num-queues"]) == ("thread0", 2) and "iothread-vq-mapping" not in disk
+    # That it has no more is not for want of a newer QEMU.
+    place.qemu = (7, 2)
+    assert "lacks" not in CONTENDERS[name].configuration(place)
+
+
+def test_storage_daemon_has_the_block_device(place: Place) -> None:
+    daemon = CONTENDERS["vhost-user"].daemon(place)
+    drive_of, export = devices(daemon)
+    assert "iothread,id=thread" in daemon and drive_of["filename"] == "/dev/nvme0n1" and export["num-queues"] == 2
+    assert CONTENDERS["vhost-user"].shared_memory
 
 
 def test_parts_of_a_drive(place: Place) -> None:
@@ -250,10 +261,10 @@ def test_vms_that_share_by_virtio_have_a_part_of_the_block_device(shared: Place)
     assert node["file"]["filename"] == "/dev/nvme0n1" and node["file"]["locking"] == "off"
 
 
-def test_vms_that_share_a_polling_target_have_an_export_each(shared: Place) -> None:
-    contender = CONTENDERS["vhost-user-polled"]
+def test_vms_that_share_a_daemon_have_an_export_each(shared: Place) -> None:
+    contender = CONTENDERS["vhost-user"]
     base, first, export, second, other = devices(contender.daemon(shared))
-    assert (base["driver"], base["node-name"]) == ("nvme", "drive")
+    assert (base["locking"], base["node-name"]) == ("off", "drive")
     assert [one["file"] for one in (first, second)] == ["drive", "drive"]
     assert (first["node-name"], export["node-name"]) == ("disk0", "disk0")
     assert other["addr"]["path"] in " ".join(contender.attach(shared, shared.shares[1]))
@@ -261,4 +272,4 @@ def test_vms_that_share_a_polling_target_have_an_export_each(shared: Place) -> N
 
 
 def test_only_what_can_share_does() -> None:
-    assert [one.name for one in ALL if one.sharing] == ["lightiov", "virtio-blk", "vhost-user", "vhost-user-polled"]
+    assert [one.name for one in ALL if one.sharing] == ["lightiov", "virtio-blk", "vhost-user"]

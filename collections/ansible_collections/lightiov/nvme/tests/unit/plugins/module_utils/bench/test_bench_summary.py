@@ -87,9 +87,9 @@ def test_disturbed_measurements_are_left_out_and_counted() -> None:
 
 
 def test_a_polling_thread_is_no_disturbance_of_itself() -> None:
-    given = results({"vfio": [100] * 4, "vhost-user-polled": [100] * 4})
+    given = results({"vfio": [100] * 4, "virtio-polled": [100] * 4})
     for one, found in given.items():
-        if one.contender == "vhost-user-polled":
+        if one.contender == "virtio-polled":
             found["measurements"] = {"randread-qd1": measurement(100, control=[0.2, 0.2])}
     assert judge(given) == {}
 
@@ -209,22 +209,28 @@ def shared(ours: dict[str, float], theirs: dict[str, float], workload: str = "ra
     every = {"iops": 100.0, "mean_us": 100.0, "p99_us": 100.0, "fairness": 1.0, "outside_us": 100.0, "exits": 2.0}
     return {
         Visit(0, f"vms-16-{name}"): {"shared": {workload: {**every, **of}}}
-        for name, of in (("lightiov", ours), ("vhost-user-polled", theirs))
+        for name, of in (("lightiov", ours), ("vhost-user", theirs))
     }
 
 
 def test_goal_of_many_vms() -> None:
     given = results({"vfio": VFIO})
-    alone = summarise(SETTINGS, given | shared({"mean_us": 60.0, "outside_us": 9.0}, {}))
-    # Without operations a second it is not reached yet.
-    assert verdicts(alone)["4"] == NOT_MEASURED
-    assert "| LightIOV | 16 | 100 (100 to 100) | 60 (60 to 60) |" in report.render(alone)
-    assert verdicts(summarise(SETTINGS, given | shared({"mean_us": 70.0, "outside_us": 9.0}, {})))["4"] == NOT_REACHED
-    for ops, verdict in ((128.0, REACHED), (127.0, NOT_REACHED)):
-        both = shared({"mean_us": 60.0, "outside_us": 9.0}, {})
-        for name, more in shared({"iops": ops}, {}, "rocksdb").items():
-            both[name]["shared"].update(more["shared"])
-        assert verdicts(summarise(SETTINGS, given | both))["4"] == verdict
+    assert verdicts(summarise(SETTINGS, given))["4"] == NOT_MEASURED
+    both = shared({"mean_us": 60.0, "outside_us": 9.0}, {})
+    for name, more in shared({"iops": 128.0}, {}, "rocksdb").items():
+        both[name]["shared"].update(more["shared"])
+    found = summarise(SETTINGS, given | both)
+    assert "| LightIOV | 16 | 100 (100 to 100) | 60 (60 to 60) |" in report.render(found)
+    # The target that many VMs can share here does not poll, so it is not the one that the goal is about.
+    [goal] = [one for one in goals(found) if one.number == "4"]
+    assert goal.verdict == NOT_HERE and "latency 0.60; OPS 1.28; host CPU 0.09" in goal.found
+
+
+def test_goals_without_what_they_are_about_say_why() -> None:
+    given = results({"lightiov": VFIO}) | {Visit(0, "vfio"): {"failed": "The VM did not start.\nNo memory"}}
+    found = {one.number: one.found for one in goals(summarise(SETTINGS, given))}
+    assert found["1a"] == found["3c"] == "vfio: The VM did not start.\nNo memory"
+    assert "vfio: The VM did not start. No memory |" in report.render(summarise(SETTINGS, given))
 
 
 # The model
@@ -239,15 +245,15 @@ def test_model_keeps_to_what_was_published() -> None:
 def test_model_knows_every_way_to_a_vm_that_it_speaks_of() -> None:
     hardware = model.Hardware()
     alone = {name: model.latency(name, hardware) for name in CONTENDERS if name not in ("host", "virtio-nvme")}
-    assert alone["lightiov-polled"] < alone["lightiov"] == alone["vfio"] < alone["vhost-user-polled"]
-    assert alone["vhost-user-polled"] < alone["virtio-blk"] == alone["vhost-user"]
+    assert alone["lightiov-polled"] < alone["lightiov"] == alone["vfio"] < alone["virtio-polled"]
+    assert alone["virtio-polled"] < alone["virtio-blk"] == alone["vhost-user"]
     with pytest.raises(ValueError, match="no contender"):
         model.latency("spdk", hardware)
 
 
 def test_model_of_many_vms() -> None:
     hardware = model.Hardware(drive_iops=1e9)
-    target = [model.latency("vhost-user-polled", hardware, vms) for vms in (1, 10, 50, 100, 200)]
+    target = [model.latency("virtio-polled", hardware, vms) for vms in (1, 10, 50, 100, 200)]
     assert target == sorted(target) and target[-1] > 2 * target[0]
     # Who has queues of his own does not wait for others, but for the drive.
     assert model.latency("lightiov", hardware, 200) == model.latency("lightiov", hardware)
