@@ -183,6 +183,7 @@ bench: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-bench
 bench: RESULTS := $(CURDIR)/build/bench$(if $(QUICK),-quick)
 bench: $(READY) $(BENCH)/.ready ## LightIOV beside VFIO, virtio-blk and vhost-user, on a lab host of its own; report in build/ (QUICK=1: a first look)
 	$(ALONE)
+	./lab/lab down --name fleet
 	./lab/lab up host6
 	@# Of a run in which a contender has failed there is a report, too; the lab is left for a look.
 	$(PLAYBOOK) playbooks/bench.yml -e lightiov_bench_directory=$(RESULTS) \
