@@ -104,6 +104,13 @@ def device(**properties: Any) -> list[str]:
     return ["-device", as_json(properties)]
 
 
+def passed_through(**properties: Any) -> list[str]:
+    """A device of the host behind a port of its own."""
+    # A port's bus becomes its property of this name, so "slot" and "port" are taken.
+    port = device(driver="pcie-root-port", id="root-port", chassis=1)
+    return [*port, *device(driver="vfio-pci", **properties, bus="root-port")]
+
+
 def as_json(properties: Any) -> str:
     return json.dumps(properties, separators=(",", ":"))
 

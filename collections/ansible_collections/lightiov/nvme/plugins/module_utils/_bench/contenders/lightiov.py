@@ -10,7 +10,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     Contender,
     Place,
     Share,
-    device,
+    passed_through,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 
@@ -59,8 +59,7 @@ class Passthrough(Contender):
             create(place, share, self.queue_pairs(place))
 
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
-        port = device(driver="pcie-root-port", id="slot", chassis=1)
-        return [*port, *device(driver="vfio-pci", sysfsdev=f"{MDEVS}/{mdev(share)}", bus="slot")]
+        return passed_through(sysfsdev=f"{MDEVS}/{mdev(share)}")
 
     def tear_down(self, place: Place) -> None:
         for share in place.shares:

@@ -8,7 +8,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     Contender,
     Place,
     Share,
-    device,
+    passed_through,
 )
 
 
@@ -24,8 +24,7 @@ class WholeDevice(Contender):
     interrupts = r"nvme\d+q[1-9]"
 
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
-        port = device(driver="pcie-root-port", id="slot", chassis=1)
-        return [*port, *device(driver="vfio-pci", host=place.drive.address, bus="slot")]
+        return passed_through(host=place.drive.address)
 
 
 class WholeDevicePolled(WholeDevice):

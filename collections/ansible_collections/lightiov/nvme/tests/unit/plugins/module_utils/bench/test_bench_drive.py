@@ -185,6 +185,14 @@ def test_lightiov_is_an_mdev_with_the_whole_namespace(fake: FakeHost, place: Pla
     assert not [*fake.path(lightiov.MDEVS).iterdir()]
 
 
+@pytest.mark.parametrize("name", ["vfio", "lightiov"])
+def test_no_port_has_the_name_of_one_of_its_properties(place: Place, name: str) -> None:
+    port, passed = devices(CONTENDERS[name].attach(place))
+    assert passed["bus"] == port["id"]
+    # QEMU refuses a port whose bus is called like one.
+    assert port["id"] not in {"slot", "port", "chassis", "addr", "bus", "hotplug"}
+
+
 def test_polled_lightiov_has_a_queue_pair_more(fake: FakeHost, place: Place) -> None:
     polled = CONTENDERS["lightiov-polled"]
     assert polled.unavailable(place) == ""
