@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
@@ -33,14 +32,14 @@ READS = re.compile(
 )
 
 
-def fill(directory: str) -> list[str]:
-    return ["db_bench", f"--db={Path(directory) / 'db'}", "--benchmarks=fillrandom", "--disable_wal=1", *COMMON]
+def fill() -> list[str]:
+    return ["db_bench", "--db=db", "--benchmarks=fillrandom", "--disable_wal=1", *COMMON]
 
 
-def run(directory: str, seconds: float) -> list[str]:
+def run(seconds: float) -> list[str]:
     return [
         "db_bench",
-        f"--db={Path(directory) / 'db'}",
+        "--db=db",
         "--use_existing_db=1",
         f"--benchmarks={BENCHMARK}",
         "--readwritepercent=90",

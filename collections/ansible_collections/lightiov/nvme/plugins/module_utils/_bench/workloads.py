@@ -1,7 +1,7 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done on a disk: jobs of fio, and an application on a file system."""
+"""What is done on a disk: jobs of fio, and applications on a file system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb, sysbench
 
 # What fio does before anything is counted; in the last part of it exits are traced.
 RAMP_SECONDS = 1.5
@@ -24,9 +24,12 @@ class Workload(ABC):
 
     name: str
     title: str
-    # Beside those that every VM has.
-    programs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Beside those that every VM has."""
+        return ()
 
     def prepare(self, disk: str, files: str) -> str:
         """A shell command, for what is not measured."""
@@ -57,8 +60,8 @@ class Fio(Workload):
     options: tuple[str, ...] = ()
 
     def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
-        # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts; a ring
-        # that does so takes no fsync.
+        # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts; such a
+        # ring takes no fsync.
         asking = polled and "--fsync=1" not in self.options
         return [
             "fio",
@@ -86,29 +89,70 @@ class Fio(Workload):
         return fio.parse(output)
 
 
-class RocksDb(Workload):
-    """A database on a file system, by its own benchmark. What it counts are operations of the database."""
+class OnFileSystem(Workload):
+    """A program with files on a file system that is made for it. What it counts are its own operations."""
 
-    name = "rocksdb"
-    title = "RocksDB on ext4, 90 % random reads, 10 % writes with fsync (operations)"
-    programs = ("db_bench", "mkfs.ext4", "umount")
+    program: str
     modules = ("ext4",)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        return (self.program, "mkfs.ext4", "umount")
+
+    @abstractmethod
+    def fill(self) -> list[str]:
+        """A command that makes the files where it is started."""
+
+    @abstractmethod
+    def run(self, seconds: float) -> list[str]:
+        """One that works on them."""
 
     def prepare(self, disk: str, files: str) -> str:
         where = f"{files}/mnt"
         # What was written all over the disk stays: discarded, it would be quicker to read.
         file_system = f"mkdir -p {where} && mkfs.ext4 -qF -E nodiscard {disk} && mount {disk} {where}"
-        return f"{file_system} && {shlex.join(rocksdb.fill(where))}"
+        return f"{file_system} && cd {where} && {shlex.join(self.fill())}"
 
     def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
-        run = rocksdb.run(f"{files}/mnt", RAMP_SECONDS + seconds + SLACK_SECONDS)
-        return ["sh", "-c", f"echo > {files}/started; exec {shlex.join(run)}"]
+        run = shlex.join(self.run(RAMP_SECONDS + seconds + SLACK_SECONDS))
+        return ["sh", "-c", f"echo > {files}/started; cd {files}/mnt && exec {run}"]
+
+    def clean_up(self, files: str) -> str:
+        return f"umount {files}/mnt"
+
+
+class RocksDb(OnFileSystem):
+    """A database, by its own benchmark."""
+
+    name = "rocksdb"
+    title = "RocksDB on ext4, 90 % random reads, 10 % writes with fsync (operations)"
+    program = "db_bench"
+
+    def fill(self) -> list[str]:
+        return rocksdb.fill()
+
+    def run(self, seconds: float) -> list[str]:
+        return rocksdb.run(seconds)
 
     def parse(self, output: str) -> dict[str, float]:
         return rocksdb.parse(output)
 
-    def clean_up(self, files: str) -> str:
-        return f"umount {files}/mnt"
+
+class Sysbench(OnFileSystem):
+    """Pages of a few files, as databases read and write them."""
+
+    name = "sysbench"
+    title = "sysbench fileio on ext4, 16 KiB random, 60 % reads, all files synced after each 10 (operations)"
+    program = "sysbench"
+
+    def fill(self) -> list[str]:
+        return sysbench.fill()
+
+    def run(self, seconds: float) -> list[str]:
+        return sysbench.run(seconds)
+
+    def parse(self, output: str) -> dict[str, float]:
+        return sysbench.parse(output)
 
 
 def _random() -> list[Fio]:
@@ -132,6 +176,7 @@ WORKLOADS: dict[str, Workload] = {
         Fio("write-128k", "128 KiB sequential write, QD 8", "write", "128k", 8),
         Fio("fsync", "4 KiB random write, each with fsync", "randwrite", options=("--fsync=1",)),
         RocksDb(),
+        Sysbench(),
     )
 }
 # For a first look.

@@ -318,4 +318,4 @@ def test_fio_of_each_workload() -> None:
         assert ("--hipri=1" in polled) == (workload.name != "fsync")
     assert set(QUICK) <= WORKLOADS.keys()
     names = {f"{kind}-qd{depth}" for kind in ("randread", "randwrite", "randrw") for depth in (1, 8, 32)}
-    assert WORKLOADS.keys() == names | {"read-128k", "write-128k", "fsync", "rocksdb"}
+    assert WORKLOADS.keys() == names | {"read-128k", "write-128k", "fsync", "rocksdb", "sysbench"}

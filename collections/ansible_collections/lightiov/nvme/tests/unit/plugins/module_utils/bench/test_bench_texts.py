@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, rocksdb, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, fio, rocksdb, sysbench, watch
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 
@@ -187,9 +188,56 @@ def test_db_bench() -> None:
     assert (found["iops"], found["mean_us"], found["p50_us"], found["p99_us"]) == (64729, 30.7602, 1.84, 8.89)
     assert found.keys() == set(fio.MEASURES)
     # It ends when it should, however slow.
-    assert "--ops_between_duration_checks=10" in rocksdb.run("/run/mnt", 3)
+    assert "--ops_between_duration_checks=10" in rocksdb.run(3)
     with pytest.raises(LightiovError, match="said last: open error: No space left on device"):
         rocksdb.parse("open error: No space left on device\n")
+
+
+# sysbench 1.0, with a part of its histogram.
+SYSBENCH = """\
+4 files, 8MiB each
+Latency histogram (values are in milliseconds)
+       value  ------------- distribution ------------- count
+       0.021 |                                         1
+       0.045 |*************                            127
+       0.056 |**************************************** 403
+       0.144 |**************                           144
+     108.685 |*                                        6
+ 
+File operations:
+    reads/s:                      3645.74
+    writes/s:                     2431.05
+    fsyncs/s:                     2430.72
+
+General statistics:
+    total time:                          3.0045s
+
+Latency (ms):
+         min:                                    0.02
+         avg:                                    0.46
+         max:                                  163.47
+         99th percentile:                        5.28
+         sum:                                11848.15
+
+Threads fairness:
+    events (avg/stddev):           6391.0000/447.84
+"""
+
+
+def test_sysbench() -> None:
+    found = sysbench.parse(SYSBENCH)
+    assert found["iops"] == pytest.approx(3645.74 + 2431.05)
+    assert (found["mean_us"], found["p50_us"], found["p99_us"]) == (460, 56, 5280)
+    assert found.keys() == set(fio.MEASURES)
+    with pytest.raises(LightiovError, match="said last: FATAL: Cannot open file"):
+        sysbench.parse("FATAL: Cannot open file\n")
+
+
+def test_applications_work_where_their_files_are() -> None:
+    for workload in (WORKLOADS["rocksdb"], WORKLOADS["sysbench"]):
+        prepare, command = workload.prepare("/dev/vda1", "/run"), workload.command("/dev/vda1", "/run", 3, False)
+        assert "mount /dev/vda1 /run/mnt && cd /run/mnt && " + workload.programs[0] in prepare
+        assert command[-1].startswith("echo > /run/started; cd /run/mnt && exec " + workload.programs[0])
 
 
 def test_perf(tmp_path: Path) -> None:
