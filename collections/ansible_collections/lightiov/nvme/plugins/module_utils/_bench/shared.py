@@ -36,7 +36,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import RAMP_SECONDS, WORKLOADS, Workload
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
-# From one VM's start of a workload to the next one's, on an emulated CPU.
+# For each VM, what starting all of them takes longer, on an emulated CPU.
 APART_SECONDS = 5.0
 
 
@@ -49,6 +49,10 @@ class Sharing:
 
     def file(self, name: str) -> str:
         return f"{self.vm.files}/{name}"
+
+    def start(self, workload: Workload, seconds: float) -> str:
+        command = workload.command(self.disk, self.vm.files, seconds, False)
+        return background(self.vm, command, self.file("output"), self.file("done"))
 
 
 def shares(place: Place, count: int) -> tuple[Share, ...]:
@@ -98,10 +102,12 @@ def together(
         one.vm.run(workload.prepare(one.disk, one.vm.files), PREPARE_SECONDS)
     before_control = control.work()
     lasting = seconds + APART_SECONDS * len(vms)
-    for one in machines:
-        one.vm.run(f"rm -f {one.file('started')}")
-        command = workload.command(one.disk, one.vm.files, lasting, False)
-        background(one.vm, command, one.file("output"), one.file("done"))
+    starts = [f"rm -f {one.file('started')}; {one.start(workload, lasting)}" for one in machines]
+    # At once: started one after the other, the first would have ended before the last, on a CPU that all have together.
+    for one, start in zip(machines, starts):
+        one.vm.ask(start)
+    for one, start in zip(machines, starts):
+        one.vm.answer(start, START_SECONDS)
     for one in machines:
         await_file(one.vm, [one.file("started"), one.file("done")], START_SECONDS, workload.name)
     time.sleep(RAMP_SECONDS)
@@ -111,6 +117,8 @@ def together(
     after = watch.look(host, place.drive, None)
     exits += _exits(place, vms)
     too_early = [one.vm.number for one in machines if has_ended(one.vm, one.file("done"))]
+    for one in machines:
+        one.vm.run(workload.end(one.vm.files))
     results = []
     for one in machines:
         await_file(one.vm, [one.file("done")], lasting + END_SECONDS, f"The end of {workload.name}")

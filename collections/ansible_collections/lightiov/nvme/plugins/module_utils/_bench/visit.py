@@ -161,9 +161,8 @@ class Measuring:
                 machine.run(self.ramdisk.load(module))
         machine.run(workload.prepare(self.disk, machine.files), PREPARE_SECONDS)
         before_control = control.work()
-        machine.run(f"rm -f {begun}")
         command = workload.command(self.disk, machine.files, seconds, self.contender.polled)
-        background(machine, command, output, done)
+        machine.run(f"rm -f {begun}; {background(machine, command, output, done)}")
         await_file(machine, [begun, done], START_SECONDS, name)
         time.sleep(RAMP_SECONDS - TRACE_SECONDS)
         # Costs what it counts, so it is over before anything else is.
@@ -175,6 +174,9 @@ class Measuring:
             after = watch.look(self.host, self.taken, self.vm)
         later = self.guest_interrupts()
         too_early = has_ended(machine, done)
+        # The number of one that has ended may be another's by now.
+        if not too_early:
+            machine.run(workload.end(machine.files))
         await_file(machine, [done], END_SECONDS, f"The end of {name}")
         # If it has failed, it says why.
         found: dict[str, Any] = dict(workload.parse(machine.run(f"cat {output}")))

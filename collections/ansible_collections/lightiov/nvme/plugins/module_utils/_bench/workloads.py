@@ -14,8 +14,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, r
 # What fio does before anything is counted; in the last part of it exits are traced.
 RAMP_SECONDS = 1.5
 TRACE_SECONDS = 0.6
-# It goes on for so long, so that it is never the first to end: an emulated VM is slow to say what it has counted.
+# It goes on for so long, so that it is never the first to end: an emulated VM is slow to say what it has counted. fio
+# ends when it is told.
 SLACK_SECONDS = 4.0
+FIO_SLACK_SECONDS = 60.0
 PERCENTILES = "50:90:99:99.9"
 
 
@@ -39,6 +41,10 @@ class Workload(ABC):
     def command(self, disk: str, files: str, seconds: float, polled: bool) -> list[str]:
         """It runs for longer than these seconds, and RAMP_SECONDS before them."""
 
+    def end(self, files: str) -> str:
+        """A shell command, once all is counted, for what need not go on."""
+        return ":"
+
     @abstractmethod
     def parse(self, output: str) -> dict[str, float]:
         """Its measures."""
@@ -60,8 +66,8 @@ class Fio(Workload):
     options: tuple[str, ...] = ()
 
     def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
-        # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts; such a
-        # ring takes no fsync.
+        # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts, but a
+        # ring that does so takes no fsync.
         asking = polled and "--fsync=1" not in self.options
         return [
             "fio",
@@ -76,7 +82,7 @@ class Fio(Workload):
             *self.options,
             "--time_based=1",
             f"--ramp_time={RAMP_SECONDS:g}s",
-            f"--runtime={seconds + SLACK_SECONDS:g}s",
+            f"--runtime={seconds + FIO_SLACK_SECONDS:g}s",
             # Each round does the same, and no two commands of a run are alike.
             "--randseed=1",
             "--norandommap=1",
@@ -84,6 +90,9 @@ class Fio(Workload):
             f"--percentile_list={PERCENTILES}",
             "--output-format=json",
         ]
+
+    def end(self, files: str) -> str:
+        return f"read -r pid < {files}/pid && kill $pid 2> /dev/null || :"
 
     def parse(self, output: str) -> dict[str, float]:
         return fio.parse(output)

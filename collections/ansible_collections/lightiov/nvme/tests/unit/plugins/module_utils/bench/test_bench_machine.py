@@ -179,6 +179,9 @@ def test_agent_answers(agent: VM) -> None:
     assert len(agent.run("head -c 100000 /dev/zero | tr '\\0' x")) == 100000
     with pytest.raises(CommandError, match=r"exited with 3: it said this"):
         agent.run("echo it said this; exit 3")
+    # Several can be asked before one has answered.
+    agent.ask("echo asked")
+    assert agent.answer("echo asked") == "asked\n"
     # It is in step again.
     assert agent.run("echo still there") == "still there\n"
 
@@ -187,7 +190,8 @@ def test_workload_in_the_background(agent: VM) -> None:
     agent._line(time.monotonic() + 10)
     files = [f"{agent.files}/{name}" for name in ("started", "output", "done")]
     begun, output, done = files
-    background(agent, ["sh", "-c", f"echo > {begun}; sleep 0.3; echo it\\'s done; exit 4"], output, done)
+    program = ["sh", "-c", f"echo > {begun}; sleep 0.3; echo it\\'s done; exit 4"]
+    agent.run(background(agent, program, output, done))
     await_file(agent, [begun, done], 5, "its start")
     assert not Path(done).exists() and not has_ended(agent, done)
     await_file(agent, [done], 5, "its end")
@@ -267,8 +271,9 @@ def test_local_machine_runs_workloads_likewise(tmp_path: Path) -> None:
     local = Local(Host(tmp_path))
     local.files = str(tmp_path)
     done = f"{tmp_path}/done"
-    background(local, ["pwd"], f"{tmp_path}/output", done)
+    local.run(background(local, ["pwd"], f"{tmp_path}/output", done))
     await_file(local, [done], 5, "its end")
+    assert Path(tmp_path, "pid").read_text().strip().isdigit()
     # fio leaves files where it is.
     assert Path(tmp_path, "output").read_text().strip() == str(tmp_path)
 
@@ -311,7 +316,7 @@ def test_fio_of_each_workload() -> None:
             continue
         command = workload.command("/dev/vda1", "/run", 10)
         assert "--exec_prerun=echo > /run/started" in command
-        assert "--filename=/dev/vda1" in command and "--runtime=14s" in command and "--ramp_time=1.5s" in command
+        assert "--filename=/dev/vda1" in command and "--runtime=70s" in command and "--ramp_time=1.5s" in command
         assert f"--iodepth={workload.depth}" in command and "--hipri=1" not in command
         # A ring that is polled refuses an fsync.
         polled = workload.command("/dev/vda1", "/run", 10, polled=True)

@@ -203,7 +203,7 @@ Latency histogram (values are in milliseconds)
        0.056 |**************************************** 403
        0.144 |**************                           144
      108.685 |*                                        6
- 
+
 File operations:
     reads/s:                      3645.74
     writes/s:                     2431.05

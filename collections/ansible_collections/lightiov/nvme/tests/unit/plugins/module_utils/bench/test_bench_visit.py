@@ -23,7 +23,9 @@ from fake_host import KERNEL, FakeHost
 FIO = """#!/bin/sh
 case "$*" in *--name=fill*) exit;; esac
 for argument; do case $argument in --exec_prerun=*) sh -c "${argument#--exec_prerun=}";; esac; done
-sleep 2
+trap : TERM
+sleep 5 &
+wait $!
 echo '{
 "jobs": [{"error": 0, "read": {"iops": 1000.0, "bw_bytes": 4096000, "total_ios": 4000, "clat_ns": {"mean": 900000.0,
 "percentile": {"50.000000": 800000, "99.000000": 2000000}}}, "write": {"iops": 0, "bw_bytes": 0, "total_ios": 0}}]
@@ -53,6 +55,12 @@ class ShellVM(Local):
 
     def wait(self) -> None:
         pass
+
+    def ask(self, command: str) -> None:
+        self.run(command)
+
+    def answer(self, command: str, timeout: float) -> str:
+        return ""
 
     def stop(self) -> None:
         shutil.rmtree(self.root)
@@ -142,7 +150,7 @@ def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: py
 
 
 # Of what does it right, and of what does not: an end with an error, and one that comes while it is counted.
-WRONG = {"error": ("0,", "5,", "fio ended with error 5"), "early": ("sleep 2", "", "ended before all was counted")}
+WRONG = {"error": ("0,", "5,", "fio ended with error 5"), "early": ("wait $!", "", "ended before all was counted")}
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -154,7 +162,7 @@ def test_a_workload_that_fails_takes_no_others_with_it(
     broken = fake.bin / "broken-fio"
     broken.write_text(FIO.replace(right, other, 1))
     broken.chmod(0o755)
-    fio = FIO.replace("sleep 2", f'case "$*" in *--iodepth=8*) exec {broken} "$@";; esac\nsleep 2')
+    fio = FIO.replace("trap", f'case "$*" in *--iodepth=8*) exec {broken} "$@";; esac\ntrap')
     (fake.bin / "fio").write_text(fio)
     found = visit.visit(host, order(contender, workloads=("randread-qd1", "randread-qd8", "randread-qd32")))
     assert found["measurements"].keys() == {"randread-qd1", "randread-qd32"}
