@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb, sysbench
@@ -98,23 +99,22 @@ class Fio(Workload):
         return fio.parse(output)
 
 
-class OnFileSystem(Workload):
+@dataclass(frozen=True)
+class Application(Workload):
     """A program with files on a file system that is made for it. What it counts are its own operations."""
 
+    name: str
+    title: str
     program: str
+    # A command that makes the files where it is started, one that works on them for so many seconds, what that says.
+    fill: Callable[[], list[str]]
+    work: Callable[[float], list[str]]
+    read: Callable[[str], dict[str, float]]
     modules = ("ext4",)
 
     @property
     def programs(self) -> tuple[str, ...]:
         return (self.program, "mkfs.ext4", "umount")
-
-    @abstractmethod
-    def fill(self) -> list[str]:
-        """A command that makes the files where it is started."""
-
-    @abstractmethod
-    def run(self, seconds: float) -> list[str]:
-        """One that works on them."""
 
     def prepare(self, disk: str, files: str) -> str:
         where = f"{files}/mnt"
@@ -123,45 +123,14 @@ class OnFileSystem(Workload):
         return f"{file_system} && cd {where} && {shlex.join(self.fill())}"
 
     def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
-        run = shlex.join(self.run(RAMP_SECONDS + seconds + SLACK_SECONDS))
-        return ["sh", "-c", f"echo > {files}/started; cd {files}/mnt && exec {run}"]
+        work = shlex.join(self.work(RAMP_SECONDS + seconds + SLACK_SECONDS))
+        return ["sh", "-c", f"echo > {files}/started; cd {files}/mnt && exec {work}"]
+
+    def parse(self, output: str) -> dict[str, float]:
+        return self.read(output)
 
     def clean_up(self, files: str) -> str:
         return f"umount {files}/mnt"
-
-
-class RocksDb(OnFileSystem):
-    """A database, by its own benchmark."""
-
-    name = "rocksdb"
-    title = "RocksDB on ext4, 90 % random reads, 10 % writes with fsync (operations)"
-    program = "db_bench"
-
-    def fill(self) -> list[str]:
-        return rocksdb.fill()
-
-    def run(self, seconds: float) -> list[str]:
-        return rocksdb.run(seconds)
-
-    def parse(self, output: str) -> dict[str, float]:
-        return rocksdb.parse(output)
-
-
-class Sysbench(OnFileSystem):
-    """Pages of a few files, as databases read and write them."""
-
-    name = "sysbench"
-    title = "sysbench fileio on ext4, 16 KiB random, 60 % reads, all files synced after each 10 (operations)"
-    program = "sysbench"
-
-    def fill(self) -> list[str]:
-        return sysbench.fill()
-
-    def run(self, seconds: float) -> list[str]:
-        return sysbench.run(seconds)
-
-    def parse(self, output: str) -> dict[str, float]:
-        return sysbench.parse(output)
 
 
 def _random() -> list[Fio]:
@@ -184,8 +153,22 @@ WORKLOADS: dict[str, Workload] = {
         Fio("read-128k", "128 KiB sequential read, QD 8", "read", "128k", 8),
         Fio("write-128k", "128 KiB sequential write, QD 8", "write", "128k", 8),
         Fio("fsync", "4 KiB random write, each with fsync", "randwrite", options=("--fsync=1",)),
-        RocksDb(),
-        Sysbench(),
+        Application(
+            "rocksdb",
+            "RocksDB on ext4, 90 % random reads, 10 % writes with fsync (operations)",
+            "db_bench",
+            rocksdb.fill,
+            rocksdb.run,
+            rocksdb.parse,
+        ),
+        Application(
+            "sysbench",
+            "sysbench fileio on ext4, 16 KiB random, 60 % reads, all files synced after each 10 (operations)",
+            "sysbench",
+            sysbench.fill,
+            sysbench.run,
+            sysbench.parse,
+        ),
     )
 }
 # For a first look.
