@@ -15,9 +15,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, r
 # What fio does before anything is counted; in the last part of it exits are traced.
 RAMP_SECONDS = 1.5
 TRACE_SECONDS = 0.6
-# It goes on for so long, so that it is never the first to end: an emulated VM is slow to say what it has counted. fio
-# ends when it is told.
-SLACK_SECONDS = 4.0
+# A workload goes on for so long, so that it is never the first to end: an emulated VM is slow to say what it has
+# counted. fio ends when it is told.
+SLACK_SECONDS = 6.0
 FIO_SLACK_SECONDS = 60.0
 PERCENTILES = "50:90:99:99.9"
 
