@@ -9,7 +9,8 @@ BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
 # The oldest Python that modules may meet on a host. Debian has none so old, so that is for the machine to have.
 PYTHON39   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.9.*/bin/python3) $(shell command -v python3.9))
-VENV39     := $(CACHE)/venv39
+PACKAGES39 := ansible-core hypothesis netaddr pytest pytest-xdist
+VENV39     := $(CACHE)/venv39-$(shell echo $(PACKAGES39) | sha256sum | cut -c1-16)
 # What the machine itself must have; everything else is in $(CACHE) or in the lab's images.
 PACKAGES   := python3-venv git mmdebstrap e2fsprogs openssh-client debian-archive-keyring fio gcc libc6-dev make
 PLAYBOOK   := $(BIN)/ansible-playbook $(ANSIBLE_ARGS)
@@ -83,7 +84,7 @@ ifeq ($(PYTHON39),)
 	@echo "Skipped, since this machine has no Python 3.9: install one with pyenv"
 else
 	@test -e $(VENV39)/.ready || { echo "Setting up $(VENV39)" && $(PYTHON39) -m venv $(VENV39) && \
-		$(VENV39)/bin/pip install --quiet --disable-pip-version-check ansible-core hypothesis pytest pytest-xdist && \
+		$(VENV39)/bin/pip install --quiet --disable-pip-version-check $(PACKAGES39) && \
 		touch $(VENV39)/.ready; }
 	$(VENV39)/bin/pytest -n 2 -q -m "not exhaustive" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 endif

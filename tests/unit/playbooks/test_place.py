@@ -124,6 +124,21 @@ def test_intent_alone_is_placed_and_stays(fleet: Fleet) -> None:
     assert (fleet.files, again.stdout.count("changed=0")) == (after, 6), again.stdout
 
 
+def test_addresses_are_of_the_pool_of_each_hosts_network(fleet: Fleet) -> None:
+    # As docs/planning.md has it.
+    subnet = "ansible.utils.ipsubnet(24, groups['lightiov_hosts'].index(inventory_hostname))"
+    pool = {"lightiov_address_pool": {"network": f"{{{{ '10.20.0.0/16' | {subnet} }}}}"}}
+    fleet.found["hv1"] = recorded("hv1", network={"addresses": ["10.20.0.1"], "leases": {"10.20.0.2": "gone"}})
+    run = fleet.run([vm("web[1:2]", 60, address="pool")], hv1=pool, hv2=pool)
+    assert run.returncode == 0, run.stdout + run.stderr
+    given = {
+        host: {one["name"]: one["address"] for one in yaml.safe_load(text)["lightiov_vms"]}
+        for host, text in fleet.files.items()
+    }
+    assert given == {"hv1": {"web1": "10.20.0.3"}, "hv2": {"web2": "10.20.1.2"}}
+    assert guests(run) == {"web1 on hv1", "web2 on hv2"}
+
+
 def test_lists_by_hand_need_no_plan_and_no_connection(fleet: Fleet) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     run = fleet.run([], hv1={"lightiov_vms": [PINNED], **away}, hv2=away)

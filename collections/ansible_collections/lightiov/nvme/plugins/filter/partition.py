@@ -22,6 +22,8 @@ description:
   - Takes what the operator wants, what the hosts have and what is placed, and gives placements.
   - The same input gives the same placements, whatever its order. What is placed stays. Planned again, nothing changes.
   - Changes nothing by itself. The playbooks C(lightiov.nvme.plan) and C(lightiov.nvme.deploy) write what it returns.
+requirements:
+  - netaddr, where a host has an C(address_pool)
 extends_documentation_fragment:
   - lightiov.nvme.planning
 positional: strategy, reserve
@@ -30,8 +32,10 @@ options:
     description:
       - The hosts by name. Each has its list of VMs as C(vms), what M(lightiov.nvme.host_info) returned as C(found) or
         nothing when the host did not answer, C(asked) as false when that is no surprise, C(placed) of it alone when
-        the host gets nothing new, its C(lightiov_resources) as C(settings), the names of its groups as C(groups), and
-        the content of its file of placements as C(placements).
+        the host gets nothing new, its C(lightiov_resources) as C(settings), its C(lightiov_address_pool) as
+        C(address_pool), the names of its groups as C(groups), and the content of its file of placements as
+        C(placements).
+      - C(found) with C(network) says which addresses of the pool are leased.
       - A VM that may be on a host of which neither C(found) nor C(placed) nor C(placements) is there is not placed.
       - A host without a file, whose list is its own and names controller and namespace of every disk, keeps that list.
     type: dict

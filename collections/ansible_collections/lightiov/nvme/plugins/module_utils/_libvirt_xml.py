@@ -141,6 +141,11 @@ def leases(network_xml: str) -> list[Lease]:
     ]
 
 
+def own_addresses(network_xml: str) -> list[str]:
+    """Those of the host itself in a network."""
+    return [address for ip in _parse(network_xml).iterfind("./ip") if (address := ip.get("address"))]
+
+
 def _parse(text: str) -> ET.Element:
     try:
         return ET.fromstring(text)

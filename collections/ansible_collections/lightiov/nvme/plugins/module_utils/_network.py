@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._libvirt_xml import Lease, leases
+from ansible_collections.lightiov.nvme.plugins.module_utils._libvirt_xml import Lease, leases, own_addresses
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 
 
@@ -120,6 +120,19 @@ class Network:
     def _autostart(self) -> None:
         with _libvirt.errors(f"Network {self.name} does not start with its host", "see the log of libvirtd"):
             self.handle.setAutostart(1)
+
+
+def addresses(uri: str, name: str) -> dict[str, Any]:
+    """Who has which address in a network. Nothing where the network, or libvirt, is not there yet."""
+    result = Plan(predict=True)
+    connection = _libvirt.connect(uri, result)
+    network = Network.look(connection, name, result, required=False) if connection else None
+    if network is None:
+        return {"addresses": [], "leases": {}}
+    with _libvirt.errors(f"Network {name} cannot be looked at", "check that libvirt runs"):
+        own = own_addresses(network.handle.XMLDesc(0))
+    kept = [lease for present in network.leases.values() for lease in present if lease.address]
+    return {"addresses": own, "leases": {lease.address: lease.name or lease.mac for lease in kept}}
 
 
 def _flag(scope: str) -> int:

@@ -20,6 +20,13 @@ options:
     description: Whether to return the placements that the host has accepted, for who has lost their file.
     type: bool
     default: false
+  network:
+    description: Network of libvirt whose addresses are to be returned, for who gives VMs addresses of a pool.
+    type: str
+  uri:
+    description: Connection to libvirt, which is asked only with O(network).
+    type: str
+    default: qemu:///system
 seealso:
   - module: lightiov.nvme.controller_info
   - plugin: lightiov.nvme.partition
@@ -49,6 +56,13 @@ placements:
   type: list
   elements: dict
   sample: [{"name": "vm1", "tenant": "blue", "memory_mib": 4096, "vcpus": 2, "disks": []}]
+network:
+  description:
+    - As C(addresses) those of the host itself in the network, and as C(leases) which address the network leases to which
+      VM. Both are empty where libvirt does not have the network yet.
+  returned: with O(network)
+  type: dict
+  sample: {"addresses": ["192.168.122.1"], "leases": {"192.168.122.11": "db1"}}
 memory_mib:
   description: Memory of the host in MiB.
   returned: success
@@ -110,15 +124,27 @@ placed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _network
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import describe
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"placements": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "placements": {"type": "bool", "default": False},
+            "network": {"type": "str"},
+            "uri": {"type": "str", "default": "qemu:///system"},
+        },
+        supports_check_mode=True,
+    )
+    network, uri = module.params["network"], module.params["uri"]
     try:
-        module.exit_json(**describe(Host(), module.params["placements"]))
+        found = describe(Host(), module.params["placements"])
+        if network:
+            found["network"] = _network.addresses(uri, network)
+        module.exit_json(**found)
     except (LightiovError, OSError) as error:
         module.fail_json(msg=sentence(error))
 

@@ -14,6 +14,8 @@ description:
     C(lightiov_generation) is that of the host which the plan was made from.
 author:
   - LightIOV contributors (@lightiov)
+requirements:
+  - netaddr where Ansible runs, if a host has an C(address_pool)
 extends_documentation_fragment:
   - lightiov.nvme.planning
 options:

@@ -202,7 +202,7 @@ class FakeNetwork:
 
     def XMLDesc(self, flags: int) -> str:
         hosts = "".join(ET.tostring(host, encoding="unicode") for host in self.hosts[CONFIG if flags == 1 else LIVE])
-        return f"<network><name>{self._name}</name><ip><dhcp>{hosts}</dhcp></ip></network>"
+        return f"<network><name>{self._name}</name><ip address='192.168.122.1'><dhcp>{hosts}</dhcp></ip></network>"
 
     def leases(self, scope: int = CONFIG) -> list[tuple[str, str, str]]:
         return [(host.get("mac"), host.get("name"), host.get("ip")) for host in self.hosts[scope]]

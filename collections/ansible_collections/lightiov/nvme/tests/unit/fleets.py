@@ -59,6 +59,8 @@ def check(hosts: Mapping[str, Any], result: planner.Plan) -> None:
     assert len({one.vm for one in everything}) == len(everything)
     for name, spec in {one.name: one for one in resources.parse(hosts)}.items():
         here = list(result.placements[name].values())
+        addresses = [one.address for one in here if one.address]
+        assert len(set(addresses)) == len(addresses)
         assert sum(one.memory for one in here) <= spec.memory
         assert sum(one.vcpus for one in here) <= spec.vcpus
         for number, node in spec.nodes.items():
@@ -101,6 +103,8 @@ def remedied(
     for name, options in changed_hosts.items():
         if name == remedy.uncordon:
             options["cordon"] = "none"
+        if name == remedy.more_addresses:
+            options["address_pool"] = {"network": "10.0.0.0/24"}
         options["controllers"] = [
             {**one, "cordon": "none"} if one["serial"] == remedy.uncordon else one for one in options["controllers"]
         ]
@@ -108,6 +112,8 @@ def remedied(
         added = dict(remedy.add_host)
         count, pairs, size = added.pop("controllers"), added.pop("queue_pairs"), added.pop("bytes")
         serials = [f"NEW-{number}" for number in range(count)]
+        if added.pop("address_pool", False):
+            added["address_pool"] = {"network": "10.9.9.0/24"}
         added["controllers"] = [
             {"serial": serial, "queue_pairs": pairs, "namespaces": [{"nsid": 1, "bytes": size}]} for serial in serials
         ]
@@ -149,6 +155,9 @@ def fleets(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             controller["numa_node"] = draw(st.integers(0, 1))
             controller["reserved_tenant"] = draw(st.sampled_from(["", "", "", "blue"]))
             controller["kind"] = draw(st.sampled_from(["", "", "", "mediated"]))
+        pool = draw(st.sampled_from([None, None, "10.0.0.2-10.0.0.3", "10.0.0.2-10.0.0.6"]))
+        if pool:
+            one["address_pool"] = {"network": "10.0.0.0/24", "ranges": [pool]}
         if draw(st.booleans()):
             half = {"memory_mib": one["memory_mib"] // 2, "vcpus": one["vcpus"] // 2}
             one["nodes"] = {0: half, 1: half}
@@ -165,6 +174,7 @@ def fleets(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
             "numa": draw(st.sampled_from(["none", "none", "preferred", "required"])),
             "weight": draw(st.integers(1, 4)),
             "disks_apart": draw(st.sampled_from([False, False, True])),
+            "address": draw(st.sampled_from([None, None, "pool", "10.0.0.1", "10.0.0.2", "10.0.0.4"])),
             "disks": [
                 {"name": f"d{disk}", "size": f"{draw(st.integers(1, 15))} GiB"}
                 for disk in range(draw(st.integers(0, 3)))

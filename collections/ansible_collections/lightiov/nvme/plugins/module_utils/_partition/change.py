@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL, more
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Disk, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Slice
@@ -24,6 +25,7 @@ def change(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:
         ]
     refused = _misplaced(host, vm, shape)
     refused += _resize(ledger, host, vm, shape)
+    refused += _readdress(ledger, host, vm, shape)
     wanted = {disk.name: disk for disk in shape.disks}
     _drop(ledger, host, vm, set(wanted))
     placed = {one.name for one in host.placed[vm].slices}
@@ -70,6 +72,22 @@ def _resize(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]
             sizes = {"memory": current.memory, "vcpus": current.vcpus, what: wants}
             ledger.amend(host, replace(current, memory=sizes["memory"], vcpus=sizes["vcpus"]))
     return refused
+
+
+def _readdress(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:
+    """One of the pool for a VM that has none."""
+    current = host.placed[vm]
+    if shape.address != POOL or current.address:
+        return []
+    name = host.spec.name
+    address = ledger.address(host, vm, POOL)
+    if address is None:
+        return [
+            f"VM {vm} gets no address on host {name}, which has none for it: {more(name, host.spec.pool)}, or give the "
+            "VM one of its own"
+        ]
+    ledger.amend(host, replace(current, address=address))
+    return []
 
 
 def _drop(ledger: Ledger, host: HostState, vm: str, wanted: set[str]) -> None:

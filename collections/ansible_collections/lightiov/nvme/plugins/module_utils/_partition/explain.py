@@ -33,6 +33,7 @@ WISHES = {
     "disks": "with the bytes",
     "memory": "with the memory",
     "vcpus": "with the vCPUs",
+    "address": "with an address for it",
     "numa": "with all of it on one NUMA node",
 }
 ORDER = list(WISHES)
@@ -87,6 +88,7 @@ def _on_host(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> int:
         | (BIT["apart"] if ledger.together(vm, spec) else 0)
         | (0 if host.memory >= shape.memory else BIT["memory"])
         | (0 if host.vcpus >= shape.vcpus else BIT["vcpus"])
+        | (BIT["address"] if shape.address and ledger.address(host, vm, shape.address) is None else 0)
     )
 
 

@@ -43,17 +43,22 @@ def place(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> Placement |
 
 def _fits_on(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> Placement | None:
     """Whatever rules keep apart."""
+    address = ledger.address(host, vm, shape.address) if shape.address else ""
+    if address is None:
+        return None
     if shape.numa == "none" or not host.nodes:
-        return _place_on(ledger, host, vm, shape, None)
+        return _place_on(ledger, host, vm, shape, node=None, address=address)
     for node, (memory, vcpus) in sorted(host.nodes.items()):
         if memory >= shape.memory and vcpus >= shape.vcpus:
-            placement = _place_on(ledger, host, vm, shape, node)
+            placement = _place_on(ledger, host, vm, shape, node=node, address=address)
             if placement:
                 return placement
-    return _place_on(ledger, host, vm, shape, None) if shape.numa == "preferred" else None
+    return _place_on(ledger, host, vm, shape, node=None, address=address) if shape.numa == "preferred" else None
 
 
-def _place_on(ledger: Ledger, host: HostState, vm: str, shape: Shape, node: int | None) -> Placement | None:
+def _place_on(
+    ledger: Ledger, host: HostState, vm: str, shape: Shape, *, node: int | None, address: str
+) -> Placement | None:
     usable = [
         one
         for one in host.controllers
@@ -80,6 +85,7 @@ def _place_on(ledger: Ledger, host: HostState, vm: str, shape: Shape, node: int 
         tuple(slices[disk.name] for disk in shape.disks),
         tuple((serial, shape.least) for serial in serials),
         node,
+        address,
     )
     ledger.enter(placement)
     return placement
@@ -275,6 +281,12 @@ def keep(ledger: Ledger, placement: Placement) -> list[str]:
             wrong.append(_overlap(vm, one))
             first = None
         slices.append(replace(one, first=first, namespace=namespace.name if namespace else one.namespace))
+    if placement.address and not host.addresses.is_free(placement.address, vm):
+        wrong.append(
+            f"VM {vm} has the address {placement.address} on host {placement.host}, which "
+            f"{host.addresses.holder(placement.address)} has: give one of them another in lightiov_vms, or remove the "
+            "address that a plan gave from the host's placements"
+        )
     ledger.enter(replace(placement, slices=tuple(slices)))
     # What is not known of a host does not contradict what is written.
     return wrong if host.spec.reachable else []

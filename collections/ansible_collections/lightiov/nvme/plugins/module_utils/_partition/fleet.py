@@ -40,7 +40,8 @@ class Policy:
 
 
 def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[str, Any]:
-    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `asked`, `settings`, `groups`, `placements`.
+    """Each host has `vms`, `found` (lightiov.nvme.host_info, or none), `asked`, `settings`, `address_pool`, `groups`,
+    `placements`.
 
     Of a host that has told what is placed on it, but not what it has for more, `placed` is that alone.
     """
@@ -52,6 +53,7 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
     described = resources.parse({name: settings.described(name, one) for name, one in hosts.items()})
     cautions = [told for name in sorted(hosts, key=natural) for told in settings.strangers(name, hosts[name])]
     cautions += _unknown_domains(wanted, described)
+    cautions += _foreign_pools(described)
     # Their lists are their placements, for people to change.
     by_hand = {name for name in wish.written_by_hand(lists, seen_by) if not hosts[name].get("placements")}
     present, differing = _present(hosts, by_hand, policy)
@@ -245,6 +247,17 @@ def _unknown_domains(wanted: intent.Intent, hosts: Iterable[resources.Host]) -> 
                     f"VM {name} is to be apart over group {group}, in which no host of lightiov_hosts is: correct the "
                     "group's name, or put hosts into it"
                 )
+
+
+def _foreign_pools(hosts: Iterable[resources.Host]) -> Iterable[str]:
+    """A pool of another network gives addresses that nobody leases."""
+    for host in hosts:
+        if host.pool and host.own_addresses and host.pool.gateway not in host.own_addresses:
+            yield (
+                f"The lightiov_address_pool of host {host.name} has the gateway {host.pool.gateway}, and in its VMs' "
+                f"network the host is {' and '.join(host.own_addresses)}: correct the pool's network or gateway, or "
+                "lightiov_vm_network"
+            )
 
 
 def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_QUEUE_PAIRS, check_tenant, namespace_name
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural, replicas
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 
@@ -64,6 +65,8 @@ class Shape:
     apart: tuple[Apart, ...] = ()
     disks_apart: bool = False
     numa: str = "none"
+    # Its own, or POOL.
+    address: str = ""
 
     @property
     def bytes(self) -> int:
@@ -179,10 +182,14 @@ def _vm(
         apart=_apart(entry.get("apart"), where),
         disks_apart=_bool(entry.get("disks_apart"), "disks_apart", where),
         numa=_choice(_or(entry.get("numa"), NUMA[0]), "numa", NUMA, where),
+        address=_name(entry.get("address"), where, "address"),
     )
     names = replicas(name, where)
-    if len(names) > 1 and (entry.get("address") is not None or entry.get("mac") is not None):
-        raise LightiovError(f"{where} are several replicas, which cannot share one address or mac: leave it out")
+    if len(names) > 1 and (shape.address not in ("", POOL) or entry.get("mac") is not None):
+        raise LightiovError(
+            f"{where} are several replicas, which cannot share one address or mac: leave it out, or let address be "
+            f"{POOL}"
+        )
     passed = {
         key: value
         for key, value in entry.items()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL, Addresses
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents import Extents
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Apart, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
@@ -68,11 +69,13 @@ class ControllerState:
 
 
 class HostState:
-    __slots__ = ("closed", "controllers", "index", "memory", "nodes", "placed", "spec", "vcpus")
+    __slots__ = ("addresses", "closed", "controllers", "index", "memory", "nodes", "placed", "spec", "vcpus")
 
-    def __init__(self, spec: Host, index: int) -> None:
+    def __init__(self, spec: Host, index: int, addresses: Addresses) -> None:
         self.spec = spec
         self.index = index
+        self.addresses = addresses
+        addresses.know([*spec.own_addresses, *([spec.pool.gateway] if spec.pool else [])], spec.leases)
         self.closed = spec.cordon in CLOSED or not spec.reachable
         self.memory = spec.memory
         self.vcpus = spec.vcpus
@@ -100,7 +103,12 @@ class Ledger:
     """Every placement is entered once and can be taken back."""
 
     def __init__(self, hosts: Iterable[Host], shapes: Mapping[str, Shape]) -> None:
-        self.hosts = [HostState(one, at) for at, one in enumerate(sorted(hosts, key=lambda one: natural(one.name)))]
+        own = frozenset(shape.address for shape in shapes.values()) - {"", POOL}
+        shared = Addresses(own)
+        self.hosts = [
+            HostState(one, at, shared if one.pool and one.pool.in_fleet else Addresses(own))
+            for at, one in enumerate(sorted(hosts, key=lambda one: natural(one.name)))
+        ]
         self.by_name = {one.spec.name: one for one in self.hosts}
         self.controllers = {state.spec.serial: (host, state) for host in self.hosts for state in host.controllers}
         # How many holders of a rule, and how many VMs that it keeps away from, are in each domain.
@@ -139,6 +147,12 @@ class Ledger:
             for domain in domains(rule, host.spec)
         )
 
+    def address(self, host: HostState, vm: str, wanted: str) -> str | None:
+        """What a VM has there that wants this one, or POOL; None if that is not to be had."""
+        if wanted == POOL:
+            return host.addresses.next(host.spec.pool, vm) if host.spec.pool else None
+        return wanted if host.addresses.is_free(wanted, vm) else None
+
     def state(self, host: HostState, serial: str) -> ControllerState | None:
         """A host's controller; None if the host does not have it any more."""
         owner, state = self.controllers.get(serial, (None, None))
@@ -156,6 +170,8 @@ class Ledger:
                 counts = self._in[rule].setdefault(domain, [0, 0])
                 counts[0] += holds
                 counts[1] += named
+        if placement.address:
+            host.addresses.take(placement.address, placement.vm)
         self._count(placement, host, 1)
 
     def remove(self, vm: str, host: HostState) -> Placement:
@@ -166,6 +182,8 @@ class Ledger:
                 counts = self._in[rule][domain]
                 counts[0] -= holds
                 counts[1] -= named
+        if placement.address:
+            host.addresses.give(placement.address, vm)
         self._count(placement, host, -1)
         for one in placement.slices:
             self.give(host, one)
@@ -182,7 +200,12 @@ class Ledger:
 
     def amend(self, host: HostState, placement: Placement) -> None:
         """Another placement of the same VM on the same host; its extents are seen to."""
-        self._count(host.placed[placement.vm], host, -1)
+        before = host.placed[placement.vm]
+        if placement.address != before.address:
+            host.addresses.give(before.address, before.vm)
+            if placement.address:
+                host.addresses.take(placement.address, placement.vm)
+        self._count(before, host, -1)
         self._count(placement, host, 1)
 
     def give(self, host: HostState, one: Slice) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import namespace_name
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size, show_size
 
 
@@ -40,12 +41,16 @@ class Placement:
     queue_pairs: tuple[tuple[str, int], ...] = ()
     # The NUMA node that it is bound to; None: to none.
     node: int | None = None
+    address: str = ""
 
     def to_vm(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """As an entry of the host's lightiov_vms."""
         pairs = dict(self.queue_pairs)
         entry: dict[str, Any] = {"name": self.vm, "tenant": self.tenant}
+        options = {**options, "address": self.address}
         entry.update({key: options[key] for key in sorted(options) if key not in ("tenant", "memory_mib", "vcpus")})
+        if not self.address:
+            del entry["address"]
         entry["memory_mib"] = self.memory
         entry["vcpus"] = self.vcpus
         if self.kind != "passthrough":
@@ -106,4 +111,5 @@ class Placement:
             slices=tuple(slices),
             queue_pairs=tuple(sorted(pairs.items())),
             node=None if entry.get("numa_node") is None else int(entry["numa_node"]),
+            address="" if entry.get("address") in (None, POOL) else str(entry["address"]),
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import explain, fit
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.change import change
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.index import Index, need
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Intent, Shape
@@ -69,7 +70,9 @@ class Planner:
         missing = [name for name in self.intent.shapes if name not in self._where and name not in self.lost]
         order = self.order(missing)
         waiting = [name for name in order if not self.add(name)]
-        share(self.ledger, self.intent.shapes, [name for name in order if name in self._where])
+        new = [name for name in order if name in self._where]
+        share(self.ledger, self.intent.shapes, new)
+        self._number([name for name in new if self.intent.shapes[name].address == POOL])
         self._explain(waiting)
         self._warn()
         for host in self.ledger.hosts:
@@ -173,7 +176,14 @@ class Planner:
     def _keep(self, present: Iterable[Placement]) -> None:
         """What is placed stays. Places that hosts tell are taken before those that must be worked out."""
         shapes = self.intent.shapes
-        staying = [one for one in present if one.vm in shapes]
+        staying = []
+        for one in present:
+            host = self.ledger.by_name.get(one.host)
+            if one.vm in shapes:
+                staying.append(one)
+            elif host and one.address:
+                # It is the VM's until the VM is gone.
+                host.addresses.know([], {one.address: one.vm})
         staying.sort(key=lambda one: (any(part.first is None for part in one.slices), natural(one.vm), one.host))
         for one in staying:
             if one.vm in self._where:
@@ -188,8 +198,13 @@ class Planner:
                 )
                 self.lost.add(one.vm)
             else:
+                host = self.ledger.by_name[one.host]
+                address = shapes[one.vm].address
+                # What a pool gave stays, whatever becomes of the pool.
+                if address not in (POOL, one.address) and host.spec.reachable:
+                    one = replace(one, address=address)  # noqa: PLW2901
                 self.plan.refused += fit.keep(self.ledger, one)
-                self._where[one.vm] = self.ledger.by_name[one.host]
+                self._where[one.vm] = host
         for vm in sorted(self._where, key=natural):
             if self._where[vm].spec.reachable:
                 self.plan.refused += change(self.ledger, self._where[vm], vm, shapes[vm])
@@ -205,6 +220,21 @@ class Planner:
                 f"Only {len(empty)} hosts are empty, and the reserve is {count}: add hosts, or ask for moves that "
                 "empty one"
             )
+
+    def _number(self, pooled: Iterable[str]) -> None:
+        """New ones have what a pool gave them in the order of their names, which is not that of their places."""
+        of: dict[str, list[Placement]] = {}
+        for name in pooled:
+            placement = self._where[name].placed[name]
+            if self._where[name].addresses.leased(name) != placement.address:
+                of.setdefault(placement.host, []).append(placement)
+        for host, placements in of.items():
+            state = self.ledger.by_name[host]
+            gave = sorted((one.address for one in placements), key=natural)
+            for one in placements:
+                self.ledger.amend(state, replace(state.placed[one.vm], address=""))
+            for one, address in zip(sorted(placements, key=lambda one: natural(one.vm)), gave):
+                self.ledger.amend(state, replace(one, address=address))
 
     def _explain(self, waiting: Sequence[str]) -> None:
         told: dict[object, explain.Explanation] = {}

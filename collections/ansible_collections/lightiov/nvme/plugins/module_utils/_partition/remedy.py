@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL, more
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MAX_EXTENTS, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import ControllerState, HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Host
@@ -23,6 +24,7 @@ COST = {
     "cordon": 3,
     "memory": 4,
     "vcpus": 4,
+    "address": 4,
     "disks": 5,
     "apart": 6,
     "group": 7,
@@ -42,11 +44,12 @@ Change = tuple[Shape, dict[str, Any], str]
 
 @dataclass(frozen=True)
 class Remedy:
-    """A sentence, and the same as changes: of keys of the VM, of a cordon, or a host to add."""
+    """A sentence, and the same as changes: of keys of the VM, of a cordon, of a host's pool, or a host to add."""
 
     sentence: str
     vm: Mapping[str, Any] = field(default_factory=dict)
     uncordon: str = ""
+    more_addresses: str = ""
     add_host: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -76,6 +79,7 @@ def _left(host: HostState, state: ControllerState | None, failed: frozenset[str]
 
 def _tried(ledger: Ledger, vm: str, shape: Shape, place: Place) -> Remedy | None:
     failed, host, state = place
+    more_addresses = host.spec.name if "address" in failed and shape.address == POOL else ""
     keys: dict[str, Any] = {}
     said = []
     for wish in COST:
@@ -103,7 +107,7 @@ def _tried(ledger: Ledger, vm: str, shape: Shape, place: Place) -> Remedy | None
     if closed:
         name = host.spec.name if closed[0] is host or state is None else state.spec.serial
         said.append(f"lift the cordon of {name}")
-    return Remedy(f"{' and '.join(said)}; host {host.spec.name} then has the room", keys, name)
+    return Remedy(f"{' and '.join(said)}; host {host.spec.name} then has the room", keys, name, more_addresses)
 
 
 def _fewer_queue_pairs(_host: HostState, state: ControllerState | None, shape: Shape) -> Change | None:
@@ -156,6 +160,14 @@ def _together(_host: HostState, _state: ControllerState | None, shape: Shape) ->
     return replace(shape, apart=()), {"apart": None}, "let it be with the VMs that it is apart from"
 
 
+def _another_address(host: HostState, _state: ControllerState | None, shape: Shape) -> Change:
+    free = replace(shape, address="")
+    if shape.address == POOL:
+        return free, {}, more(host.spec.name, host.spec.pool)
+    holder = host.addresses.holder(shape.address)
+    return free, {"address": None}, f"give it another address than {shape.address}, which {holder} has there, or none"
+
+
 def _any_group(_host: HostState, _state: ControllerState | None, shape: Shape) -> Change:
     return replace(shape, group=""), {"group": None}, f"take its pin to group {shape.group} away"
 
@@ -183,6 +195,7 @@ CHANGES: dict[str, Callable[[HostState, ControllerState | None, Shape], Change |
     "numa": _any_node,
     "memory": _less_memory,
     "vcpus": _fewer_vcpus,
+    "address": _another_address,
     "disks": _smaller_disk,
     "apart": _together,
     "group": _any_group,
@@ -208,6 +221,9 @@ def _another_host(ledger: Ledger, vm: str, shape: Shape) -> Remedy:
     if count:
         plural = "s" if count > 1 else ""
         what += f", {count} free controller{plural} with {shape.least} queue pairs and {show_size(room)}"
+    if shape.address == POOL:
+        added["address_pool"] = True
+        what += ", a lightiov_address_pool"
     said = [f"add a host with {what}"]
     keys: dict[str, Any] = {}
     if shape.group:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import addresses
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents import ALIGNMENT
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import KINDS
 
@@ -68,6 +69,10 @@ class Host:
     reachable: bool = True
     # That this is so surprises nobody.
     asked: bool = True
+    # Of addresses for VMs, those that the host itself has, and those that its network leases to which VM.
+    pool: addresses.Pool | None = None
+    own_addresses: tuple[str, ...] = ()
+    leases: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(described: object) -> list[Host]:
@@ -93,6 +98,7 @@ def _host(name: str, options: object) -> Host:
     if not isinstance(options, Mapping):
         raise LightiovError(f"{where} is {options!r}, which is not a mapping: write its resources with their values")
     nodes = options.get("nodes") or {}
+    network = options.get("network") or {}
     return Host(
         name=name,
         memory=_number(options.get("memory_mib"), "memory_mib", where, 0),
@@ -111,6 +117,9 @@ def _host(name: str, options: object) -> Host:
         generation=_number(options.get("generation"), "generation", where, 0),
         reachable=bool(options.get("reachable", True)),
         asked=bool(options.get("asked", True)),
+        pool=addresses.parse(options.get("address_pool"), name),
+        own_addresses=tuple(network.get("addresses") or ()),
+        leases=network.get("leases") or {},
     )
 
 

@@ -38,6 +38,7 @@ def described(name: str, host: Mapping[str, Any]) -> dict[str, Any]:
         **{key: said[key] for key in said if key != "controllers"},
         "controllers": controllers,
         "groups": host.get("groups") or [],
+        "address_pool": host.get("address_pool"),
         "reachable": bool(found),
         "asked": host.get("asked", True),
     }

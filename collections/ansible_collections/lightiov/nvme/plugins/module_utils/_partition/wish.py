@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import RANGE
 
 
@@ -17,6 +18,8 @@ def is_wish(entry: object) -> bool:
     if not isinstance(entry, Mapping):
         return False
     if intent.PLANNED_KEYS & entry.keys() or RANGE.search(str(entry.get("name"))):
+        return True
+    if entry.get("address") == POOL:
         return True
     disks = entry.get("disks")
     return isinstance(disks, Sequence) and any(isinstance(disk, Mapping) and _is_loose(disk) for disk in disks)

@@ -40,6 +40,12 @@ def pinned(**pins: Any) -> dict[str, Any]:
     return fleet(vm("vm1", disks=[{"name": "data", "size": "10 GiB", **pins}]))
 
 
+def with_pool(pool: Any) -> dict[str, Any]:
+    return fleet(address_pool=pool)
+
+
+NETWORK = "192.168.122.0/24"
+
 REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "resources are a list": (
         fleet(settings=["cordon"]),
@@ -147,6 +153,68 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
         fleet(vm("vm1", host=["hv1"])),
         "VM vm1 has the host ['hv1'], which is not text: write it between quotation marks",
     ),
+    "pool is a network": (
+        with_pool(NETWORK),
+        "The lightiov_address_pool of host hv1 is '192.168.122.0/24', which is not a mapping: write network and ranges "
+        "with their values",
+    ),
+    "unknown key of a pool": (
+        with_pool({"network": NETWORK, "range": []}),
+        "The lightiov_address_pool of host hv1 has the unknown key 'range': choose from network, ranges, exclude, "
+        "gateway, unique",
+    ),
+    "pool without a network": (
+        with_pool({"ranges": ["192.168.122.10"]}),
+        "The lightiov_address_pool of host hv1 has None as its network, which is no IPv4 network: write it as in "
+        "192.168.122.0/24",
+    ),
+    "pool of an address": (
+        with_pool({"network": "192.168.122.0"}),
+        "The lightiov_address_pool of host hv1 has '192.168.122.0' as its network, which is no IPv4 network: write it "
+        "as in 192.168.122.0/24",
+    ),
+    "pool of IPv6": (
+        with_pool({"network": "fd00::/64"}),
+        "The lightiov_address_pool of host hv1 has 'fd00::/64' as its network, which is no IPv4 network: write it as "
+        "in 192.168.122.0/24",
+    ),
+    "ranges are text": (
+        with_pool({"network": NETWORK, "ranges": "192.168.122.10-192.168.122.20"}),
+        "The value of ranges of the lightiov_address_pool of host hv1 is '192.168.122.10-192.168.122.20', which is not "
+        "a list: write a list of addresses, networks, and ranges as in 192.168.122.10-192.168.122.99",
+    ),
+    "range with half an address": (
+        with_pool({"network": NETWORK, "ranges": ["192.168.122.10-20"]}),
+        "The lightiov_address_pool of host hv1 has '192.168.122.10-20' in ranges, which is neither address, network "
+        "nor range: write it as in 192.168.122.10-192.168.122.99",
+    ),
+    "range reversed": (
+        with_pool({"network": NETWORK, "ranges": ["192.168.122.20-192.168.122.10"]}),
+        "The lightiov_address_pool of host hv1 has '192.168.122.20-192.168.122.10' in ranges, which is neither "
+        "address, network nor range: write it as in 192.168.122.10-192.168.122.99",
+    ),
+    "range of another network": (
+        with_pool({"network": NETWORK, "exclude": ["192.168.123.1"]}),
+        "The lightiov_address_pool of host hv1 has '192.168.123.1' in exclude, which is not in its network "
+        "192.168.122.0/24: correct one of the two",
+    ),
+    "gateway of another network": (
+        with_pool({"network": NETWORK, "gateway": "10.0.0.1"}),
+        "The lightiov_address_pool of host hv1 cannot have '10.0.0.1' as its gateway: write an address of "
+        "192.168.122.0/24",
+    ),
+    "pool unique in a rack": (
+        with_pool({"network": NETWORK, "unique": "rack"}),
+        "The lightiov_address_pool of host hv1 cannot have 'rack' as its unique: choose from host, fleet",
+    ),
+    "pool of nothing": (
+        with_pool({"network": "192.168.122.0/30", "exclude": ["192.168.122.2"]}),
+        "The lightiov_address_pool of host hv1 has no address for a VM: write larger ranges, or exclude less",
+    ),
+    "address is a list": (
+        fleet(vm("vm1", address=["192.168.122.2"])),
+        "VM vm1 has the address ['192.168.122.2'], which is not text: write it between quotation marks",
+    ),
     "apart over a number": (
         fleet(vm("vm1", apart={"from": "vm1", "over": 3})),
         "VM vm1 cannot be apart over 3: write hosts, or a list of names of groups",
@@ -209,6 +277,11 @@ SAID: Mapping[str, tuple[dict[str, Any], str]] = {
         fleet(vm("vm1", apart={"from": "vm1", "over": ["rack_z"]})),
         "VM vm1 is to be apart over group rack_z, in which no host of lightiov_hosts is: correct the group's name, or "
         "put hosts into it",
+    ),
+    "address of a pool that is not there": (
+        fleet(vm("vm1", address="pool")),
+        "VM vm1 does not fit (1 hosts, 0 with an address for it), because none is with an address for it: give host "
+        "hv1 a lightiov_address_pool; host hv1 then has the room",
     ),
     "pin to a host that is not there": (
         fleet(vm("vm1", host="hv9")),

@@ -26,6 +26,7 @@ def vm(**options: Any) -> dict[str, Any]:
         {"name": "web[1:3]"},
         {"queue_pairs": 4},
         {"apart": {"from": "vm2"}},
+        {"address": "pool"},
     ],
 )
 def test_wish(options: dict[str, Any]) -> None:

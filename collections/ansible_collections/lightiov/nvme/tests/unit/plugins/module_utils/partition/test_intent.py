@@ -49,7 +49,7 @@ WRONG = {
     ),
     "replicas of one address": (
         [{**GOOD, "name": "vm[1:2]", "address": "10.0.0.1"}],
-        r"VM vm\[1:2\] are several replicas, which cannot share one address or mac: leave it out",
+        r"VM vm\[1:2\] are several replicas, which cannot share one address or mac: leave it out, or let address be",
     ),
     "unknown key": ([{**GOOD, "cores": 2}], r"VM vm1 has the unknown key 'cores': choose from address, apart, "),
     "no tenant": ([{"name": "vm1"}], r"VM vm1 has no tenant: set it to a name that VMs share which trust it"),
