@@ -58,8 +58,8 @@ placements:
   sample: [{"name": "vm1", "tenant": "blue", "memory_mib": 4096, "vcpus": 2, "disks": []}]
 network:
   description:
-    - As C(addresses) those of the host itself in the network, and as C(leases) which address the network leases to which
-      VM. Both are empty where libvirt does not have the network yet.
+    - As C(addresses) those of the host itself in the network, and as C(leases) which address it leases to which VM.
+      Both are empty where libvirt does not have the network yet.
   returned: with O(network)
   type: dict
   sample: {"addresses": ["192.168.122.1"], "leases": {"192.168.122.11": "db1"}}

@@ -251,6 +251,8 @@ def fits_with(hosts: Any, vms: Any, strategy: str, name: str, wishes: Set[str]) 
         shape = replace(shape, disks=tuple(replace(disk, controller="") for disk in shape.disks))
     if "numa" in wishes:
         shape = replace(shape, numa="none")
+    if "address" in wishes:
+        shape = replace(shape, address="")
     if "apart" in wishes:
         planner.ledger._rules.clear()
     return any(try_place(planner.ledger, one, name, shape) for one in planner.ledger.hosts)
