@@ -106,7 +106,7 @@ sanity: $(READY) ## ansible-test sanity on the collection as it ships
 	tests/sanity.sh
 
 .PHONY: docs
-docs: $(READY) ## write the tables of variables in the roles' READMEs
+docs: $(READY) ## write the tables of variables in the roles' READMEs and in docs/variables.md
 	$(BIN)/python tests/role_readmes.py
 
 .PHONY: native

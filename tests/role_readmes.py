@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the table of variables into each role's README, from the role's argument specification.
+"""Writes the table of variables into each role's README, and that of all roles into docs/variables.md, from the roles'
+argument specifications.
 
-With --check nothing is written, and a README that is not current is an error.
+With --check nothing is written, and a page that is not current is an error.
 """
 
 from __future__ import annotations
@@ -10,56 +11,83 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROLES = Path(__file__).resolve().parents[1] / "collections/ansible_collections/lightiov/nvme/roles"
+COLLECTION = Path(__file__).resolve().parents[1] / "collections/ansible_collections/lightiov/nvme"
+ROLES = COLLECTION / "roles"
+ALL = COLLECTION / "docs/variables.md"
 BEGIN = "<!-- From here to the end: `make docs` writes it, from meta/argument_specs.yml. -->\n"
 MARKUP = re.compile(r"\b[CIBVOPM]\(([^)#]*)(?:#\w+)?\)")
 
 
 def main(arguments: list[str]) -> int:
-    stale = [path for path in sorted(ROLES.glob("*/README.md")) if path.read_text() != current(path)]
+    pages = {ALL: variables(), **{path: of_role(path.parent) for path in sorted(ROLES.glob("*/README.md"))}}
+    current = {path: page(path, parts) for path, parts in pages.items()}
+    stale = [path for path, text in current.items() if path.read_text() != text]
     if arguments == ["--check"]:
         for path in stale:
-            print(f"{path} is not what its role's argument specification says: run `make docs`", file=sys.stderr)
+            print(f"{path} is not what the roles' argument specifications say: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
     for path in stale:
-        path.write_text(current(path))
+        path.write_text(current[path])
     return 0
 
 
-def current(readme: Path) -> str:
-    """What the README of a role should be."""
-    meta = readme.parent / "meta"
-    specifications = yaml.safe_load((meta / "argument_specs.yml").read_text())["argument_specs"]
-    dependencies = yaml.safe_load((meta / "main.yml").read_text())["dependencies"]
+def page(path: Path, parts: list[str]) -> str:
+    """With what people wrote before the mark."""
+    return "\n\n".join([path.read_text().partition(BEGIN)[0].rstrip("\n"), BEGIN.rstrip("\n"), *parts]) + "\n"
+
+
+def specified(role: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    return found
+
+
+def of_role(role: Path) -> list[str]:
+    dependencies = yaml.safe_load((role / "meta/main.yml").read_text())["dependencies"]
     names = [dependency["role"].rpartition(".")[2] for dependency in dependencies]
-    parts = [
-        readme.read_text().partition(BEGIN)[0].rstrip("\n"),
-        BEGIN.rstrip("\n"),
-        *(table(entry, specification.get("options", {})) for entry, specification in specifications.items()),
+    return [
+        *(table(entry, specification.get("options", {})) for entry, specification in specified(role).items()),
         *(f"And the variables of [{name}](../{name}/README.md)." for name in names),
     ]
-    return "\n\n".join(parts) + "\n"
+
+
+def variables() -> list[str]:
+    """Each variable once, as the role has it that says most of it."""
+    said: dict[str, list[Mapping[str, Any]]] = {}
+    taken_by: dict[str, dict[str, None]] = {}
+    for role in sorted(ROLES.iterdir()):
+        for specification in specified(role).values():
+            for name, option in specification.get("options", {}).items():
+                said.setdefault(name, []).append(option)
+                taken_by.setdefault(name, {})[f"[{role.name}](../roles/{role.name}/README.md)"] = None
+    listed = []
+    for name in sorted(said):
+        fullest = max(said[name], key=lambda one: ("options" in one, "default" in one, len(meaning(one))))
+        for number, (*cells, last) in enumerate(rows({name: fullest})):
+            listed.append([*cells, "" if number else ", ".join(taken_by[name]), last])
+    return [lines(["variable", "type", "default", "roles", "meaning"], listed)]
 
 
 def table(entry: str, options: Mapping[str, Any]) -> str:
     heading = "## Variables" if entry == "main" else f"## Variables with `tasks_from: {entry}`"
     if not options:
         return f"{heading}\n\nNone of its own."
-    return "\n".join(
-        [heading, "", "| variable | type | default | meaning |", "| --- | --- | --- | --- |", *rows(options)]
-    )
+    return f"{heading}\n\n{lines(['variable', 'type', 'default', 'meaning'], rows(options))}"
 
 
-def rows(options: Mapping[str, Any], inside: str = "") -> Iterator[str]:
+def lines(head: list[str], listed: Iterable[list[str]]) -> str:
+    escaped = ([cell.replace("|", r"\|") for cell in cells] for cells in listed)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *escaped))
+
+
+def rows(options: Mapping[str, Any], inside: str = "") -> Iterator[list[str]]:
     for name, option in options.items():
-        cells = [f"`{inside}{name}`", kind(option), default(option), meaning(option)]
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        yield [f"`{inside}{name}`", kind(option), default(option), meaning(option)]
         yield from rows(option.get("options", {}), f"{inside}{name}.")
 
 
