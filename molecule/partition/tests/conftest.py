@@ -22,6 +22,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 LISTED = PROJECT / "inventories/lab-pinned/host_vars"
 # What is of mediated devices and VMs; each run reports beside it.
 ONLY = ("--tags", "partition,mdev,vm")
+# The first of it is vm3's own.
+POOL = {"network": "192.168.122.0/24", "ranges": ["192.168.122.13-192.168.122.19"]}
 # What a deployment says that writes placements down, on the first host and on those whose placements changed.
 NOTED = {"lightiov.nvme.partition : Plan", "lightiov.nvme.partition : Have stale placements refused"}
 
@@ -61,7 +63,7 @@ class Fleet:
         (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
         # As JSON, which has no aliases.
         (self.directory / "group_vars/lightiov_hosts/vms.yml").write_text(
-            json.dumps({"lightiov_vms": self.vms, "lightiov_resources": {"vcpus": 16}})
+            json.dumps({"lightiov_vms": self.vms, "lightiov_resources": {"vcpus": 16}, "lightiov_address_pool": POOL})
         )
 
     def deploy(self, *options: str) -> Run:

@@ -13,7 +13,7 @@ from conftest import ONLY, Fleet
 MORE = {
     "name": "vm4",
     "tenant": "green",
-    "address": "192.168.122.14",
+    "address": "pool",
     "queue_pairs": 2,
     "disks": [{"name": "data", "size": "64 MiB"}, {"name": "log", "size": "32 MiB"}],
 }
@@ -44,6 +44,8 @@ def test_added_vm_changes_one_host_and_of_that_nothing_else(fleet: Fleet) -> Non
     # The other controller is the other tenant's.
     assert placed["on"] == "host2"
     assert [disk["controller"] for disk in placed["disks"]] == ["LIOV2A", "LIOV2A"]
+    assert placed["address"] == "192.168.122.14"
+    assert re.search(r"name='vm4' ip='192.168.122.14'", fleet.host("host2").run("virsh net-dumpxml default").stdout)
     assert run.did_to("host1") == set()
     assert run.did_to("host2")
     assert not {"vm1", "vm2", "vm3"} & run.changed.keys()
