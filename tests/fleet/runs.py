@@ -31,9 +31,11 @@ def watched(host: Host) -> Iterator[list[tuple[str, float]]]:
     """The modules that are called meanwhile, and the seconds that each takes; filled in at the end."""
     ended: list[tuple[str, float]] = []
     program = calls(host)
-    yield ended
-    program.signal("TERM")
-    program.wait()
+    try:
+        yield ended
+    finally:
+        program.signal("TERM")
+        program.wait()
     ended += [(name, float(seconds)) for name, seconds in map(str.split, program.output().splitlines())]
 
 
