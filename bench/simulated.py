@@ -205,7 +205,7 @@ class Fleet:
             "controller": {**quiet, "controllers": controllers},
             "mdev": {**quiet, "mdevs": [_made(one) for one in mdevs], "disks": disks},
             "mdev_info": {"mdevs": mdevs, "disks": disks, "states": {one.uuid: one.in_short() for one in states}},
-            "domain": {**quiet, "domains": domains, "ran": [one["name"] for one in domains]},
+            "domain": {**quiet, "domains": domains, "ran": [one["name"] for one in domains], "waiting": []},
             "domain_mdev": quiet,
             "dkms_module": {**quiet, "kernels": [KERNEL], "waiting": [], "reload_needed": False},
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
-from playing import play
+from playing import PROJECT, play
 
 PLAY = """
 - hosts: all
@@ -30,12 +31,25 @@ PLAN = """
         name: lightiov.nvme.vm
         tasks_from: plan
 """
+SUMMARY = """
+    - ansible.builtin.debug:
+        msg: "{{ ['hv1'] | lightiov.nvme.outcome([], hostvars) }}"
+"""
+# In the place of libvirt's binding.
+LIBVIRT = f"""
+import sys
+sys.path.append({str(PROJECT / "collections/ansible_collections/lightiov/nvme/tests/unit")!r})
+from fake_libvirt import FakeConnection, FakeDomain, FakeLibvirt
+connection = FakeConnection()
+connection.add(FakeDomain("101", active=True))
+sys.modules[__name__] = FakeLibvirt(connection)
+"""
 VMS = [
-    {"name": 101, "tenant": "blue", "address": "192.168.122.11", "root_gib": 4, "memory_mib": 512},
+    {"name": 101, "tenant": "blue", "address": "192.168.122.11", "root_gib": 4, "memory_mib": 512, "vcpus": 4},
     {"name": "a&b", "tenant": "blue", "state": "stopped", "image": "/images/other.qcow2", "mac": "52:54:00:00:00:01",
      "root_keep": True, "disks": [{"name": "data", "controller": "S1", "namespace": 1}]},
     {"name": "vm3", "tenant": "blue", "state": "absent"},
-    {"name": "rooted", "tenant": "blue", "state": "stopped", "root": {"on": "lightiov", "disk": "data"},
+    {"name": "rooted", "tenant": "blue", "state": "stopped", "root": {"on": "lightiov", "disk": "data"}, "vcpus": 1,
      "disks": [{"name": "data", "controller": "S1", "namespace": 2}]},
 ]  # fmt: skip
 QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -101,6 +115,11 @@ def test_each_vm_as_its_list_says(domains: list[dict[str, Any]]) -> None:
     ]  # fmt: skip
 
 
+def test_memory_and_vcpus_are_given_where_the_list_says_them(domains: list[dict[str, Any]]) -> None:
+    """Other VMs keep what they have, whatever new ones get."""
+    assert [(domain["memory_mib"], domain["vcpus"]) for domain in domains[:2]] == [(512, 4), (None, None)]
+
+
 def test_definition(domains: list[dict[str, Any]]) -> None:
     first, second = (ElementTree.fromstring(domain["xml"]) for domain in domains[:2])
     assert [first.findtext("name"), second.findtext("name")] == ["101", "a&b"]
@@ -153,5 +172,21 @@ def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> N
     assert [(domain["name"], domain["state"]) for domain in shrunken] == [
         ("a&b", "stopped"), ("vm3", "absent"), ("rooted", "stopped"),
     ]  # fmt: skip
-    assert all(domain[option] is None for domain in shrunken for option in ("xml", "mdevs", "address"))
+    options = ("xml", "mdevs", "address", "memory_mib", "vcpus")
+    assert all(domain[option] is None for domain in shrunken for option in options)
     assert results[1]["actions"] == []
+
+
+def test_a_vm_that_runs_with_other_memory_is_named_at_the_end(
+    variables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libvirt.py").write_text(LIBVIRT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    last = play(tmp_path, PLAY + SUMMARY, **{**variables, "lightiov_vms": [{**VMS[0], "address": None, "vcpus": 4}]})[
+        -1
+    ]
+    assert last["msg"] == [
+        "WAITING",
+        "hv1: VM 101 runs with 512 MiB of memory and 2 vCPUs, and has 512 MiB of memory and 4 vCPUs from its next "
+        "start on: shut it down and start it for that, because a reboot from inside is no start",
+    ]

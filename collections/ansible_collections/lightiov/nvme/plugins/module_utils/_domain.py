@@ -96,6 +96,8 @@ class Domain:
                 xml["live"] = handle.XMLDesc(0)
             if handle.isPersistent():
                 xml["config"] = handle.XMLDesc(_libvirt.api.VIR_DOMAIN_XML_INACTIVE)
+            if not xml:  # one without a definition is gone when it is off
+                return None
             return cls(handle, handle.name(), handle.UUIDString(), state, bool(handle.autostart()), xml)
         except _libvirt.api.libvirtError as error:
             if _libvirt.is_gone(error):
@@ -109,6 +111,11 @@ class Domain:
     @property
     def persistent(self) -> bool:
         return "config" in self.xml
+
+    @property
+    def definition(self) -> str:
+        """By which it starts the next time; that of one without is what runs."""
+        return list(self.xml.values())[-1]
 
     def stopped(self) -> Domain:
         """The domain when it is off."""

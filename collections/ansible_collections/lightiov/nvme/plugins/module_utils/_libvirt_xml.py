@@ -20,6 +20,8 @@ MARK = "urn:lightiov:nvme"
 MARK_PREFIX = "lightiov"
 # What it says of the root disk: that nothing is done yet, that what is on it may be overwritten, that it is whole.
 UNMADE, FILLING, MADE = "unmade", "filling", "made"
+# What helps where the operator's definition is wrong.
+TEMPLATE = "correct the template that lightiov_vm_template names"
 # A prefix of any other name would be as good to libvirt, but not to who reads the XML.
 ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
 ET.register_namespace(MARK_PREFIX, MARK)
@@ -46,7 +48,7 @@ class Lease:
 def mdevs(domain_xml: str) -> dict[str, str]:
     """UUID and alias (empty if none) of each mdev host device, in the order of the XML."""
     found = {}
-    for device in _parse(domain_xml).iterfind("./devices/hostdev[@mode='subsystem'][@type='mdev']"):
+    for device in parse(domain_xml).iterfind("./devices/hostdev[@mode='subsystem'][@type='mdev']"):
         address = device.find("./source/address")
         alias = device.find("./alias")
         if address is not None and address.get("uuid"):
@@ -73,20 +75,20 @@ def is_marked(alias: str) -> bool:
 
 def files(domain_xml: str) -> set[str]:
     """Files that are disks of a domain."""
-    sources = _parse(domain_xml).iterfind("./devices/disk/source[@file]")
+    sources = parse(domain_xml).iterfind("./devices/disk/source[@file]")
     return {source.get("file", "") for source in sources}
 
 
 @cache
 def macs(domain_xml: str) -> frozenset[str]:
     """MAC addresses of a domain. Every one that comes is held against all that are there, so each is read once."""
-    found = _parse(domain_xml).iterfind("./devices/interface/mac")
+    found = parse(domain_xml).iterfind("./devices/interface/mac")
     return frozenset(mac.get("address", "").lower() for mac in found)
 
 
 def mac_in(domain_xml: str, network: str) -> str:
     """MAC address of a domain's first interface in a network, empty if it has none there."""
-    for interface in _parse(domain_xml).iterfind("./devices/interface"):
+    for interface in parse(domain_xml).iterfind("./devices/interface"):
         source, mac = interface.find("./source"), interface.find("./mac")
         if source is not None and mac is not None and source.get("network") == network:
             return mac.get("address", "").lower()
@@ -98,15 +100,13 @@ def new_domain(name: str, template: str, uuids: Iterable[str], root: str, boot: 
     try:
         domain = ET.fromstring(template)
     except ET.ParseError as error:
-        raise LightiovError(
-            f"The XML for domain {name} cannot be read, {error}: correct the template that lightiov_vm_template names"
-        ) from error
+        raise LightiovError(f"The XML for domain {name} cannot be read, {error}: {TEMPLATE}") from error
     named = (domain.findtext("./name") or "").strip()
     devices = domain.find("./devices")
     if named != name or devices is None:
         raise LightiovError(
             f"The XML for domain {name} has the name {named!r} and {'no' if devices is None else 'its'} devices: "
-            "correct the template that lightiov_vm_template names"
+            + TEMPLATE
         )
     devices.extend(_hostdev(uuid) for uuid in uuids)
     metadata = domain.find("./metadata")
@@ -129,7 +129,7 @@ def mark(root: str) -> str:
 
 def root_mark(domain_xml: str) -> str:
     """How far the run came that defined the domain, with its root disk: one of the marks."""
-    found = _parse(domain_xml).find(f"./metadata/{{{MARK}}}domain")
+    found = parse(domain_xml).find(f"./metadata/{{{MARK}}}domain")
     return MADE if found is None else found.get("root", MADE)
 
 
@@ -137,16 +137,17 @@ def leases(network_xml: str) -> list[Lease]:
     """What a network keeps for its hosts."""
     return [
         Lease(host.get("mac", "").lower(), host.get("name", ""), host.get("ip", ""))
-        for host in _parse(network_xml).iterfind("./ip/dhcp/host")
+        for host in parse(network_xml).iterfind("./ip/dhcp/host")
     ]
 
 
 def own_addresses(network_xml: str) -> list[str]:
     """Those of the host itself in a network."""
-    return [address for ip in _parse(network_xml).iterfind("./ip") if (address := ip.get("address"))]
+    return [address for ip in parse(network_xml).iterfind("./ip") if (address := ip.get("address"))]
 
 
-def _parse(text: str) -> ET.Element:
+def parse(text: str) -> ET.Element:
+    """What libvirt says of a domain or network, as a tree."""
     try:
         return ET.fromstring(text)
     except ET.ParseError as error:

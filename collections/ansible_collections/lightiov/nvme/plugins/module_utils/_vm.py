@@ -13,6 +13,7 @@ from typing import Any, Union
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _libvirt, _libvirt_xml
 from ansible_collections.lightiov.nvme.plugins.module_utils._domain import Domain, MdevPlan, Mdevs
+from ansible_collections.lightiov.nvme.plugins.module_utils._domain_size import Size, resized
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, wait_until
 from ansible_collections.lightiov.nvme.plugins.module_utils._libvirt_xml import Lease
@@ -37,10 +38,17 @@ class Wanted:
     root: Root | None = None
     address: str | None = None
     mdevs: tuple[str, ...] | None = None
+    memory_mib: int | None = None
+    vcpus: int | None = None
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Wanted:
         mdevs = options["mdevs"]
+        for key in ("memory_mib", "vcpus"):
+            if options[key] is not None and options[key] < 1:
+                raise LightiovError(
+                    f"VM {options['name']} cannot have {options[key]} as its {key}: choose a whole number from 1 up"
+                )
         return cls(
             name=options["name"],
             state=options["state"],
@@ -48,7 +56,13 @@ class Wanted:
             root=_parse_root(options["root"]) if options["root"] else None,
             address=options["address"] or None,
             mdevs=None if mdevs is None else tuple(canonical(uuid) for uuid in mdevs),
+            memory_mib=options["memory_mib"],
+            vcpus=options["vcpus"],
         )
+
+    def resize(self, domain_xml: str, remedy: str = "change its definition with virsh edit") -> str:
+        """Its domain with the memory and vCPUs that it should have."""
+        return resized(domain_xml, self.name, self.memory_mib, self.vcpus, remedy)
 
 
 def _parse_root(options: Mapping[str, Any]) -> Root:
@@ -71,6 +85,7 @@ class _Planner:
         self.network_after: Network | None = None
         self.before: list[dict[str, Any]] = []
         self.after: list[dict[str, Any]] = []
+        self.waiting: list[str] = []
         self.stopping: list[Domain] = []
 
     def plan(self, network: str, timeout: int, shutdown_timeout: int, result: Plan) -> None:
@@ -103,6 +118,7 @@ class _Planner:
             "state": domain.state,
             "autostart": domain.autostart,
             "address": lease.address if lease else None,
+            **Size.of(domain.definition).show(),
             **_domain.show_mdevs({scope: self.known.owned(has) for scope, has in domain.mdevs().items()}),
         }
         self.before.append(shown)
@@ -175,6 +191,8 @@ class _Planner:
             vm.root.check_new(self.host, vm.name, result)
         mark = _libvirt_xml.MADE if made else _libvirt_xml.UNMADE
         xml = _libvirt_xml.new_domain(vm.name, vm.xml, vm.mdevs or (), mark, vm.root.boot if vm.root else None)
+        xml = vm.resize(xml, _libvirt_xml.TEMPLATE)
+        shown.update(Size.of(xml).show())
         self._check_macs(vm.name, xml)
         result.add("define", vm.name, partial(self._define, vm.name, xml))
         if vm.root and not made:
@@ -192,7 +210,7 @@ class _Planner:
                 )
 
     def _define(self, name: str, xml: str) -> None:
-        remedy = "correct the template that lightiov_vm_template names, or see the log of libvirtd"
+        remedy = f"{_libvirt_xml.TEMPLATE}, or see the log of libvirtd"
         with _libvirt.errors(f"Domain {name} was not defined", remedy):
             self.connection.defineXML(xml)
 
@@ -224,9 +242,36 @@ class _Planner:
         if vm.root and mark != _libvirt_xml.MADE:
             self._plan_root(vm.name, vm.root, mark, result)
             self.before[-1]["root"], shown["root"] = None, vm.root.path
+        self._plan_size(vm, domain, shown, result)
         if vm.mdevs is not None:
             shown.update(_domain.show_mdevs(mdevs.give(domain, vm.mdevs)))
         return shown
+
+    def _plan_size(self, vm: Wanted, domain: Domain, shown: dict[str, Any], result: Plan) -> None:
+        """Of the definition, by which it starts the next time; one that runs goes on with what it has."""
+        if domain.persistent:
+            after = Size.of(vm.resize(domain.definition)).show()
+            changes = {key: value for key, value in after.items() if value != shown[key]}
+            if changes:
+                result.add("resize", vm.name, partial(self._resize, vm), **changes)
+                shown.update(changes)
+        if domain.active:
+            runs = Size.of(domain.xml["live"])
+            comes = runs.but(vm.memory_mib, vm.vcpus)
+            if comes != runs:
+                self.waiting.append(
+                    f"VM {vm.name} runs with {runs}, and has {comes} from its next start on: shut it down and start "
+                    "it for that, because a reboot from inside is no start"
+                )
+
+    def _resize(self, vm: Wanted) -> None:
+        """As virsh edit does it: what was edited meanwhile, and what libvirt shows only who asks for it, stays."""
+        api = _libvirt.api
+        remedy = f"correct memory_mib or vcpus of {vm.name} in lightiov_vms, or see the log of libvirtd"
+        with _libvirt.errors(f"Memory and vCPUs of VM {vm.name} were not changed", remedy):
+            domain = self.connection.lookupByName(vm.name)
+            xml = domain.XMLDesc(api.VIR_DOMAIN_XML_INACTIVE | api.VIR_DOMAIN_XML_SECURE)
+            self.connection.defineXML(vm.resize(xml))
 
     def _plan_other(self, domain: Domain, mdevs: MdevPlan, result: Plan) -> None:
         """One that is not listed can start, at least."""
@@ -296,7 +341,7 @@ def _leases(wanted: Iterable[Wanted], present: Mapping[str, Domain], network: st
     found = []
     for vm in wanted:
         domain = present.get(vm.name)
-        xml = list(domain.xml.values())[-1] if domain and domain.xml else vm.xml
+        xml = domain.definition if domain else vm.xml
         if vm.address and xml and (mac := _libvirt_xml.mac_in(xml, network)):
             found.append(Lease(mac, vm.name, vm.address))
     return found
@@ -326,5 +371,5 @@ def plan(
     if planner.network and planner.network_after:
         result.before["network"], result.after["network"] = planner.network.show(), planner.network_after.show()
     ran = [vm.name for vm in wanted if vm.name in present and present[vm.name].state == "running"]
-    result.returned = {"domains": planner.after, "ran": ran}
+    result.returned = {"domains": planner.after, "ran": ran, "waiting": planner.waiting}
     return result

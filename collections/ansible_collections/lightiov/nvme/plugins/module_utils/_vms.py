@@ -261,6 +261,9 @@ def vm_domains(
                 **_image(vm.options.get("image") or image or "", copies or {}, vm.root is not None),
             },
             "mdevs": [vm.uuid(controller) for controller in vm.controllers if vm.state != "absent"],
+            # Not what holds for VMs that say nothing else: one that is there may have been given more since.
+            "memory_mib": vm.options.get("memory_mib"),
+            "vcpus": vm.options.get("vcpus"),
         }
         for vm in parse(listed)
     ]

@@ -12,8 +12,8 @@ description:
   - Makes each listed libvirt domain run, be stopped or be absent, with the LightIOV mediated devices (mdevs) listed
     for it.
   - A domain that does not exist is defined from O(domains[].xml), with its mdevs and a root disk of its own, an
-    overlay of an image. Of one that exists the definition stays as it is, but for its mdevs, and whether it starts
-    with its host.
+    overlay of an image. Of one that exists the definition stays as it is, but for its mdevs, its memory and vCPUs
+    where they are given, and whether it starts with its host.
   - What M(lightiov.nvme.domain_mdev) says of mdevs holds here too.
   - A VM is asked to shut down; one that does not is an error, it is never switched off.
   - All VMs are checked before the first is changed.
@@ -61,6 +61,21 @@ options:
           - UUIDs of the LightIOV mdevs that the domain has, and no others. Without this list they stay as they are.
         type: list
         elements: str
+      memory_mib:
+        description:
+          - Memory in MiB that the domain starts with, without what is plugged in later. Without it, what
+            O(domains[].xml) says or, of a domain that exists, what it has.
+          - When it changes, the definition is changed. A domain that is off has it at once. One that runs goes on with
+            what it has until it is started the next time, and RV(waiting) says so. Limits in C(memtune) that leave room
+            for the memory leave the same room.
+          - A domain with NUMA cells of its own, which divide its memory and vCPUs, is refused others.
+        type: int
+      vcpus:
+        description:
+          - vCPUs that the domain starts with, which change as O(domains[].memory_mib) does. The CPUs of the host that
+            they are restricted to stay.
+          - A domain with a topology of its CPUs is refused a number that is not the topology's.
+        type: int
       address:
         description:
           - Address that O(network) leases to the domain's first interface there. An existing domain keeps its MAC
@@ -150,7 +165,7 @@ options:
         uses.
     type: list
     elements: str
-    choices: [actions, domains, ran, unmet]
+    choices: [actions, domains, ran, unmet, waiting]
 seealso:
   - module: lightiov.nvme.domain_mdev
   - module: lightiov.nvme.mdev
@@ -194,7 +209,7 @@ actions:
     action:
       description: >-
         C(release) or C(lease) an address, C(stop), C(set_aside) or C(make_root) of a root disk, C(undefine),
-        C(define), C(detach) or C(attach) of an mdev, C(autostart), C(no_autostart), C(start), C(resume).
+        C(define), C(resize), C(detach) or C(attach) of an mdev, C(autostart), C(no_autostart), C(start), C(resume).
       type: str
       sample: start
     object:
@@ -211,6 +226,14 @@ actions:
       description: Name of the network, when it is what is started.
       type: str
       sample: default
+    memory_mib:
+      description: What a domain has from its next start on, where that changes.
+      type: int
+      sample: 4096
+    vcpus:
+      description: What a domain has from its next start on, where that changes.
+      type: int
+      sample: 4
     scope:
       description: >-
         C(live) for the mdevs of the running domain, C(config) for those of its persistent definition.
@@ -249,6 +272,14 @@ domains:
       description: What the network leases to it.
       type: str
       sample: 192.168.122.11
+    memory_mib:
+      description: Memory in its persistent definition.
+      type: int
+      sample: 4096
+    vcpus:
+      description: vCPUs in its persistent definition.
+      type: int
+      sample: 4
     mdevs:
       description: UUIDs of the LightIOV mdevs in its persistent definition.
       type: list
@@ -269,6 +300,13 @@ ran:
   type: list
   elements: str
   sample: [vm1]
+waiting:
+  description: >-
+    A sentence for each listed domain that runs with other memory or vCPUs than it has from its next start on.
+  returned: unless O(returns) leaves it out
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -290,6 +328,8 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["running", "stopped", "absent"], "default": "running"},
                     "xml": {"type": "str"},
                     "mdevs": {"type": "list", "elements": "str"},
+                    "memory_mib": {"type": "int"},
+                    "vcpus": {"type": "int"},
                     "address": {"type": "str"},
                     "root": {
                         "type": "dict",
@@ -321,7 +361,11 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
             "generation": {"type": "int"},
-            "returns": {"type": "list", "elements": "str", "choices": ["actions", "domains", "ran", "unmet"]},
+            "returns": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["actions", "domains", "ran", "unmet", "waiting"],
+            },
         },
         supports_check_mode=True,
     )

@@ -9,9 +9,11 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from copy import deepcopy
+from math import prod
 from typing import Any
 
 LIVE, CONFIG = 1, 2
+SECURE = 1  # of XMLDesc
 RUNNING, PAUSED, SHUTOFF, ASLEEP = 1, 3, 5, 7
 MARK = "urn:lightiov:nvme"
 
@@ -50,7 +52,10 @@ class FakeDomain:
             f"<interface type='network'><mac address='{mac}'/><source network='{network}'/></interface>" if mac else ""
         )
         self.config = ET.fromstring(
-            f"<domain><name>{name}</name><devices>{disk_xml}{nic}{''.join(devices)}</devices></domain>"
+            f"<domain><name>{name}</name><uuid>{uuid.uuid5(uuid.NAMESPACE_DNS, name)}</uuid>"
+            "<memory unit='KiB'>524288</memory><currentMemory unit='KiB'>524288</currentMemory>"
+            "<vcpu placement='static'>2</vcpu>"
+            f"<devices>{disk_xml}{nic}{''.join(devices)}</devices></domain>"
         )
         self.live = deepcopy(self.config)
         self.status = RUNNING if active else SHUTOFF
@@ -72,7 +77,7 @@ class FakeDomain:
         return self.config.findtext("name")
 
     def UUIDString(self) -> str:
-        return str(uuid.uuid5(uuid.NAMESPACE_DNS, self.config.findtext("name")))
+        return self.config.findtext("uuid")
 
     def state(self) -> list[int]:
         self._answer()
@@ -97,7 +102,11 @@ class FakeDomain:
 
     def XMLDesc(self, flags: int) -> str:
         self._answer()
-        return ET.tostring(self._tree(CONFIG if flags == CONFIG or not self.isActive() else LIVE), encoding="unicode")
+        tree = deepcopy(self._tree(CONFIG if flags & CONFIG or not self.isActive() else LIVE))
+        if not flags & SECURE:
+            for graphics in tree.iterfind("devices/graphics"):
+                graphics.attrib.pop("passwd", None)
+        return ET.tostring(tree, encoding="unicode")
 
     def _tree(self, scope: int) -> ET.Element:
         return self.live if scope == LIVE else self.config
@@ -241,6 +250,26 @@ class FakeNetwork:
         )
 
 
+def _fill_in_size(domain: ET.Element) -> None:
+    topology = domain.find("cpu/topology")
+    if topology is not None and prod(map(int, topology.attrib.values())) != int(domain.findtext("vcpu")):
+        raise LibvirtError(67, "unsupported configuration: CPU topology doesn't match maximum vcpu count")
+    memory = domain.find("memory")
+    if memory is None:
+        memory = ET.SubElement(domain, "memory")
+    cells = [int(cell.get("memory")) for cell in domain.iterfind("cpu/numa/cell")]
+    kib = sum(cells) or int(memory.text or 0) * {"KiB": 1, "MiB": 1 << 10, "GiB": 1 << 20}[memory.get("unit", "KiB")]
+    current = domain.find("currentMemory")
+    if current is None:
+        current = ET.SubElement(domain, "currentMemory")
+        current.text = str(kib)
+    if int(current.text) > kib:
+        raise LibvirtError(27, "XML error: current memory is larger than the memory")
+    memory.text = str(kib)
+    for element in (memory, current):
+        element.set("unit", "KiB")
+
+
 class FakeConnection:
     """A virConnect with its domains and networks."""
 
@@ -271,9 +300,19 @@ class FakeConnection:
         return self.networks[name]
 
     def defineXML(self, xml: str) -> FakeDomain:
-        domain = FakeDomain(ET.fromstring(xml).findtext("name"))
-        domain.config = ET.fromstring(xml)
-        self.add(domain)
+        """One that runs goes on as it is. Memory comes out in KiB, and that of NUMA cells is the domain's."""
+        config = ET.fromstring(xml)
+        name = config.findtext("name")
+        domain = next((one for one in self.domains if one.name() == name), None)
+        if domain is None:
+            domain = FakeDomain(name)
+            self.add(domain)
+        elif config.findtext("uuid") != domain.UUIDString():
+            raise LibvirtError(9, f"operation failed: domain '{name}' already exists with uuid {domain.UUIDString()}")
+        if config.find("uuid") is None:
+            ET.SubElement(config, "uuid").text = domain.UUIDString()
+        _fill_in_size(config)
+        domain.config = config
         return domain
 
 
@@ -283,6 +322,7 @@ class FakeLibvirt:
     libvirtError = LibvirtError
     VIR_DOMAIN_AFFECT_LIVE = LIVE
     VIR_DOMAIN_AFFECT_CONFIG = CONFIG
+    VIR_DOMAIN_XML_SECURE = SECURE
     VIR_DOMAIN_XML_INACTIVE = 2
     VIR_DOMAIN_METADATA_ELEMENT = 2
     VIR_DOMAIN_UNDEFINE_MANAGED_SAVE = 1

@@ -103,7 +103,7 @@ def test_a_definition_is_read_once_for_its_macs(monkeypatch: pytest.MonkeyPatch)
         read.append(text)
         return ET.fromstring(text)
 
-    monkeypatch.setattr(_libvirt_xml, "_parse", parse)
+    monkeypatch.setattr(_libvirt_xml, "parse", parse)
     xml = "<domain><devices><interface><mac address='52:54:00:00:00:AA'/></interface></devices></domain>"
     assert [_libvirt_xml.macs(xml) for _vm in range(3)] == [{"52:54:00:00:00:aa"}] * 3
     assert read == [xml]

@@ -35,7 +35,8 @@ def root(name: str = "vm1", **options: Any) -> dict[str, Any]:
 
 def template(name: str, mac: str = MAC) -> str:
     return (
-        f"<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>{name}</name><devices>"
+        f"<domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>{name}</name>"
+        "<memory unit='MiB'>512</memory><vcpu>2</vcpu><devices>"
         f"<disk type='file'><source file='/images/{name}-root.qcow2'/></disk>"
         f"<interface type='network'><mac address='{mac}'/><source network='default'/></interface></devices>"
         "<qemu:commandline><qemu:arg value='-global'/></qemu:commandline></domain>"
@@ -43,7 +44,9 @@ def template(name: str, mac: str = MAC) -> str:
 
 
 def vm(name: str = "vm1", state: str = "running", **options: Any) -> _vm.Wanted:
-    usual = {"xml": template(name), "root": root(name), "address": None, "mdevs": []}
+    usual = {
+        "xml": template(name), "root": root(name), "address": None, "mdevs": [], "memory_mib": None, "vcpus": None,
+    }  # fmt: skip
     return _vm.Wanted.parse({"name": name, "state": state, **usual, **options})
 
 
@@ -137,6 +140,8 @@ class TestNew:
                 "name": "vm1",
                 "state": "running",
                 "autostart": True,
+                "memory_mib": 512,
+                "vcpus": 2,
                 "mdevs": [U1],
                 "live": [U1],
                 "root": "/images/vm1-root.qcow2",
@@ -459,6 +464,142 @@ class TestStates:
     def test_dangling_devices_of_others_go(self, host: Host, libvirt: FakeConnection) -> None:
         libvirt.add(known("vm9", _libvirt_xml.hostdev(U1), active=False))
         assert act(host) == [("detach", U1)]
+
+
+class TestSize:
+    """Memory and vCPUs of a VM that is there."""
+
+    RESIZE = ("resize", "vm1")
+
+    @staticmethod
+    def size(domain: FakeDomain, scope: int = CONFIG) -> tuple[str | None, ...]:
+        tree = domain.config if scope == CONFIG else domain.live
+        return tuple(tree.findtext(element) for element in ("memory", "currentMemory", "vcpu"))
+
+    def test_one_that_runs_has_it_from_its_next_start_on(
+        self, host: Host, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        libvirt.add(known("vm1", _libvirt_xml.hostdev(U1)))
+        [domain] = libvirt.domains
+        domain.config.find("vcpu").set("cpuset", "4-7")
+        domain.config.append(_libvirt_xml.ET.fromstring("<numatune><memory mode='strict' nodeset='1'/></numatune>"))
+        graphics = "<graphics type='vnc' passwd='secret'/>"
+        domain.config.find("devices").append(_libvirt_xml.ET.fromstring(graphics))
+        live, uuid = _libvirt_xml.ET.tostring(domain.live), domain.UUIDString()
+        wanted = vm(mdevs=[U1], memory_mib=1024, vcpus=4)
+
+        plan = make(host, wanted)
+        [step] = plan.steps
+        assert step.describe() == {"action": "resize", "object": "vm1", "memory_mib": 1024, "vcpus": 4}
+        assert [(one["memory_mib"], one["vcpus"]) for one in (*plan.before["domains"], *plan.after["domains"])] == [
+            (512, 2), (1024, 4),
+        ]  # fmt: skip
+        assert act(host, wanted) == [self.RESIZE]
+
+        assert self.size(domain) == ("1048576", "1048576", "4")
+        assert _libvirt_xml.ET.tostring(domain.live) == live
+        assert domain.calls == []
+        assert (domain.UUIDString(), domain.has(CONFIG)) == (uuid, [U1])
+        assert domain.config.find("devices/interface/mac").get("address") == MAC
+        assert domain.config.find("devices/graphics").get("passwd") == "secret"
+        assert domain.config.find("vcpu").get("cpuset") == "4-7"
+        assert domain.config.find("numatune/memory").get("nodeset") == "1"
+
+        for _ in range(2):
+            plan = make(host, wanted)
+            assert plan.steps == [] and plan.before == plan.after
+            assert plan.returned["waiting"] == [
+                "VM vm1 runs with 512 MiB of memory and 2 vCPUs, and has 1024 MiB of memory and 4 vCPUs from its next "
+                "start on: shut it down and start it for that, because a reboot from inside is no start"
+            ]
+        domain.shutdown()
+        domain.create()
+        plan = make(host, wanted)
+        assert (plan.steps, plan.returned["waiting"]) == ([], [])
+
+    @pytest.mark.parametrize(
+        ("state", "starts"), [("running", [("autostart", "vm1"), ("start", "vm1")]), ("stopped", [])]
+    )
+    def test_one_that_is_off_has_it_at_once(
+        self, host: Host, libvirt: FakeConnection, state: str, starts: list[tuple[str, str]]
+    ) -> None:
+        libvirt.add(known(active=False))
+        wanted = vm(state=state, memory_mib=1024)
+        assert make(host, wanted).returned["waiting"] == []
+        assert act(host, wanted) == [self.RESIZE, *starts]
+        if starts:
+            assert self.size(libvirt.domains[0], LIVE) == ("1048576", "1048576", "2")
+        assert act(host, wanted) == [] and make(host, wanted).returned["waiting"] == []
+
+    def test_one_that_is_stopped_has_it_then(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        wanted = vm(state="stopped", vcpus=1)
+        assert make(host, wanted).returned["waiting"] == []
+        assert act(host, wanted) == [("stop", "vm1"), self.RESIZE, ("no_autostart", "vm1")]
+        assert self.size(libvirt.domains[0]) == ("524288", "524288", "1")
+
+    def test_one_that_sleeps_waits(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        libvirt.domains[0].status = ASLEEP
+        assert len(make(host, vm(vcpus=1)).returned["waiting"]) == 1
+
+    def test_what_was_taken_back_does_not_wait(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        act(host, vm(memory_mib=1024))
+        assert act(host, vm(memory_mib=512)) == [self.RESIZE]
+        assert make(host, vm(memory_mib=512)).returned["waiting"] == []
+
+    def test_what_is_not_given_stays(self, host: Host, libvirt: FakeConnection) -> None:
+        """The operator's own, whatever the template says."""
+        libvirt.add(known())
+        libvirt.domains[0].config.find("memory").text = "8388608"
+        assert make(host, vm()).returned["waiting"] == [] and act(host, vm()) == []
+        assert act(host, vm(vcpus=4)) == [self.RESIZE]
+        assert self.size(libvirt.domains[0])[::2] == ("8388608", "4")
+
+    def test_edited_since_it_was_planned(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        [step] = make(host, vm(vcpus=4)).steps
+        libvirt.domains[0].config.find("memory").text = "8388608"
+        step.run()
+        assert self.size(libvirt.domains[0])[::2] == ("8388608", "4")
+
+    def test_check_mode_changes_nothing(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known())
+        plan = make(host, vm(memory_mib=1024), predict=True)
+        assert [(step.action, step.object) for step in plan.steps] == [self.RESIZE]
+        assert "has 1024 MiB of memory and 2 vCPUs from its next start on" in plan.returned["waiting"][0]
+        assert self.size(libvirt.domains[0])[0] == "524288"
+
+    def test_new_one_has_it_whatever_its_template_says(self, host: Host, images: Path, libvirt: FakeConnection) -> None:
+        wanted = vm(memory_mib=256, vcpus=1)
+        assert make(host, wanted).after["domains"][0]["memory_mib"] == 256
+        assert act(host, wanted) == NEW
+        assert self.size(libvirt.domains[0], LIVE) == ("262144", "262144", "1")
+        assert act(host, wanted) == []
+
+    @pytest.mark.parametrize("options", [{"memory_mib": 0}, {"vcpus": -1}])
+    def test_less_than_one(self, options: dict[str, int]) -> None:
+        [(key, value)] = options.items()
+        with pytest.raises(LightiovError, match=f"VM vm1 cannot have {value} as its {key}: choose a whole number"):
+            vm(**options)
+
+    def test_nothing_is_changed_before_one_is_refused(self, host: Host, libvirt: FakeConnection) -> None:
+        libvirt.add(known(active=False), known("vm2", mac="52:54:00:00:00:02"))
+        cpu = "<cpu><topology sockets='1' cores='2'/></cpu>"
+        libvirt.domains[1].config.append(_libvirt_xml.ET.fromstring(cpu))
+        with pytest.raises(LightiovError, match=r"VM vm2 .* topology of its CPUs says 2: .* virsh edit, or list it"):
+            act(host, vm(memory_mib=1024), vm("vm2", vcpus=3))
+        assert libvirt.domains[0].calls == []
+
+    def test_that_libvirt_refuses(self, host: Host, libvirt: FakeConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(xml: str) -> None:
+            raise LibvirtError(67, "unsupported configuration: more than 255 vCPUs require extended interrupt mode")
+
+        libvirt.add(known())
+        monkeypatch.setattr(libvirt, "defineXML", refuse)
+        with pytest.raises(LightiovError, match=r"of VM vm1 were not changed: correct memory_mib .*\(unsupported conf"):
+            act(host, vm(vcpus=256))
 
 
 class TestAddress:

@@ -164,7 +164,7 @@ def test_domains_have_what_their_vms_say() -> None:
     listed = [
         vm(disk(), state="absent"),
         vm(name="vm2", state="stopped", image="/images/b.qcow2", root_gib=8, root_keep=True),
-        vm(disk(), disk(name="log", controller="S2"), name="vm3", address="192.168.122.13"),
+        vm(disk(), disk(name="log", controller="S2"), name="vm3", address="192.168.122.13", memory_mib=1024, vcpus=4),
     ]
     gone, stopped, running = _vms.vm_domains(listed, "/images", "/dev/a")
     assert gone == {
@@ -179,6 +179,8 @@ def test_domains_have_what_their_vms_say() -> None:
             "keep": False,
         },
         "mdevs": [],
+        "memory_mib": None,
+        "vcpus": None,
     }
     assert (stopped["state"], stopped["mdevs"]) == ("stopped", [])
     assert stopped["root"] == {
@@ -190,6 +192,7 @@ def test_domains_have_what_their_vms_say() -> None:
     }
     assert (running["state"], running["address"]) == ("running", "192.168.122.13")
     assert running["mdevs"] == [mdev_uuid("S1", "vm3"), mdev_uuid("S2", "vm3")]
+    assert (running["memory_mib"], running["vcpus"]) == (1024, 4)
     assert _vms.vm_domains(listed, "/images")[2]["root"]["image"] == ""
 
 

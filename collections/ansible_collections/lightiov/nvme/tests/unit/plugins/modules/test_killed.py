@@ -146,6 +146,7 @@ CASES = {
             made("vm1", mdevs=[mdev_uuid("S1", "vm1")]),
             made("vm2", state="stopped", mdevs=[mdev_uuid("S1", "vm2")]),
             made("vm3", state="absent"),
+            {"name": "vm4", "memory_mib": 1024, "vcpus": 4},
         ]},
         before=VMS,
         prepare=vms,
