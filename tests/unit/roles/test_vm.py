@@ -137,11 +137,13 @@ def test_root_disk_is_a_file_or_one_of_the_disks(domains: list[dict[str, Any]]) 
     assert (domains[3]["root"]["path"], domains[3]["root"]["disk"]) == (None, "data")
 
 
-def test_own_template(variables: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("absolute", [False, True])
+def test_own_template(variables: dict[str, Any], tmp_path: Path, absolute: bool) -> None:
     (tmp_path / "templates/own").mkdir(parents=True)
     text = "<?xml version='1.0'?><domain><name>{{ vm.name | e }}</name><a b='{{ mac }}'>{{ root | e }}</a></domain>\n"
     (tmp_path / "templates/own/small.xml.j2").write_text(text)
-    given = {**variables, "lightiov_vm_template": "own/small.xml.j2"}
+    path = str(tmp_path / "templates/own/small.xml.j2") if absolute else "own/small.xml.j2"
+    given = {**variables, "lightiov_vm_template": path}
     [first, *_] = [one for one in play(tmp_path, PLAY, verbosity=3, **given) if one["action"] == "lightiov.nvme.domain"]
     xml = [domain["xml"] for domain in first["invocation"]["module_args"]["domains"]]
     assert [ElementTree.fromstring(one).findtext("name") for one in xml] == ["101", "a&b", "vm3", "rooted"]
