@@ -85,7 +85,7 @@ directory:
     - Where the files of these hosts are. In check mode that is a directory of the run, which ends with it, and has them
       as they would be.
   returned: success
-  type: path
+  type: str
   sample: /home/admin/inventory/placements
 unplaced:
   description: VMs that do not fit, each with a sentence, a funnel, the wishes in conflict and the nearest remedy.

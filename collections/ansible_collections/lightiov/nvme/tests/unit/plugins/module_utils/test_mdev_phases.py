@@ -116,7 +116,7 @@ class TestDiff:
 
     def test_removed(self, host: Host, two: FakeHost) -> None:
         made = self.differs(host)
-        assert (made.after["active"], made.after["definitions"], made.returned) == ({}, {}, {"mdevs": []})
+        assert (made.after["active"], made.after["definitions"], made.returned["mdevs"]) == ({}, {}, [])
 
     @staticmethod
     def differs(host: Host, *wanted: dict[str, Any]) -> Any:

@@ -330,8 +330,12 @@ class TestRootOnLightiov:
         fake.install("liov")
         define, fill = make(host, self.vm()).steps[:2]
         define.run()
+
+        def cut_short(*arguments: object) -> None:
+            raise Refused("killed")
+
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FakeHost, "write_data", lambda *_: (_ for _ in ()).throw(Refused("killed")))
+            patch.setattr(FakeHost, "write_data", cut_short)
             with pytest.raises(LightiovError, match="was not filled"):
                 fill.run()
         fake.write_data("0000:01:00.0", 2, "half of it", 8192)
@@ -505,7 +509,7 @@ class TestSize:
         assert domain.config.find("vcpu").get("cpuset") == "4-7"
         assert domain.config.find("numatune/memory").get("nodeset") == "1"
 
-        for _ in range(2):
+        for _time in range(2):
             plan = make(host, wanted)
             assert plan.steps == [] and plan.before == plan.after
             assert plan.returned["waiting"] == [

@@ -70,7 +70,7 @@ def mdevs_of_who_knows(host: Host, fake: FakeHost) -> Plan:
 
 def new_domains(host: Host, fake: FakeHost) -> Plan:
     fake.write("/images/base.raw", "")
-    usual = {"state": "running", "address": None}
+    usual = {"state": "running", "address": None, "memory_mib": 512, "vcpus": 1}
     image = {"mdev": None, "image": "/images/base.raw", "format": "raw", "size_gib": None, "keep": False}
     wanted = [
         _vm.Wanted.parse(
