@@ -321,6 +321,15 @@ def scatter(mdev: str, ranges: str) -> None:
     owner.command(RESET)
 
 
+def identify(admin: str) -> None:
+    """Identify Controller, by the newer ioctl, whose result has 64 bits."""
+    data = ctypes.create_string_buffer(PAGE)
+    address = ctypes.addressof(data)
+    command = struct.pack("=BBHIIIQQII6IIIQ", 6, 0, 0, 0, 0, 0, 0, address, 0, PAGE, 1, 0, 0, 0, 0, 0, 0, 0, 1)
+    answer = fcntl.ioctl(os.open(admin, os.O_RDWR), 0xC0504E47, command)
+    print(f"serial {data.raw[4:24].decode().strip()}, result {struct.unpack_from('=Q', answer, 72)[0]}")
+
+
 def ask(admin: str, enough: str, threads: int = 36) -> None:
     """Identify Controller, from more threads than the admin queue has entries."""
 
@@ -344,5 +353,7 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 
 if __name__ == "__main__":
-    programs = (churn, mourn, trespass, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, ask)
+    programs = (
+        churn, mourn, trespass, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, identify, ask,
+    )  # fmt: skip
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

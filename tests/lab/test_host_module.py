@@ -30,6 +30,11 @@ HARMFUL = (
     "--opcode=0xc0",  # vendor specific
     "--opcode=0x09 --cdw10=0xc0",  # Set Features, vendor specific
 )
+# All devices of the host, and after a second they are woken up.
+SLEEP = (
+    "echo 1 > /sys/module/suspend/parameters/pm_test_delay && echo devices > /sys/power/pm_test"
+    " && echo mem > /sys/power/state && echo none > /sys/power/pm_test"
+)
 VENDOR_COMMANDS = "/sys/module/lightiov_host/parameters/vendor_commands"
 # What the emulated controller answers to what it does not know.
 UNKNOWN = "Invalid Command Opcode", "Invalid Field in Command"
@@ -53,6 +58,12 @@ class TestOwnership:
 
     def test_takes_no_controller_by_itself(self, controller: Controller) -> None:
         assert Controller.find(controller.host, STOCK_CONTROLLER).driver() == "nvme"
+
+    def test_what_it_offers(self, controller: Controller) -> None:
+        offered = f"{controller.sysfs}/mdev_supported_types/lightiov-passthrough"
+        assert "hardware I/O queue pairs" in controller.host.run(f"cat {offered}/description").stdout
+        mdev = controller.mdev("1", 2)
+        assert (mdev.read("queue_pairs"), mdev.read("quarantine")) == ("2", "0")
 
     def test_takes_no_controller_without_an_iommu(self, host_without_iommu: Host) -> None:
         load_module(host_without_iommu)
@@ -381,7 +392,7 @@ class TestTearDown:
             # SIGBUS would have been 128 + 7.
             assert load.wait() == 1
             assert "quarantined it" in load.output()
-            assert mdev.read("state") == "quarantined"
+            assert (mdev.read("state"), mdev.read("quarantine")) == ("quarantined", "1")
             refused = mdev.liov("bench", "--seconds 1", check=False)
             assert refused.returncode == 2
             mdev.write("quarantine", 0)
@@ -389,14 +400,14 @@ class TestTearDown:
         assert mdev.statistic("revocations") >= 3
         ended_well(steady)
 
-    @pytest.mark.parametrize("attribute", ["lightiov/reset_controller", "reset"])
-    def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, attribute: str) -> None:
+    @pytest.mark.parametrize("reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset", SLEEP])
+    def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, reset: str) -> None:
         mdev = controller.mdev("1", 2)
         verified(mdev, 8)
         for _ in range(3):
             load = mdev.start("bench", "--queues 2 --seconds 600")
             time.sleep(1)
-            controller.host.run(f"echo 1 > {controller.sysfs / attribute}")
+            controller.host.run(f"cd {controller.sysfs} && {reset}")
             assert load.wait() == 1
             assert "deleted its queues" in load.output()
             still_verified(mdev, 8)
@@ -511,6 +522,10 @@ class TestAdmin:
         run(f"nvme list-ns {admin}")
         run(f"nvme id-ns {admin} -n 1")
         run(f"nvme get-feature {admin} -f 7")
+
+    def test_by_the_newer_ioctl_too(self, controller: Controller) -> None:
+        told = controller.host.run(f"python3 {OWNER} identify {controller.admin}").stdout
+        assert told.split(", ") == ["serial LIOV1A", "result 0\n"]
 
     def test_commands_that_could_harm_are_refused(self, controller: Controller) -> None:
         mdev = controller.mdev("1")

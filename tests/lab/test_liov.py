@@ -136,7 +136,7 @@ class TestCopyOut:
                 assert prepared.run("cat /mnt/file").stdout.strip() == "precious"
             finally:
                 prepared.run("umount /mnt")
-            mdev.liov("copy-out", large)
+            mdev.liov("copy-out", large, timeout=600)
             prepared.run(f"cmp -n 4194304 {large} {IMAGE}")
         finally:
             prepared.run(f"losetup -d {small} {large}")

@@ -57,7 +57,7 @@ def secondary(host: Host, slot: str) -> str:
 
 
 @pytest.fixture
-def sibling(controller: Controller) -> Iterator[str]:
+def sibling(controller: Controller, lockdep_looks_away: None) -> Iterator[str]:
     """Another controller of the same subsystem, with the same namespaces, and the stock driver."""
     host = controller.host
     with another_card(host, subsys="subsys-nvme0", serial=controller.serial):
@@ -110,6 +110,7 @@ class TestLimits:
         assert namespace["boundary"] == ns["noiob"]
         assert namespace["atomic_write"] == max(ns["nawupf"], 0) + 1
 
+    @pytest.mark.usefixtures("lockdep_looks_away")
     def test_a_drive_that_lies_is_known(self, host: Host) -> None:
         """QEMU's controller with the ID that it once had, under which it had no unique identities."""
         load_module(host)
