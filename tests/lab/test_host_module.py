@@ -400,7 +400,9 @@ class TestTearDown:
         assert mdev.statistic("revocations") >= 3
         ended_well(steady)
 
-    @pytest.mark.parametrize("reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset", SLEEP])
+    @pytest.mark.parametrize(
+        "reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset", SLEEP], ids=["own", "PCI", "sleep"]
+    )
     def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, reset: str) -> None:
         mdev = controller.mdev("1", 2)
         verified(mdev, 8)
