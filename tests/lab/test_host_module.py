@@ -400,9 +400,7 @@ class TestTearDown:
         assert mdev.statistic("revocations") >= 3
         ended_well(steady)
 
-    @pytest.mark.parametrize(
-        "reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset", SLEEP], ids=["own", "PCI", "sleep"]
-    )
+    @pytest.mark.parametrize("reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset"], ids=["own", "PCI"])
     def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, reset: str) -> None:
         mdev = controller.mdev("1", 2)
         verified(mdev, 8)
@@ -414,6 +412,10 @@ class TestTearDown:
             assert "deleted its queues" in load.output()
             still_verified(mdev, 8)
         assert controller.read("state") == "live"
+
+    @pytest.mark.usefixtures("no_stock_controllers")
+    def test_so_does_sleep(self, controller: Controller) -> None:
+        self.test_controller_reset_loses_queues_and_nothing_else(controller, SLEEP)
 
     def test_a_controller_that_does_not_obey_is_reset_by_pci(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)
