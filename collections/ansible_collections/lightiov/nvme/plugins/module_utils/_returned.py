@@ -13,6 +13,11 @@ from typing import Any
 VERBOSE = 3
 
 
+def option(*values: str) -> dict[str, Any]:
+    """The option `returns` of a module that can leave these values out, as the doc fragment `returned` describes it."""
+    return {"type": "list", "elements": "str", "choices": list(values)}
+
+
 def chosen(module: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Those that the task asks for, by the option `returns`; all of them if it does not say."""
     names = module.params.get("returns")

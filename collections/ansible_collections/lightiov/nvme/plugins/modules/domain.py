@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - lightiov.nvme.applied
   - lightiov.nvme.attributes
   - lightiov.nvme.libvirt
+  - lightiov.nvme.returned
 options:
   domains:
     description:
@@ -159,12 +160,6 @@ options:
     type: int
     default: 120
   returns:
-    description:
-      - Which of the return values to return, beside RV(actions_total). Without it, and with C(-vvv), all.
-      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
-        uses.
-    type: list
-    elements: str
     choices: [actions, domains, ran, unmet, waiting]
 seealso:
   - module: lightiov.nvme.domain_mdev
@@ -310,7 +305,7 @@ waiting:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import _vm
+from ansible_collections.lightiov.nvme.plugins.module_utils import _returned, _vm
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
@@ -361,11 +356,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
             "generation": {"type": "int"},
-            "returns": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["actions", "domains", "ran", "unmet", "waiting"],
-            },
+            "returns": _returned.option("actions", "domains", "ran", "unmet", "waiting"),
         },
         supports_check_mode=True,
     )

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - lightiov.nvme.applied
   - lightiov.nvme.attributes
   - lightiov.nvme.libvirt
+  - lightiov.nvme.returned
 options:
   domains:
     description:
@@ -55,12 +56,6 @@ options:
     elements: str
     default: []
   returns:
-    description:
-      - Which of the return values to return, beside RV(actions_total). Without it, and with C(-vvv), all.
-      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
-        uses.
-    type: list
-    elements: str
     choices: [actions, domains, unmet]
 seealso:
   - module: lightiov.nvme.domain
@@ -148,7 +143,7 @@ domains:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.lightiov.nvme.plugins.module_utils import _domain
+from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _returned
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
@@ -171,7 +166,7 @@ def main() -> None:
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 60},
             "generation": {"type": "int"},
-            "returns": {"type": "list", "elements": "str", "choices": ["actions", "domains", "unmet"]},
+            "returns": _returned.option("actions", "domains", "unmet"),
         },
         supports_check_mode=True,
     )

@@ -38,6 +38,7 @@ author:
 extends_documentation_fragment:
   - lightiov.nvme.applied
   - lightiov.nvme.attributes
+  - lightiov.nvme.returned
 options:
   mdevs:
     description:
@@ -158,12 +159,6 @@ options:
     type: int
     default: 30
   returns:
-    description:
-      - Which of the return values to return, beside RV(actions_total). Without it, and with C(-vvv), all.
-      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
-        uses.
-    type: list
-    elements: str
     choices: [actions, disks, mdevs, unmet]
 seealso:
   - module: lightiov.nvme.controller
@@ -344,6 +339,7 @@ mdevs:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _returned
 from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
@@ -401,7 +397,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 30},
             "generation": {"type": "int"},
-            "returns": {"type": "list", "elements": "str", "choices": ["actions", "disks", "mdevs", "unmet"]},
+            "returns": _returned.option("actions", "disks", "mdevs", "unmet"),
         },
         supports_check_mode=True,
     )

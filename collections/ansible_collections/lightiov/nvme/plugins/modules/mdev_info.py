@@ -15,14 +15,9 @@ author:
   - LightIOV contributors (@lightiov)
 extends_documentation_fragment:
   - lightiov.nvme.attributes.info
+  - lightiov.nvme.returned
 options:
   returns:
-    description:
-      - Which of the return values to return. Without it, and with C(-vvv), all.
-      - Ansible keeps what a task registers for each host until the run ends, so a playbook for many asks for what it
-        uses.
-    type: list
-    elements: str
     choices: [disks, mdevs, states]
 seealso:
   - module: lightiov.nvme.mdev
@@ -210,11 +205,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.lightiov.nvme.plugins.module_utils import _returned
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import disks_told
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils._returned import chosen
 
 
 def values(found: Sequence[MdevState]) -> dict[str, Any]:
@@ -225,14 +220,14 @@ def values(found: Sequence[MdevState]) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"returns": {"type": "list", "elements": "str", "choices": ["disks", "mdevs", "states"]}},
+        argument_spec={"returns": _returned.option("disks", "mdevs", "states")},
         supports_check_mode=True,
     )
     try:
         found = mdev_states(Host())
     except LightiovError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(**chosen(module, values(found)))
+    module.exit_json(**_returned.chosen(module, values(found)))
 
 
 if __name__ == "__main__":
