@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 
-from ansible_collections.lightiov.nvme.plugins.module_utils import _guest_container
+from ansible_collections.lightiov.nvme.plugins.module_utils import _guest_container, _whole_file
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
@@ -50,7 +50,10 @@ def extract(host: Host, image: str, directory: str) -> None:
             "in its /boot, or give the VM a root disk of its own (root: {on: file})"
         ) from error
     (new / "arguments").write_text(f"{arguments(menu, image)}\n", encoding="utf-8")
+    for part in (*new.iterdir(), new):
+        _whole_file.sync(part)
     new.rename(path)
+    _whole_file.sync(path.parent)
 
 
 def arguments(menu: str, image: str) -> str:

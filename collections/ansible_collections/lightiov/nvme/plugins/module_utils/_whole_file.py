@@ -26,7 +26,7 @@ def make(path: Path, fill: Callable[[Path], object]) -> None:
     # Tools fill a file that is there; one that they make would be readable by all.
     temporary.touch(mode=0o600)
     fill(temporary)
-    _sync(temporary)
+    sync(temporary)
     rename(temporary, path)
 
 
@@ -42,10 +42,11 @@ def rename(old: Path, new: Path) -> None:
         if not old.samefile(new):  # else a run ended half-way
             raise LightiovError(f"{old} cannot be renamed to {new}, because that exists: move it away") from None
     old.unlink()
-    _sync(new.parent)
+    sync(new.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or the names in a directory, outlast a loss of power."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
