@@ -115,7 +115,7 @@ class Domain:
     @property
     def definition(self) -> str:
         """By which it starts the next time; that of one without is what runs."""
-        return list(self.xml.values())[-1]
+        return self.xml.get("config") or self.xml["live"]
 
     def stopped(self) -> Domain:
         """The domain when it is off."""
