@@ -42,7 +42,7 @@ $(READY): requirements.txt
 
 # Tests look for VMs where their inventory has put them, so they have a lab of their own, which `make deploy` leaves alone.
 test test-lab test-slow molecule fleet fleet-slow: export LIGHTIOV_LAB := $(or $(LIGHTIOV_LAB),fleet)
-test test-lab test-slow molecule fleet fleet-slow iommufd: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
+test test-lab test-slow molecule fleet fleet-slow iommufd test-debug-guest: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
 # There is seldom memory for two labs.
 ALONE := ./lab/lab down --name lab
 
@@ -139,7 +139,10 @@ host-module: $(READY) ## the host module's rules, on a lab of their own with `li
 host-module-slow: $(READY) ## the host module's rules that take minutes: controllers that do not answer
 	$(BIN)/pytest -q --durations=5 -m "slow and not debug" tests/lab
 
-# Debian's kernels do not have iommufd. A VM that boots the debug flavour's needs memory for its instruments.
+# A VM that boots the kernel of the debug flavour needs memory and time for its instruments.
+DEBUG_VMS := -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
+
+# Debian's kernels do not have iommufd.
 .PHONY: iommufd
 iommufd: export LIGHTIOV_LAB := test-debug
 iommufd: export LIGHTIOV_TEST_LAB := test-debug
@@ -147,7 +150,7 @@ iommufd: export LIGHTIOV_TEST_FLAVOUR := debug
 iommufd: $(READY) ## Linux's own tests of VFIO, and a VM by iommufd, on the debug flavour; builds that kernel first
 	$(BIN)/pytest -q --durations=5 tests/lab/test_vfio_selftests.py tests/lab/test_iommufd.py
 	./lab/lab up --flavour debug host2
-	$(PLAYBOOK) playbooks/deploy.yml --limit host2,vm3 -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
+	$(PLAYBOOK) playbooks/deploy.yml --limit host2,vm3 $(DEBUG_VMS)
 	$(BIN)/pytest -q --durations=5 -m debug tests/fleet/test_iommufd.py
 	./lab/lab reset host2
 
@@ -225,10 +228,9 @@ test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak a
 # What of the fleet's tests is the guest driver's, in VMs whose kernel is instrumented as the host's is.
 .PHONY: test-debug-guest
 test-debug-guest: export LIGHTIOV_LAB := test-debug-guest
-test-debug-guest: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
 test-debug-guest: $(READY) ## the guest driver under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
 	./lab/lab up --flavour debug host1
-	$(PLAYBOOK) playbooks/deploy.yml --limit host1,vm1,vm2 -e lightiov_guest_timeout=3600 -e lightiov_vm_memory_mib=1024
+	$(PLAYBOOK) playbooks/deploy.yml --limit host1,vm1,vm2 $(DEBUG_VMS)
 	$(BIN)/pytest -q --durations=5 -p watched_guests $(addprefix tests/fleet/test_,$(addsuffix .py,$(GUEST_TESTS)))
 	./lab/lab reset host1
 

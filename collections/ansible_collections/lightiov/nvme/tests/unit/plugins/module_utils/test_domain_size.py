@@ -16,7 +16,7 @@ DOMAIN = """\
   <uuid>dabd54c3-9dd5-402a-aafa-091f58dcdd6f</uuid>
   <metadata>
     <libosinfo:libosinfo xmlns:libosinfo="http://libosinfo.org/xmlns/libvirt/domain/1.0">
-      <libosinfo:os id="http://debian.org/debian/13"/>
+      <libosinfo:os id="http://example.org/os/1"/>
     </libosinfo:libosinfo>
   </metadata>
   <memory unit='KiB'>1048576</memory>
