@@ -321,11 +321,15 @@ def scatter(mdev: str, ranges: str) -> None:
     owner.command(RESET)
 
 
+def identify_controller(data: ctypes.Array) -> bytes:
+    """The command as both ioctls begin with it; the result follows."""
+    return struct.pack("=BBHIIIQQII6II", 6, 0, 0, 0, 0, 0, 0, ctypes.addressof(data), 0, PAGE, 1, 0, 0, 0, 0, 0, 0)
+
+
 def identify(admin: str) -> None:
-    """Identify Controller, by the newer ioctl, whose result has 64 bits."""
+    """By the newer ioctl, whose result has 64 bits."""
     data = ctypes.create_string_buffer(PAGE)
-    address = ctypes.addressof(data)
-    command = struct.pack("=BBHIIIQQII6IIIQ", 6, 0, 0, 0, 0, 0, 0, address, 0, PAGE, 1, 0, 0, 0, 0, 0, 0, 0, 1)
+    command = identify_controller(data) + struct.pack("=IQ", 0, 1)
     answer = fcntl.ioctl(os.open(admin, os.O_RDWR), 0xC0504E47, command)
     print(f"serial {data.raw[4:24].decode().strip()}, result {struct.unpack_from('=Q', answer, 72)[0]}")
 
@@ -336,9 +340,7 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
     def loop() -> None:
         device = os.open(admin, os.O_RDWR)
         data = ctypes.create_string_buffer(PAGE)
-        command = struct.pack(
-            "=BBHIIIQQII6III", 6, 0, 0, 0, 0, 0, 0, ctypes.addressof(data), 0, PAGE, 1, 0, 0, 0, 0, 0, 0, 0
-        )
+        command = identify_controller(data) + struct.pack("=I", 0)
         while not Path(enough).exists():
             try:
                 fcntl.ioctl(device, 0xC0484E41, command)

@@ -34,9 +34,8 @@ class WatchedGuests:
         self.module = modules.build("guest", vms[0], self.tree, "debug")
         self.coverage = gcov.Coverage()
 
-    @property
-    def package(self) -> Path:
-        """A package of that module, as for VMs that shall not compile it themselves."""
+    def build_package(self) -> Path:
+        """Build a package of that module, as for VMs that shall not compile it themselves."""
         native = f"/{self.module.parents[1].relative_to(self.tree)}"
         module = f"/{self.module.relative_to(self.tree)}"
         build = ["chroot", self.tree, f"{native}/guest/deb/build-deb", module, f"{native}/package", "gcov"]
@@ -58,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def watched_guests(vm1: VM, vm2: VM) -> WatchedGuests:
     guests = WatchedGuests([vm1.remote, vm2.remote])
-    package = guests.package
+    package = guests.build_package()
     for vm in (vm1, vm2):
         vm.remote.copy(package, "/root/watched.deb")
         vm.remote.run("dpkg --install /root/watched.deb && sync", timeout=1800)
