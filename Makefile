@@ -169,6 +169,10 @@ bench-fleet: $(READY) $(BENCH)/.ready ## how quickly and how tightly fleets are 
 bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 hosts, and 10 to 300 VMs on a host, cost the machine that runs Ansible; curves in build/
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BENCH)/bin/python -m bench.simulated
 
+.PHONY: bench-starts
+bench-starts: $(READY) ## in the lab that `make deploy` left: from `virsh start` to disk and log-in, and from plugging in to disk, beside virtio-blk
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BIN)/python -m bench.starts
+
 # Of the images, too, nothing would be there with an empty $(CACHE).
 .PHONY: bench-lab deploy-new deploy-again
 bench-lab: $(READY) ## how long each part of make deploy, on new hosts and again, and of make test takes, beside what it took before
