@@ -141,23 +141,21 @@ static void liov_hw_queue_insist(struct liov_hw_queue *queue)
 {
 	struct liov_ctrl *ctrl = queue->ctrl;
 	unsigned long deadline = jiffies + liov_ctrl_queue_timeout(ctrl);
-	int status = queue->rq.status;
+	struct liov_request *rq = &queue->rq;
 
-	while (status > 0 && !(status & LIOV_STATUS_DNR) &&
+	while (rq->status > 0 && !(rq->status & LIOV_STATUS_DNR) &&
 	       !liov_hw_queue_deleted(queue) && time_before(jiffies, deadline)) {
 		msleep(LIOV_DELETION_RETRY_MS);
-		status = liov_admin_run(ctrl, &queue->rq,
-					liov_ctrl_queue_timeout(ctrl));
+		liov_admin_run(ctrl, rq, liov_ctrl_queue_timeout(ctrl));
 	}
 	if (liov_hw_queue_deleted(queue))
 		return;
 
 	/* Anything else has reset the controller or comes of its reset. */
-	if (status > 0)
+	if (rq->status > 0)
 		dev_err(ctrl->dev,
 			"controller does not delete queue %u of %s (%d): resetting it\n",
-			queue->qid, dev_name(queue->owner),
-			status);
+			queue->qid, dev_name(queue->owner), rq->status);
 	liov_ctrl_reset(ctrl, queue->epoch);
 }
 
