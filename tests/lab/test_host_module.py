@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from passthrough import OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
@@ -51,6 +52,34 @@ def still_verified(mdev: Mdev, seed: int, options: str = "--count 4096") -> None
 def ended_well(load: Program) -> None:
     load.signal("TERM")
     assert load.wait() == 0, load.output()
+
+
+def run_in_sysfs(controller: Controller, command: str) -> None:
+    controller.host.run(f"cd {controller.sysfs} && {command}")
+
+
+def pci_error(controller: Controller, name: str) -> None:
+    """An uncorrectable error, by its name in QEMU, that the slot reports; at the end the kernel has seen to it."""
+    host = controller.host
+    log = len(host.kernel_log())
+    said = host.monitor(f"pcie_aer_inject_error slot{host.spec.slot(controller.id)} {name}")
+    assert said.startswith("OK"), said
+    wait_until(
+        lambda: any("device recovery successful" in line for line in host.kernel_log()[log:]), "the error to be over"
+    )
+
+
+def loses_queues_and_nothing_else(controller: Controller, reset: Callable[[], None]) -> None:
+    mdev = controller.mdev("1", 2)
+    verified(mdev, 8)
+    for _ in range(3):
+        load = mdev.start("bench", "--queues 2 --seconds 600")
+        time.sleep(1)
+        reset()
+        assert load.wait() == 1
+        assert "deleted its queues" in load.output()
+        still_verified(mdev, 8)
+    assert controller.read("state") == "live"
 
 
 class TestOwnership:
@@ -402,20 +431,19 @@ class TestTearDown:
 
     @pytest.mark.parametrize("reset", ["echo 1 > lightiov/reset_controller", "echo 1 > reset"], ids=["own", "PCI"])
     def test_controller_reset_loses_queues_and_nothing_else(self, controller: Controller, reset: str) -> None:
-        mdev = controller.mdev("1", 2)
-        verified(mdev, 8)
-        for _ in range(3):
-            load = mdev.start("bench", "--queues 2 --seconds 600")
-            time.sleep(1)
-            controller.host.run(f"cd {controller.sysfs} && {reset}")
-            assert load.wait() == 1
-            assert "deleted its queues" in load.output()
-            still_verified(mdev, 8)
-        assert controller.read("state") == "live"
+        loses_queues_and_nothing_else(controller, lambda: run_in_sysfs(controller, reset))
 
     @pytest.mark.usefixtures("no_stock_controllers")
     def test_so_does_sleep(self, controller: Controller) -> None:
-        self.test_controller_reset_loses_queues_and_nothing_else(controller, SLEEP)
+        loses_queues_and_nothing_else(controller, lambda: run_in_sysfs(controller, SLEEP))
+
+    def test_so_does_an_error_that_cuts_the_slot_off(self, controller: Controller) -> None:
+        loses_queues_and_nothing_else(controller, lambda: pci_error(controller, "DLP"))
+
+    def test_an_error_that_cuts_nothing_off_loses_nothing(self, controller: Controller) -> None:
+        load = under_load(controller.mdev("1", 2))
+        pci_error(controller, "COMP_TIME")
+        ended_well(load)
 
     def test_a_controller_that_does_not_obey_is_reset_by_pci(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)

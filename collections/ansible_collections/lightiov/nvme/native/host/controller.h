@@ -87,8 +87,11 @@ struct liov_limits {
  *	It nests inside liov_mdev.lock and outside of liov_passthrough.doorbell_lock.
  *	It is never held while a command is waited for, so that a reset, which
  *	takes it to tell all mediated devices, always comes through.
- * @reset_lock: held from stopping the controller until it is started again.
+ * @reset_lock: held from stopping the controller until it is started again,
+ *	unless the system sleeps meanwhile or the controller is @cut_off.
  *	Between liov_mdev.lock and @lock.
+ * @cut_off: by errors of PCI Express, until its slot has been reset; under
+ *	@reset_lock
  * @tenant: the present one or the last one, whose last device went, if
  *	@tenant_users is 0, in @tenant_epoch
  * @scan_lock: held while namespaces are read and put in order.  Outside of
@@ -122,6 +125,7 @@ struct liov_ctrl {
 	u32 epoch;
 	struct liov_admin admin;
 	struct mutex reset_lock;	/* see above */
+	bool cut_off;
 	struct work_struct event_work;
 	struct work_struct scan_work;
 
@@ -195,6 +199,9 @@ int liov_admin_cmd(struct liov_ctrl *ctrl, const struct nvme_command *cmd,
 		   unsigned long timeout);
 
 /* reset.c */
+void liov_ctrl_cut_off(struct liov_ctrl *ctrl);
+void liov_ctrl_restore(struct liov_ctrl *ctrl);
+void liov_ctrl_recover(struct liov_ctrl *ctrl);
 void liov_ctrl_stop(struct liov_ctrl *ctrl);
 void liov_ctrl_start(struct liov_ctrl *ctrl);
 void liov_ctrl_reset(struct liov_ctrl *ctrl, u32 epoch);

@@ -118,17 +118,39 @@ static void liov_reset_done(struct pci_dev *pdev)
 static pci_ers_result_t liov_error_detected(struct pci_dev *pdev,
 					    pci_channel_state_t state)
 {
-	if (state == pci_channel_io_normal)
-		return PCI_ERS_RESULT_CAN_RECOVER;
+	struct liov_ctrl *ctrl = pci_get_drvdata(pdev);
 
-	dev_err(&pdev->dev,
-		"PCI errors cut the controller off: its mediated devices are lost, bind it to the driver again\n");
-	liov_ctrl_kill(pci_get_drvdata(pdev));
-	return PCI_ERS_RESULT_DISCONNECT;
+	switch (state) {
+	case pci_channel_io_normal:
+		return PCI_ERS_RESULT_CAN_RECOVER;
+	case pci_channel_io_frozen:
+		dev_warn(&pdev->dev,
+			 "PCI errors cut the controller off: its VMs' I/O waits for a reset of the slot (if that fails, bind the controller to the driver again)\n");
+		liov_ctrl_cut_off(ctrl);
+		return PCI_ERS_RESULT_NEED_RESET;
+	default:
+		dev_err(&pdev->dev,
+			"PCI errors cut the controller off for good: its mediated devices are lost, bind it to the driver again\n");
+		liov_ctrl_kill(ctrl);
+		return PCI_ERS_RESULT_DISCONNECT;
+	}
+}
+
+static pci_ers_result_t liov_slot_reset(struct pci_dev *pdev)
+{
+	liov_ctrl_restore(pci_get_drvdata(pdev));
+	return PCI_ERS_RESULT_RECOVERED;
+}
+
+static void liov_error_resume(struct pci_dev *pdev)
+{
+	liov_ctrl_recover(pci_get_drvdata(pdev));
 }
 
 static const struct pci_error_handlers liov_error_handlers = {
 	.error_detected	= liov_error_detected,
+	.slot_reset	= liov_slot_reset,
+	.resume		= liov_error_resume,
 	.reset_prepare	= liov_reset_prepare,
 	.reset_done	= liov_reset_done,
 };

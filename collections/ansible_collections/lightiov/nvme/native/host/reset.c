@@ -175,7 +175,11 @@ int liov_ctrl_enable(struct liov_ctrl *ctrl)
 	if (ret)
 		return ret;
 	ret = liov_hmb_give(ctrl);
-	return ret ?: liov_ctrl_set_events(ctrl);
+	ret = ret ?: liov_ctrl_set_events(ctrl);
+	/* For liov_ctrl_restore(): once there are errors, it may be too late. */
+	if (!ret)
+		pci_save_state(ctrl->pdev);
+	return ret;
 }
 
 /* Caller holds reset_lock, from here until after liov_ctrl_start(). */
@@ -200,6 +204,7 @@ void liov_ctrl_start(struct liov_ctrl *ctrl)
 {
 	int ret = -EIO;
 
+	ctrl->cut_off = false;
 	if (liov_ctrl_state(ctrl) != LIOV_CTRL_DEAD)
 		ret = liov_ctrl_enable(ctrl) ? liov_ctrl_enable_again(ctrl) : 0;
 	if (ret) {
@@ -304,5 +309,38 @@ void liov_ctrl_resume(struct liov_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->reset_lock);
 	liov_ctrl_start(ctrl);
+	mutex_unlock(&ctrl->reset_lock);
+}
+
+/*
+ * Errors of PCI Express have cut the controller off, and a reset of its slot
+ * may follow; to VMs that is a reset as any other.  The lock is not kept until
+ * then, since nobody tells of a recovery that has failed.
+ */
+void liov_ctrl_cut_off(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	liov_ctrl_set_state(ctrl, LIOV_CTRL_RESETTING);
+	liov_mdevs_lost(ctrl);
+	liov_ctrl_quiesce(ctrl);
+	ctrl->cut_off = true;
+	mutex_unlock(&ctrl->reset_lock);
+}
+
+/* The slot has been reset: the controller is disabled, and knows of nothing. */
+void liov_ctrl_restore(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	pci_restore_state(ctrl->pdev);
+	pci_set_master(ctrl->pdev);
+	mutex_unlock(&ctrl->reset_lock);
+}
+
+/* Also called after errors that cut nothing off. */
+void liov_ctrl_recover(struct liov_ctrl *ctrl)
+{
+	mutex_lock(&ctrl->reset_lock);
+	if (ctrl->cut_off)
+		liov_ctrl_start(ctrl);
 	mutex_unlock(&ctrl->reset_lock);
 }
