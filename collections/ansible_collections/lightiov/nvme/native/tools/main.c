@@ -17,20 +17,20 @@ static const struct command {
 	{ "identify", cmd_identify, "j", 1, "UUID [--json]" },
 	{ "read", cmd_read, "nklcodH", 1,
 	  "UUID [--lba L] [--count N] [DISK] [--output FILE]" },
-	{ "write", cmd_write, "nklcidRDH", 1,
+	{ "write", cmd_write, "nklcidRDPH", 1,
 	  "UUID [--lba L] [--count N] [DISK] [--input FILE] [--raw]\n"
-	  "                  [--yes-destroy-data]" },
+	  "                  [--progress] [--yes-destroy-data]" },
 	{ "verify", cmd_verify, "nklcsqdWCDH", 1,
 	  "UUID {--yes-destroy-data [--write-only] | --check-only}\n"
 	  "                  [--lba L] [--count N] [--seed S] [DISK]\n"
 	  "                  [--queues Q] [--queue-depth D]" },
-	{ "copy-in", cmd_copy_in, "nkdRDH", 2,
+	{ "copy-in", cmd_copy_in, "nkdRDPH", 2,
 	  "UUID {IMAGE | -} [DISK] [--queue-depth D] [--raw]\n"
-	  "                  [--yes-destroy-data]" },
+	  "                  [--progress] [--yes-destroy-data]" },
 	{ "copy-out", cmd_copy_out, "nkdH", 2,
 	  "UUID {IMAGE | -} [DISK] [--queue-depth D]" },
-	{ "blank", cmd_blank, "nkdDH", 1,
-	  "UUID [DISK] [--queue-depth D] [--yes-destroy-data]" },
+	{ "blank", cmd_blank, "nkdDPH", 1,
+	  "UUID [DISK] [--queue-depth D] [--progress] [--yes-destroy-data]" },
 	{ "bench", cmd_bench, "nklcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
 	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"

@@ -4,6 +4,7 @@
 
 #include "../abi/lightiov_abi.h"
 #include "options.h"
+#include "progress.h"
 #include "util.h"
 
 static const struct option long_options[] = {
@@ -27,6 +28,7 @@ static const struct option long_options[] = {
 	{ "raw", no_argument, NULL, 'R' },
 	{ "hugepages", no_argument, NULL, 'H' },
 	{ "let-go", no_argument, NULL, 'G' },
+	{ "progress", no_argument, NULL, 'P' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -135,6 +137,9 @@ static int parse_one(struct options *o, int key, const char *name,
 		break;
 	case 'G':
 		o->let_go = true;
+		break;
+	case 'P':
+		progress_in_lines();
 		break;
 	}
 	return STATUS_OK;

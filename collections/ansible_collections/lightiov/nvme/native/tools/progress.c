@@ -6,18 +6,30 @@
 #include "util.h"
 
 #define INTERVAL (NSEC_PER_SEC / 5)
+#define LINE_INTERVAL (10 * NSEC_PER_SEC)
+
+/* It is the program's standard output, whatever is copied. */
+static bool in_lines;
+
+void progress_in_lines(void)
+{
+	in_lines = true;
+}
 
 void progress_start(struct progress *p, u64 total)
 {
 	*p = (struct progress){
-		.shown = isatty(STDERR_FILENO),
+		.shown = in_lines || isatty(STDERR_FILENO),
 		.total = total,
 		.started = now_ns(),
 	};
+	if (in_lines)
+		p->next = p->started + LINE_INTERVAL;
 }
 
 void progress_update(struct progress *p, u64 done)
 {
+	FILE *out = in_lines ? stdout : stderr;
 	u64 now;
 
 	if (!p->shown)
@@ -25,19 +37,23 @@ void progress_update(struct progress *p, u64 done)
 	now = now_ns();
 	if (now < p->next && (!p->total || done < p->total))
 		return;
-	p->next = now + INTERVAL;
-	fputc('\r', stderr);
+	p->next = now + (in_lines ? LINE_INTERVAL : INTERVAL);
+	if (!in_lines)
+		fputc('\r', out);
 	if (p->total)
-		fprintf(stderr, "%3.0f %% of %llu MiB, ",
+		fprintf(out, "%3.0f %% of %llu MiB, ",
 			100.0 * (double)done / (double)p->total,
 			p->total / MIB);
-	fprintf(stderr, "%llu MiB  %.0f MiB/s ", done / MIB,
+	fprintf(out, "%llu MiB  %.0f MiB/s%s", done / MIB,
 		(double)done / MIB /
-		((double)(now - p->started + 1) / NSEC_PER_SEC));
+		((double)(now - p->started + 1) / NSEC_PER_SEC),
+		in_lines ? "\n" : " ");
+	if (in_lines)
+		fflush(out);
 }
 
 void progress_finish(struct progress *p)
 {
-	if (p->shown)
+	if (p->shown && !in_lines)
 		fputc('\n', stderr);
 }

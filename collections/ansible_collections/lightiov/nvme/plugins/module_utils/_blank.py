@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ansible_collections.lightiov.nvme.plugins.module_utils import _liov
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
@@ -28,8 +29,6 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import PCI_DE
 
 # Of a run that was killed, one may be left over.
 LABEL = f"{MARK}(blank)"
-# Any drive is faster, so a command that takes longer hangs.
-BYTES_PER_SECOND = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def _blank(host: Host, passing: Passing, *options: str) -> None:
     tenant = passing.mdev.wanted.tenant
     with temporary(host, passing.mdev.controller, passing.extent, tenant, passing.refusal) as mdev:
         try:
-            host.runner.run(["liov", "blank", mdev, *options], timeout=seconds(_size(passing)))
+            _liov.run(host, str(passing), _size(passing), "blank", mdev, *options)
         except CommandError as error:
             remedy = "see the kernel log" if options else passing.remedy
             raise LightiovError(f"{passing.refusal}, and that it is not: {remedy} ({error.output or error})") from error
@@ -88,11 +87,6 @@ def _size(passing: Passing) -> int:
         for one in passing.mdev.controller.namespaces
         if one.nsid == extent.nsid
     )
-
-
-def seconds(size: int) -> float:
-    """Within which any drive has read or written so many bytes."""
-    return 60 + size // BYTES_PER_SECOND
 
 
 def leftovers(host: Host, address: str) -> list[Active]:

@@ -26,6 +26,8 @@ class Host:
 
     root: Path = Path("/")
     runner: Runner = field(default_factory=Runner)
+    # For the host's journal: how far is what takes long.
+    note: Callable[[str], object] = field(default=lambda _line: None)
 
     def path(self, absolute: str) -> Path:
         return self.root / absolute.lstrip("/")

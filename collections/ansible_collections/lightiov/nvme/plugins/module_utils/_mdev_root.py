@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._blank import seconds
+from ansible_collections.lightiov.nvme.plugins.module_utils import _liov
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
@@ -71,11 +72,11 @@ class MdevRoot:
         if self.keep and not begun:
             return
         disk = self._look(host)
-        patience = seconds(disk["size"] or 0)
-        options = [self.mdev, "--disk", disk["id"]]
+        liov = partial(_liov.run, host, self.path, disk["size"] or 0)
+        which = ("--disk", disk["id"])
         if not begun:
             try:
-                host.runner.run(["liov", "blank", *options], timeout=patience)
+                liov("blank", self.mdev, *which)
             except CommandError as error:
                 raise LightiovError(
                     f"The root of a new VM, {self.path}, is not blank, and may hold a former VM's data: set root_keep "
@@ -84,8 +85,7 @@ class MdevRoot:
                 ) from error
             begin()
         try:
-            copy = ["liov", "copy-in", self.mdev, str(host.path(self.image)), *options[1:], "--yes-destroy-data"]
-            host.runner.run(copy, timeout=patience)
+            liov("copy-in", self.mdev, str(host.path(self.image)), *which, "--yes-destroy-data")
         except CommandError as error:
             raise LightiovError(
                 f"The root of a new VM, {self.path}, was not filled from {self.image}: give the disk the size of the "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _blank as blank
+from ansible_collections.lightiov.nvme.plugins.module_utils import _liov
 from ansible_collections.lightiov.nvme.plugins.module_utils import _nvme as nvme
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent
@@ -86,7 +87,7 @@ class Steps:
         extent = Extent(row["nsid"], identity)
         with blank.temporary(self.host, self.store.controller, extent, TENANT, refusal) as mdev:
             try:
-                self.host.runner.run(["liov", command, mdev, *arguments], timeout=blank.seconds(row["size"]))
+                _liov.run(self.host, self._named(row), row["size"], command, mdev, *arguments)
             except CommandError as error:
                 raise LightiovError(f"{refusal}: {remedy} ({error.output or error})") from error
 

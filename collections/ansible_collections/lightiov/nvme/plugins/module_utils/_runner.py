@@ -9,7 +9,9 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Optional
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
@@ -17,6 +19,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 # Longer than any of these tools takes on a host that works: a controller may use two minutes to become ready.
 DEADLINE_SECONDS = 300
+
+# Takes a line of output.
+Heard = Optional[Callable[[str], object]]
 
 
 class CommandError(LightiovError):
@@ -44,8 +49,8 @@ class Runner:
                 return candidate
         return None
 
-    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
-        """Standard output of a command that succeeded."""
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS, heard: Heard = None) -> str:
+        """Standard output of a command that succeeded; its lines go to `heard` as they come, if there is one."""
         program = self.find(arguments[0])
         if program is None:
             raise CommandError(
@@ -63,7 +68,10 @@ class Runner:
             start_new_session=True,
         )
         try:
-            stdout, stderr = process.communicate(timeout=timeout)
+            if heard is None:
+                stdout, stderr = process.communicate(timeout=timeout)
+            else:
+                stdout, stderr = _communicate(process, timeout, heard)
         except BaseException as error:
             # It may hang in the kernel, where no signal reaches it, so its end is not awaited.
             with contextlib.suppress(ProcessLookupError):
@@ -78,3 +86,21 @@ class Runner:
             output = (stderr.strip() or stdout.strip()).replace("\n", "; ") or f"exit status {process.returncode}"
             raise CommandError(f"{said!r} failed: {output}", output)
         return stdout
+
+
+def _communicate(process: subprocess.Popen[str], timeout: float, heard: Callable[[str], object]) -> tuple[str, str]:
+    """As the process's own, with each line as it comes."""
+    lines = []
+    # The process's own would wait for this pipe.
+    output, process.stdout = process.stdout, None
+
+    def listen() -> None:
+        for line in output or ():
+            lines.append(line)
+            heard(line.strip())
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    stderr = process.communicate(timeout=timeout)[1]
+    listener.join(timeout)
+    return "".join(lines), stderr

@@ -360,7 +360,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    host = Host()
+    host = Host(note=module.log)
     execute(
         module,
         lambda: _vm.plan(

@@ -401,7 +401,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    host = Host()
+    host = Host(note=module.log)
     execute(
         module,
         lambda: plan(host, request(module.params), predict=module.check_mode),

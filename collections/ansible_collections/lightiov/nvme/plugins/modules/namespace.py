@@ -20,6 +20,7 @@ description:
     (RV(lightiov.nvme.mdev#module:mdevs[].disks)).
   - The whole list is checked before the first change, so an error leaves the host as it was. A run that was cut short
     at any point is completed by the next one.
+  - While a namespace is read or filled, the host's journal says every ten seconds how far that is.
 requirements:
   - mdevctl and liov (role P(lightiov.nvme.native#role) installs it), when a namespace is read or filled
 author:
@@ -244,7 +245,7 @@ def main() -> None:
     execute(
         module,
         lambda: plan(
-            Host(),
+            Host(note=module.log),
             Request(
                 wanted=[Wanted.parse(options) for options in params["namespaces"]],
                 destroy=frozenset(parse_identity(text, "Option destroy") for text in params["destroy"]),

@@ -537,6 +537,8 @@ class FakeHost:
         inside = [int(lba) for nsid, lba in places if nsid == extent["nsid"] and start <= int(lba) < end]
         if command == "copy-in":
             self.write_data(address, int(extent["nsid"]), f"image {options[0]}", start)
+            if "--progress" in options:
+                print("100 % of 1 MiB, 1 MiB  400 MiB/s")
             return
         if command != "blank":
             raise Refused(f"liov: '{command}' is not a command; see 'liov help'")

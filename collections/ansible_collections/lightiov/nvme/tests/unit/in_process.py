@@ -10,7 +10,7 @@ import io
 from collections.abc import Sequence
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, CommandError, Runner
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, CommandError, Heard, Runner
 from fake_host import FakeHost, Refused
 from fake_nvme import FakeNvme
 
@@ -22,16 +22,19 @@ class InProcess(Runner):
         super().__init__(path=str(fake.bin))
         self.fake = fake
 
-    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS, heard: Heard = None) -> str:
         tool, *others = arguments
         if not self.find(tool) or not hasattr(self.fake, tool):
-            return super().run(arguments, timeout)
+            return super().run(arguments, timeout, heard)
         output = io.StringIO()
         try:
             with contextlib.redirect_stdout(output):
                 self.fake.call(tool, *others)
         except Refused as refused:
             raise CommandError(f"{' '.join(arguments)!r} failed: {refused}", str(refused)) from None
+        if heard is not None:
+            for line in output.getvalue().splitlines():
+                heard(line)
         return output.getvalue()
 
 

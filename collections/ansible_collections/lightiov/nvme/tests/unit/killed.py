@@ -25,7 +25,7 @@ from typing import Any
 
 from ansible.module_utils import basic
 from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, Heard
 from fake_host import FakeHost
 from fake_libvirt import FakeConnection, FakeDomain, FakeLibvirt, FakeNetwork
 from in_process import InProcess, PlayedHost
@@ -101,8 +101,8 @@ class Tools(InProcess):
         super().__init__(fake)
         self.moments = moments
 
-    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
-        run = partial(super().run, arguments, timeout)
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS, heard: Heard = None) -> str:
+        run = partial(super().run, arguments, timeout, heard)
         # What changes nothing leaves nothing.
         return run() if arguments[0] in ("modinfo", "udevadm") else self.moments.outside(run)
 
@@ -179,7 +179,7 @@ def _become(fake: FakeHost, module: ModuleType, parameters: dict[str, Any], mome
     basic.AnsibleModule.fail_json = lambda module, **result: end(module, failed=True, **result)
     basic.AnsibleModule.log = lambda *_arguments, **_options: None
     _libvirt.api = FakeLibvirt(connection)
-    module.Host = lambda: Machine(fake.root, Tools(fake, moments))
+    module.Host = lambda **given: Machine(fake.root, Tools(fake, moments), **given)
     try:
         module.main()
     except BaseException as error:

@@ -62,6 +62,12 @@ truncate -s 4M image
 exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
 cmp -s -n 4194304 disk image || wrong "the image is not on the disk"
 
+begin "how far it is, in a line, only when asked"
+exits 0 "" "$liov" copy-in $uuid image --progress --yes-destroy-data
+grep -q "^100 % of 1 MiB, 1 MiB " out || wrong "it says '$(cat out)'"
+exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
+[ ! -s out ] || wrong "it says '$(cat out)'"
+
 begin "data anywhere that matters needs consent"
 for at in 0 100000 1000000 8388607; do
 	truncate -s 0 disk

@@ -53,6 +53,7 @@ refuses "has no option --yes-destroy-data" copy-out $unknown /dev/null --yes-des
 refuses "has no option --namespace" hold $unknown --namespace 1
 refuses "has no option --disk" hold $unknown --disk data
 refuses "has no option --let-go" read $unknown --let-go
+refuses "has no option --progress" copy-out $unknown /dev/null --progress
 refuses "exclude each other" read $unknown --disk data --namespace 1
 refuses "has no option --memory" bench $unknown --memory 1G
 refuses "number from 1048576 to" setup $unknown --memory 1K

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, Heard
 from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from mdev_calls import U1, U2, A, B, disk, make, one
@@ -44,8 +44,8 @@ class Interrupted(InProcess):
 
     left: int | None = None
 
-    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
-        output = super().run(arguments, timeout)
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS, heard: Heard = None) -> str:
+        output = super().run(arguments, timeout, heard)
         self.happened()
         return output
 

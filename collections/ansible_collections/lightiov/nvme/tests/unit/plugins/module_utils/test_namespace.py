@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,8 +254,11 @@ def test_format_of_one_that_is_of_all(host: Host, drive: FakeHost) -> None:
 def test_fill(host: Host, drive: FakeHost) -> None:
     image = drive.write("/images/a.raw", "x" * 1000)
     filled = one(image="/images/a.raw")
-    assert act(host, filled) == ["create", "attach", "fill"]
+    notes: list[str] = []
+    assert act(replace(host, note=notes.append), filled) == ["create", "attach", "fill"]
     assert drive.data(A, 2) == "image /images/a.raw"
+    [note] = notes
+    assert note.startswith("liov copy-in, Namespace data (eui.") and "): 100 % of 1 MiB" in note
     assert (record(drive)["data"]["image"], drive.mdevs(A)) == ("", [])
     # Once it is the VM's, it stays what that makes of it.
     drive.write_data(A, 2, "the VM's")

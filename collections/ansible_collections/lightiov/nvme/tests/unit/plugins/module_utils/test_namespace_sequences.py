@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils import _namespace_record as record
-from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS
+from ansible_collections.lightiov.nvme.plugins.module_utils._runner import DEADLINE_SECONDS, Heard
 from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from namespace_calls import OTHERS, A, act, make, one
@@ -51,10 +51,10 @@ class Interrupted(InProcess):
             if self.left <= 0:
                 raise PowerCut
 
-    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS) -> str:
+    def run(self, arguments: Sequence[str], timeout: float = DEADLINE_SECONDS, heard: Heard = None) -> str:
         if self.left is not None and self.left <= 0:
             raise PowerCut
-        output = super().run(arguments, timeout)
+        output = super().run(arguments, timeout, heard)
         self.happened()
         return output
 

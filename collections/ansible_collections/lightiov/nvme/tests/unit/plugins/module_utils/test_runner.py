@@ -42,8 +42,31 @@ def test_a_tool_that_hangs_is_left_at_the_deadline() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_lines_are_heard_as_they_come(tmp_path: Path) -> None:
+    """The command goes on only once its first line was heard."""
+    seen: list[str] = []
+    heard = tmp_path / "heard"
+
+    def hear(line: str) -> None:
+        seen.append(line)
+        heard.touch()
+
+    command = f"echo 1 of 2; until [ -e {heard} ]; do sleep 0.01; done; echo 2 of 2; echo well >&2"
+    assert Runner().run(["sh", "-c", command], timeout=20, heard=hear) == "1 of 2\n2 of 2\n"
+    assert seen == ["1 of 2", "2 of 2"]
+
+
+def test_one_that_is_heard_has_its_deadline_and_its_errors() -> None:
+    seen: list[str] = []
+    with pytest.raises(CommandError, match=r"within 0\.2 seconds"):
+        Runner().run(["sleep", "20"], timeout=0.2, heard=seen.append)
+    with pytest.raises(CommandError, match="said") as raised:
+        Runner().run(["sh", "-c", "echo half; echo said >&2; exit 3"], heard=seen.append)
+    assert (raised.value.output, seen) == ("said", ["half"])
+
+
 def test_every_command_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Runner.run, "__defaults__", (0.2,))
+    monkeypatch.setattr(Runner.run, "__defaults__", (0.2, None))
     with pytest.raises(CommandError, match=r"'sleep 20' did not end within 0\.2 seconds.*reboot the host"):
         Runner().run(["sleep", "20"])
 

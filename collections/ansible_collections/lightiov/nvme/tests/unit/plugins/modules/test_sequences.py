@@ -301,7 +301,7 @@ def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explorer:
     monkeypatch.setattr(basic.AnsibleModule, "exit_json", end)
     monkeypatch.setattr(basic.AnsibleModule, "fail_json", lambda module, **result: end(module, failed=True, **result))
     for module in (controller, mdev):
-        monkeypatch.setattr(module, "Host", lambda: PlayedHost(fake.root, Installed(fake)))
+        monkeypatch.setattr(module, "Host", lambda **given: PlayedHost(fake.root, Installed(fake), **given))
     return Explorer(fake, writes)
 
 
