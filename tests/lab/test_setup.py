@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 import pytest
 from passthrough import Controller, Mdev
 
+from lab import Host
+
 MEMORY = os.environ.get("LIGHTIOV_SETUP_MEMORY", "512M")
 ROUNDS = 3
-TIMES = ("open", "device", "memory", "queues", "read", "requeue", "close")
+PAIRS = 5
+WHOLE = "/root/whole_device.py"
+SHARED = ("device", "memory", "queues", "read")
+TIMES = ("open", *SHARED, "requeue", "close")
 
 
 def setup(mdev: Mdev, options: str) -> dict[str, float]:
@@ -42,3 +49,33 @@ def test_figures(controller: Controller, capsys: pytest.CaptureFixture[str]) -> 
     # That is what new queues in the same memory are for.
     assert medians["requeue"] < medians["memory"]
     assert mdev.statistic("pinned_bytes") == mdev.statistic("iommu_mappings") == 0
+
+
+@pytest.fixture
+def whole(host: Host, controller: Controller) -> Iterator[Controller]:
+    """A controller like the other one, for VFIO as a whole."""
+    host.copy(Path(__file__).with_name("whole_device.py"), WHOLE)
+    host.run("modprobe vfio-pci")
+    whole = Controller.find(host, "LIOV1B")
+    whole.bind("vfio-pci")
+    yield whole
+    whole.bind("")
+
+
+@pytest.mark.parametrize("memory", [16, 512], ids="{} MiB".format)
+def test_sooner_than_a_whole_device(
+    controller: Controller, whole: Controller, memory: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mdev = controller.mdev("1", 4)
+    ours, theirs = [], []
+    for _ in range(PAIRS):
+        ours.append(setup(mdev, f"--memory {memory}M --queues 4"))
+        said = whole.host.run(f"python3 {WHOLE} {whole.address} {memory << 20} 4", timeout=300).stdout
+        theirs.append(json.loads(said))
+    ratios = [one["open_ms"] / other["open_ms"] for one, other in zip(ours, theirs)]
+    with capsys.disabled():
+        print(f"\n{memory} MiB of memory, 4 queue pairs, from open to the first read, median of {PAIRS}, in ms:")
+        for name, rounds in (("LightIOV", ours), ("whole device", theirs)):
+            print(name, *(f"{part} {median(one[f'{part}_ms'] for one in rounds):.1f}" for part in ("open", *SHARED)))
+        print(f"ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    assert median(ratios) < 1
