@@ -14,7 +14,8 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import COSTS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import CROWD, FOLDER, plots_of
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import PARTIES, counted
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import CROWD, FOLDER, path_plot, plots_of
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 
 # Told apart by those who see no colours, too, and by their shape on paper.
@@ -44,11 +45,14 @@ def draw(directory: Path, summary: Mapping[str, Any]) -> list[Path]:
         "exits": ("figures", "exits"),
         "cpu": ("figures", "outside_us"),
     }
+    followed = {path_plot(contender): contender for contender in CONTENDERS}
     written = []
     for name, text in plots_of(summary).items():
         curves = {"scale": _scale, "crowd": _crowd}
         if name in curves:
             figure = curves[name](pyplot, summary, text)
+        elif name in followed:
+            figure = _steps(pyplot, summary, followed[name], text)
         else:
             figure = _dots(pyplot, summary, *measures[name], text)
         for kind in ("png", "svg"):
@@ -114,6 +118,26 @@ def _dots(pyplot: Any, summary: Mapping[str, Any], part: str, measure: str, titl
     figure.suptitle(textwrap.fill(title, 52), fontsize=11)
     if names:
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _steps(pyplot: Any, summary: Mapping[str, Any], contender: str, title: str) -> Any:
+    """A line for each party, between them an arrow for each step, and beside it what it is and how often it was."""
+    steps = CONTENDERS[contender].io_path
+    parties = [party for party in PARTIES if any(party in (step.source, step.goal) for step in steps)]
+    figure, axes = pyplot.subplots(figsize=(WIDTH, 1.2 + 0.42 * len(steps)), layout="constrained")
+    for column, party in enumerate(parties):
+        axes.vlines(column, -0.5, len(steps) - 0.5, color="#bbbbbb", linewidth=1)
+        axes.text(column, -0.6, party.replace(" ", "\n"), ha="center", va="bottom", fontsize=9)
+    for row, step in enumerate(steps):
+        count = counted(summary, contender, step)
+        ends = {"xy": (parties.index(step.goal), row), "xytext": (parties.index(step.source), row)}
+        axes.annotate("", **ends, arrowprops={"arrowstyle": "->", "color": COLOURS[0], "linewidth": 1.6})
+        often = "" if count is None else f" ({count:.2f} per I/O)"
+        axes.text(len(parties) - 0.6, row, textwrap.fill(f"{row + 1}. {step.what}{often}", 44), va="center", fontsize=8)
+    axes.set(xlim=(-0.5, len(parties) + 3.4), ylim=(len(steps) - 0.5, -0.8))
+    axes.axis("off")
+    figure.suptitle(textwrap.fill(title, 52), fontsize=11)
     return figure
 
 

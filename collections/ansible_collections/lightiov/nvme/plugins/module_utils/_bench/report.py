@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, model
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, io_path, model
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL, CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import goals, show
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
@@ -91,7 +91,8 @@ def load(path: Path) -> dict[str, Any] | None:
 
 def render(summary: Mapping[str, Any] | None) -> str:
     """As Markdown; without a summary, what is going to be measured and how."""
-    parts = [*_goals(summary), *(_figures(summary) if summary else ()), *_method(summary), *_model(summary)]
+    figures = _figures(summary) if summary else ()
+    parts = [*_goals(summary), *figures, *_paths(summary), *_method(summary), *_model(summary)]
     return "\n\n".join(["<!-- SPDX-License-Identifier: GPL-3.0-or-later -->\n# Figures", *parts]) + "\n"
 
 
@@ -133,6 +134,8 @@ def _line(text: str) -> str:
 def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "## Plots"
     for name, text in plots_of(summary).items():
+        if name not in PLOTS:
+            continue
         yield f"{text}:\n\n![{text}]({FOLDER}/{name}.png)"
     yield "## Tables"
     yield f"Medians of all rounds that count. Intervals, ratios and counts of rounds are in `{SUMMARY}`."
@@ -206,10 +209,44 @@ def _crowd(summary: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _paths(summary: Mapping[str, Any] | None) -> Iterator[str]:
+    yield "## One I/O followed"
+    yield (
+        "What a 4 KiB read crosses at queue depth 1, in order. Counts are of this run, per I/O; what only the drive "
+        "could count has none. In the last column is what a server with posted interrupts does otherwise."
+    )
+    drawn = plots_of(summary) if summary else {}
+    for contender in ALL:
+        yield f"### {contender.title}, step by step"
+        name = path_plot(contender.name)
+        if name in drawn:
+            yield f"![{drawn[name]}]({FOLDER}/{name}.png)"
+        yield table(
+            ["", "from", "to", "what", "per I/O", "on a server"],
+            [
+                [str(number), one.source, one.goal, one.what, _counted(summary, contender.name, one), one.hardware]
+                for number, one in enumerate(contender.io_path, 1)
+            ],
+        )
+
+
+def _counted(summary: Mapping[str, Any] | None, contender: str, crossing: io_path.Crossing) -> str:
+    count = io_path.counted(summary, contender, crossing) if summary else None
+    return "" if count is None else f"{count:.2f}"
+
+
+def path_plot(contender: str) -> str:
+    return f"path-{contender}"
+
+
 def plots_of(summary: Mapping[str, Any]) -> dict[str, str]:
     """Those that there is something to see in."""
     there = {"scale": bool(summary["scale"]), "crowd": len(summary["crowd"]) > 1}
-    return {name: text for name, text in PLOTS.items() if there.get(name, True)}
+    followed = summary["figures"].get(io_path.WORKLOAD, {})
+    return {
+        **{name: text for name, text in PLOTS.items() if there.get(name, True)},
+        **{path_plot(name): f"What a 4 KiB read crosses: {CONTENDERS[name].title}" for name in followed},
+    }
 
 
 def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:

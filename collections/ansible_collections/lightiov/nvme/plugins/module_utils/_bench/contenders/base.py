@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import Drive
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import IoPath
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import STOCK_DRIVER
@@ -66,6 +67,8 @@ class Contender(ABC):
     virtual: ClassVar[bool] = True
     # Whether several VMs can have their shares of a drive.
     sharing: ClassVar[bool] = False
+    # What an I/O crosses, in order.
+    io_path: ClassVar[IoPath]
 
     def unavailable(self, place: Place) -> str:
         """Why it cannot be measured on this host, as a sentence; empty if it can."""

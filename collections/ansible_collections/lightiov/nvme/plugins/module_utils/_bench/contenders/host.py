@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.base import WHOLE, Contender, Place, Share
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import WITHOUT_A_VM
 
 
 class BareHost(Contender):
@@ -12,6 +13,7 @@ class BareHost(Contender):
     name = "host"
     title = "bare host"
     virtual = False
+    io_path = WITHOUT_A_VM
 
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         return []

@@ -12,6 +12,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     Share,
     passed_through,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import PASSTHROUGH, PASSTHROUGH_POLLED
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 
 MDEVS = "/sys/bus/mdev/devices"
@@ -49,6 +50,7 @@ class Passthrough(Contender):
     disks = "liov*n*"
     interrupts = r"liov\d+q\d"
     sharing = True
+    io_path = PASSTHROUGH
 
     def queue_pairs(self, place: Place) -> int:
         return place.vcpus
@@ -75,6 +77,7 @@ class PassthroughPolled(Passthrough):
     title = "LightIOV, polled"
     module_options = "poll_queues=1"
     polled = True
+    io_path = PASSTHROUGH_POLLED
     sharing = False
 
     def queue_pairs(self, place: Place) -> int:

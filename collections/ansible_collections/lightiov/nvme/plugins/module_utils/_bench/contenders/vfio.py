@@ -10,6 +10,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     Share,
     passed_through,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import PASSTHROUGH, PASSTHROUGH_POLLED
 
 
 class WholeDevice(Contender):
@@ -22,6 +23,7 @@ class WholeDevice(Contender):
     disks = "nvme*n*"
     whole_controller = True
     interrupts = r"nvme\d+q[1-9]"
+    io_path = PASSTHROUGH
 
     def attach(self, place: Place, share: Share = WHOLE) -> list[str]:
         return passed_through(host=place.drive.address)
@@ -34,3 +36,4 @@ class WholeDevicePolled(WholeDevice):
     title = "whole device by VFIO, polled"
     module_options = "poll_queues=1"
     polled = True
+    io_path = PASSTHROUGH_POLLED

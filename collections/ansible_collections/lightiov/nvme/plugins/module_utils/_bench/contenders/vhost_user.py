@@ -14,6 +14,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     part,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.drive import RUN
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import BY_THE_KERNEL
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine import Daemon
 
 
@@ -27,6 +28,7 @@ class VhostUser(Contender):
     name = "vhost-user"
     title = "vhost-user-blk"
     shared_memory = True
+    io_path = BY_THE_KERNEL
     sharing = True
 
     def daemon(self, place: Place) -> list[str]:

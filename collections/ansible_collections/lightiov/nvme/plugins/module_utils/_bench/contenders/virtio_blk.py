@@ -14,6 +14,11 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders.ba
     part,
     user_space_driver,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.io_path import (
+    BY_A_POLLING_PROGRAM,
+    BY_A_PROGRAM,
+    BY_THE_KERNEL,
+)
 
 # Before, one thread has all virtqueues of a disk.
 MAPPING = (9, 0)
@@ -27,6 +32,7 @@ class VirtioBlk(Contender):
     name = "virtio-blk"
     title = "virtio-blk"
     sharing = True
+    io_path = BY_THE_KERNEL
     # Whether several threads can use the drive.
     threaded = True
     thread_options = ""
@@ -60,6 +66,7 @@ class VirtioBlkUserSpace(VirtioBlk):
     name = "virtio-nvme"
     title = "virtio-blk, NVMe driver of QEMU"
     driver = "vfio-pci"
+    io_path = BY_A_PROGRAM
     sharing = False
     # All requests are completed by the thread that has the drive.
     threaded = False
@@ -73,4 +80,5 @@ class VirtioBlkPolled(VirtioBlkUserSpace):
 
     name = "virtio-polled"
     title = "virtio-blk, polling target"
+    io_path = BY_A_POLLING_PROGRAM
     thread_options = f",poll-max-ns={FOREVER}"
