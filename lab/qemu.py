@@ -50,12 +50,14 @@ def command(
     """It boots the kernel of its images, unless another is given."""
     arguments = emulator.command("qemu-system-x86_64")
     arguments += machine(spec, accel)
+    arguments += numa(spec)
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
     arguments += kernel(spec, boot or Boot(images.kernel, images.initrd))
     arguments += disks(images)
     arguments += network(ssh_port)
+    arguments += root_complexes(spec)
     for slot, controller in enumerate(spec.controllers, start=1):
         arguments += nvme(controller, slot)
     return arguments
@@ -70,10 +72,34 @@ def machine(spec: HostSpec, accel: str) -> list[str]:
         # Slots that the kernel drives itself, as servers have them, and that can lose a card without warning.
         "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
         "-cpu", CPU if accel == "tcg" else "host",
-        "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M",
+        "-smp", f"{spec.cpus},sockets={spec.numa_nodes}" if spec.numa_nodes > 1 else str(spec.cpus),
+        "-m", f"{spec.memory_mib}M",
         "-chardev", f"file,id=console,path={CONSOLE}", "-serial", "chardev:console",
         "-qmp", f"unix:{QMP_SOCKET},server=on,wait=off",
     ]  # fmt: skip
+
+
+def numa(spec: HostSpec) -> list[str]:
+    """Each node with a socket of its own: no CPUs of two nodes share a cache."""
+    if spec.numa_nodes == 1:
+        return []
+    arguments = []
+    memory, cpus = spec.memory_mib // spec.numa_nodes, spec.cpus // spec.numa_nodes
+    for node in range(spec.numa_nodes):
+        arguments += [
+            "-object", f"memory-backend-ram,id=ram{node},size={memory}M",
+            "-numa", f"node,nodeid={node},memdev=ram{node},cpus={node * cpus}-{(node + 1) * cpus - 1}",
+        ]  # fmt: skip
+    return arguments
+
+
+def root_complexes(spec: HostSpec) -> list[str]:
+    """Firmware tells the node of a root complex, which is that of all behind it. Their buses are far from those of the
+    machine's own root ports, which are counted from 1."""
+    arguments = []
+    for node in sorted({one.numa_node for one in spec.controllers if one.numa_node is not None}):
+        arguments += ["-device", f"pxb-pcie,id=node{node},bus=pcie.0,bus_nr={64 * (node + 1)},numa_node={node}"]
+    return arguments
 
 
 def kernel(spec: HostSpec, boot: Boot) -> list[str]:
@@ -100,8 +126,10 @@ def network(ssh_port: int) -> list[str]:
 
 
 def nvme(controller: Controller, slot: int) -> list[str]:
+    # Said of each: QEMU would put one that says nothing behind another root complex.
+    bus = "pcie.0" if controller.numa_node is None else f"node{controller.numa_node}"
     arguments = [
-        "-device", f"pcie-root-port,id=slot{slot},slot={slot},chassis={slot}",
+        "-device", f"pcie-root-port,id=slot{slot},bus={bus},slot={slot},chassis={slot}",
         "-device", f"nvme-subsys,id=subsys-{controller.id},nqn={controller.serial}",
         "-device", json.dumps(nvme_device(controller, slot)),
     ]  # fmt: skip

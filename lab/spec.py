@@ -22,6 +22,8 @@ class Controller:
     namespace_bytes: int
     # Which identity its namespaces have: the 16 bytes of an NGUID or the 8 of an EUI-64.
     identity_bytes: int = 16
+    # The NUMA node whose root complex it is behind; None: behind that of the machine, which is on no node.
+    numa_node: int | None = None
 
     def namespace_identity(self, nsid: int) -> str:
         """In hexadecimal digits. It moves with the controller, and no other namespace of any lab has it."""
@@ -39,6 +41,8 @@ class HostSpec:
     cpus: int = 2
     controllers: tuple[Controller, ...] = ()
     iommu: bool = True
+    # Among which memory and CPUs are divided evenly.
+    numa_nodes: int = 1
     # Whether its kernel looks for errors in memory all the time, which takes time.
     watchful: bool = True
 
@@ -55,9 +59,9 @@ class HostSpec:
 def host_spec(name: str) -> HostSpec:
     """host1, host2, ...: alike but for the serial numbers.
 
-    But host3 is smaller, since fleets are not of one kind; host5 has a controller for hundreds of VMs, of which none
-    runs; and host6 is for measuring: it has memory for many VMs, and a controller with queue pairs for hundreds of
-    users.
+    But host3 is smaller, since fleets are not of one kind; host4 is so, too, and has two NUMA nodes, with its first
+    controller on the second; host5 has a controller for hundreds of VMs, of which none runs; and host6 is for
+    measuring: it has memory for many VMs, and a controller with queue pairs for hundreds of users.
     """
     number = name.removeprefix("host")
     if not number.isdecimal() or name == number:
@@ -72,13 +76,15 @@ def host_spec(name: str) -> HostSpec:
                 Controller("nvme1", "LIOV6B", queue_pairs=512, namespaces=4, namespace_bytes=GIB),
             ),
         )
-    small = name == "host3"
+    small = name in ("host3", "host4")
+    divided = name == "host4"
     many = name == "host5"
     # Large enough for a VM's root disk, and sparse.
     namespace_bytes = 6 * GIB if many else GIB
     return HostSpec(
         name=name,
         memory_mib=3072 if small or many else 5120,
+        numa_nodes=2 if divided else 1,
         controllers=(
             Controller(
                 "nvme0",
@@ -86,6 +92,7 @@ def host_spec(name: str) -> HostSpec:
                 queue_pairs=512 if many else 16 if small else 64,
                 namespaces=4 if small else 8,
                 namespace_bytes=namespace_bytes,
+                numa_node=1 if divided else None,
             ),
             # Stays with the stock driver: for comparison, and for what must be refused.
             Controller(

@@ -97,6 +97,31 @@ def test_the_command_line() -> None:
     assert "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22" in command
 
 
+def test_a_host_of_two_nodes_has_a_controller_on_one_of_them() -> None:
+    spec = host_spec("host4")
+    command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+    options = list(zip(command, command[1:]))
+    nodes = [value for option, value in options if option == "-numa"]
+    memories = [value for option, value in options if option == "-object"]
+    assert nodes == ["node,nodeid=0,memdev=ram0,cpus=0-0", "node,nodeid=1,memdev=ram1,cpus=1-1"]
+    assert memories == [f"memory-backend-ram,id=ram{node},size={spec.memory_mib // 2}M" for node in range(2)]
+    assert ("-smp", "2,sockets=2") in options
+    devices = [value for option, value in options if option == "-device"]
+    complexes = [device for device in devices if device.startswith("pxb-pcie")]
+    assert complexes == ["pxb-pcie,id=node1,bus=pcie.0,bus_nr=128,numa_node=1"]
+    ports = [device for device in devices if device.startswith("pcie-root-port")]
+    assert [port.split(",")[2] for port in ports] == ["bus=node1", "bus=pcie.0"]
+    # What translates comes before, and what is behind it after.
+    places = [devices.index(device) for device in (devices[0], complexes[0], ports[0])]
+    assert places == sorted(places) and devices[0].startswith("intel-iommu")
+
+
+def test_other_hosts_are_of_one_piece() -> None:
+    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+    assert not {"-numa", "-object"} & set(command)
+    assert not any("pxb" in word or ",bus=node" in word for word in command)
+
+
 def test_a_process_is_known_by_its_start_time() -> None:
     child = subprocess.Popen(["sleep", "60"])
     process = Process.of(child.pid)

@@ -19,6 +19,7 @@ DEVICES = {
     "nvme-ns": "NVME_PCI",
     "nvme-subsys": "NVME_PCI",
     "pcie-root-port": "PCIE_PORT",
+    "pxb-pcie": "PXB",
     "virtio-blk-pci": "VIRTIO_BLK",
     "virtio-net-pci": "VIRTIO_NET",
 }
@@ -36,8 +37,9 @@ def test_another_input_is_another_emulator(input: Path, tmp_path: Path, monkeypa
     assert patched_qemu.root() != before
 
 
-def test_the_emulator_has_the_devices_of_the_machine() -> None:
-    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
+@pytest.mark.parametrize("name", ["host1", "host4"])
+def test_the_emulator_has_the_devices_of_the_machine(name: str) -> None:
+    command = qemu.command(host_spec(name), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
     devices = [after for word, after in zip(command, command[1:], strict=False) if word == "-device"]
     names = {device.split('"')[3] if device.startswith("{") else device.split(",")[0] for device in devices}
     built = patched_qemu.DEVICES.read_text().split()
