@@ -74,7 +74,7 @@ unit unit39: export TMPDIR := /dev/shm
 .PHONY: unit
 unit: $(READY) ## unit tests
 	$(BIN)/pytest -n 2 -q tests/unit
-	$(BIN)/pytest -n 2 -q -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
+	$(BIN)/pytest -n 2 -q -m "not exhaustive" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 	$(MAKE) --no-print-directory -C $(COLLECTION)/native/tools check
 	$(MAKE) --no-print-directory unit39
 
@@ -93,6 +93,11 @@ endif
 properties: export TMPDIR := /dev/shm
 properties: $(READY) ## what is promised of every plan, on 1,000 fleets a promise; `make unit` has 60
 	$(BIN)/pytest -n 2 -q --hypothesis-profile thorough -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit/plugins/module_utils/partition
+
+.PHONY: exhaustive
+exhaustive: export TMPDIR := /dev/shm
+exhaustive: $(READY) ## modules killed at every moment, every pair of wishes, 100 races; `make unit` has a part of these
+	$(BIN)/pytest -n 2 -q -m exhaustive -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 
 .PHONY: lint
 lint: $(READY) ## Python and Ansible style
@@ -216,7 +221,7 @@ test: $(READY) ## what continuous integration runs, with the time that each part
 .PHONY: test-slow
 test-slow: $(READY) ## what takes minutes a test, and hours in all: before a thing is called done
 	$(ALONE)
-	tests/timed.py properties deploy fleet-slow down host-module-slow iommufd
+	tests/timed.py properties exhaustive deploy fleet-slow down host-module-slow iommufd
 
 .PHONY: test-lab
 test-lab: $(READY) ## the whole system in the lab, VMs included

@@ -385,7 +385,6 @@ class TestExchangedSlots:
         assert [(step.action, step.object) for step in plan.steps] == [WRITE, ("release", A), ("bind", B)]
 
 
-@pytest.mark.exhaustive
 def test_given_and_taken_back_twenty_times(host: Host, two: FakeHost) -> None:
     before = two.snapshot()
     for _time in range(20):

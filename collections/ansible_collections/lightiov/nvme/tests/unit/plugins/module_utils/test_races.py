@@ -26,6 +26,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference imp
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_plan import plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, fleet
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_mdevs
+from every_case import only_exhaustive
 from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from mdev_calls import A
@@ -33,6 +34,7 @@ from mdev_calls import A
 FORK = multiprocessing.get_context("fork")
 HOSTS = ("hv1", "hv2")
 # Each fleet sees its first deployment and some after it.
+# Of all fleets together there are a hundred.
 FLEETS, RACES_EACH = 20, 5
 MOST_TRIES = 200
 TOLD = re.compile(
@@ -150,9 +152,9 @@ def disks(hosts: dict[str, Host]) -> dict[str, list[dict[str, Any]]]:
     return {name: [disk for vm in describe(host)["placed"] for disk in vm["disks"]] for name, host in hosts.items()}
 
 
-@pytest.mark.exhaustive
-def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path) -> None:
-    for fleet_number in range(FLEETS):
+@pytest.mark.parametrize("fleets", [FLEETS // 5, only_exhaustive(FLEETS)])
+def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path, fleets: int) -> None:
+    for fleet_number in range(fleets):
         directory = tmp_path / str(fleet_number)
         hosts = hosts_of(directory)
         operators = [Operator(directory / name, directory / "shared", hosts) for name in ("one", "other")]

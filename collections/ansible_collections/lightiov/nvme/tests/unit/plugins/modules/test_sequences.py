@@ -25,6 +25,7 @@ from ansible.module_utils import basic
 from ansible_collections.lightiov.nvme.plugins.module_utils._record import RECORD
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 from ansible_collections.lightiov.nvme.plugins.modules import controller, mdev
+from every_case import only_exhaustive
 from fake_host import FakeHost, Refused
 from in_process import InProcess, PlayedHost
 
@@ -305,13 +306,13 @@ def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explorer:
     return Explorer(fake, writes)
 
 
-@pytest.mark.exhaustive
-def test_whatever_is_left_is_put_right(explorer: Explorer) -> None:
+@pytest.mark.parametrize("calls", [2, only_exhaustive(3)])
+def test_whatever_is_left_is_put_right(explorer: Explorer, calls: int) -> None:
     untouched = explorer.save()
     made = {wish: compared(explorer.deploy(untouched, wish)[0]) for wish in WISHES}
     whole, left = {untouched}, {untouched}
     newest = [untouched]
-    for _call in range(3):
+    for _call in range(calls):
         reached = []
         for state in newest:
             for call in CALLS:
