@@ -182,12 +182,18 @@ int liov_ctrl_enable(struct liov_ctrl *ctrl)
 	return ret;
 }
 
-/* Caller holds reset_lock, from here until after liov_ctrl_start(). */
-void liov_ctrl_stop(struct liov_ctrl *ctrl)
+/* Caller holds reset_lock.  Returns as liov_ctrl_quiesce(). */
+static int liov_ctrl_take_away(struct liov_ctrl *ctrl)
 {
 	liov_ctrl_set_state(ctrl, LIOV_CTRL_RESETTING);
 	liov_mdevs_lost(ctrl);
-	if (liov_ctrl_quiesce(ctrl) && liov_ctrl_reset_function(ctrl))
+	return liov_ctrl_quiesce(ctrl);
+}
+
+/* Caller holds reset_lock, from here until after liov_ctrl_start(). */
+void liov_ctrl_stop(struct liov_ctrl *ctrl)
+{
+	if (liov_ctrl_take_away(ctrl) && liov_ctrl_reset_function(ctrl))
 		liov_ctrl_set_state(ctrl, LIOV_CTRL_DEAD);
 }
 
@@ -320,9 +326,7 @@ void liov_ctrl_resume(struct liov_ctrl *ctrl)
 void liov_ctrl_cut_off(struct liov_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->reset_lock);
-	liov_ctrl_set_state(ctrl, LIOV_CTRL_RESETTING);
-	liov_mdevs_lost(ctrl);
-	liov_ctrl_quiesce(ctrl);
+	liov_ctrl_take_away(ctrl);
 	ctrl->cut_off = true;
 	mutex_unlock(&ctrl->reset_lock);
 }
