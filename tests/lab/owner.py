@@ -34,6 +34,33 @@ def vfio(number: int) -> int:
     return ord(";") << 8 | 100 + number
 
 
+def join(container: int, device: str) -> int:
+    """The group of a device, by its path in sysfs, in a container."""
+    group = Path(f"{device}/iommu_group").readlink().name
+    descriptor = os.open(f"/dev/vfio/{group}", os.O_RDWR)
+    fcntl.ioctl(descriptor, vfio(4), struct.pack("i", container))
+    return descriptor
+
+
+def open_container() -> int:
+    return os.open("/dev/vfio/vfio", os.O_RDWR)
+
+
+def choose_type1(container: int) -> None:
+    """Version 2. Only a container with a group has a choice."""
+    fcntl.ioctl(container, vfio(2), 3)
+
+
+def open_device(group: int, name: str) -> int:
+    return fcntl.ioctl(group, vfio(6), ctypes.create_string_buffer(name.encode()))
+
+
+def dma_map(container: int, memory: memoryview) -> None:
+    """At GPA, for reading and writing."""
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    fcntl.ioctl(container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, len(memory)))
+
+
 class Owner:
     """Its memory, from GPA on, begins with the rings: a page each for every queue pair's SQ and CQ.
 
@@ -43,23 +70,20 @@ class Owner:
 
     def __init__(self, mdev: str, size: int = SIZE, beside: Owner | None = None, huge: bool = False) -> None:
         self.mdev, self.size = mdev, size
-        group = Path(f"/sys/bus/mdev/devices/{mdev}/iommu_group").readlink().name
-        self.container = beside.container if beside else os.open("/dev/vfio/vfio", os.O_RDWR)
-        self.group = os.open(f"/dev/vfio/{group}", os.O_RDWR)
-        fcntl.ioctl(self.group, vfio(4), struct.pack("i", self.container))
+        self.container = beside.container if beside else open_container()
+        self.group = join(self.container, f"/sys/bus/mdev/devices/{mdev}")
         if beside:
             self.memory = beside.memory
         else:
-            fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
+            choose_type1(self.container)
             self.memory = memoryview(mmap.mmap(-1, GPA + size, HUGE if huge else mmap.MAP_SHARED))[GPA:]
             self.map()
-        self.device = fcntl.ioctl(self.group, vfio(6), ctypes.create_string_buffer(mdev.encode()))
+        self.device = open_device(self.group, mdev)
         self.queue_pairs = self.register(0x14)
         self.tails: dict[int, int] = {}
 
     def map(self) -> None:
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        fcntl.ioctl(self.container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, self.size))
+        dma_map(self.container, self.memory)
 
     def unmap(self) -> None:
         fcntl.ioctl(self.container, vfio(14), struct.pack("=IIQQ", 24, 0, GPA, self.size))

@@ -7,7 +7,6 @@ milliseconds each part took, as JSON. A VM does more: it resets the device once 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import mmap
@@ -15,9 +14,8 @@ import os
 import struct
 import sys
 import time
-from pathlib import Path
 
-from owner import ENTRIES, GPA, PAGE, READ, vfio
+from owner import ENTRIES, GPA, PAGE, READ, choose_type1, dma_map, join, open_container, open_device, vfio
 
 # NVM Express Base Specification 2.0, 3.1.3 (registers), 5.4 and 5.5 (queues), 5.27.1.5 (Number of Queues).
 CAP, CC, CSTS, AQA, ASQ, ACQ, DOORBELLS = 0x00, 0x14, 0x1C, 0x24, 0x28, 0x30, 0x1000
@@ -32,12 +30,10 @@ class Controller:
     """Its memory, from GPA on, begins with a page each for every queue's SQ and CQ, the admin queue's first."""
 
     def __init__(self, address: str) -> None:
-        group = Path(f"/sys/bus/pci/devices/{address}/iommu_group").readlink().name
-        self.container = os.open("/dev/vfio/vfio", os.O_RDWR)
-        self.group = os.open(f"/dev/vfio/{group}", os.O_RDWR)
-        fcntl.ioctl(self.group, vfio(4), struct.pack("i", self.container))
-        fcntl.ioctl(self.container, vfio(2), 3)  # type 1, version 2
-        self.device = fcntl.ioctl(self.group, vfio(6), ctypes.create_string_buffer(address.encode()))
+        self.container = open_container()
+        self.group = join(self.container, f"/sys/bus/pci/devices/{address}")
+        choose_type1(self.container)
+        self.device = open_device(self.group, address)
         size, offset = self.region(BAR0)
         self.registers = memoryview(mmap.mmap(self.device, size, offset=offset)).cast("I")
         os.pwrite(self.device, struct.pack("<H", MEMORY_AND_MASTER), self.region(CONFIG)[1] + COMMAND)
@@ -52,8 +48,7 @@ class Controller:
 
     def map(self, size: int) -> None:
         self.memory = memoryview(mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        fcntl.ioctl(self.container, vfio(13), struct.pack("=IIQQQ", 32, 3, address, GPA, size))
+        dma_map(self.container, self.memory)
 
     def start(self, queues: int) -> None:
         sq, cq = self.rings(0)
