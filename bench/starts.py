@@ -21,6 +21,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.estimate import median
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import show
 
 from lab import Host, Lab, wait_until
 
@@ -191,8 +192,7 @@ def table(found: dict[str, Starts]) -> Iterator[str]:
     for moment, text in MOMENTS.items():
         times = [getattr(found[name], moment) for name in (ours, theirs)]
         ratio = median([one / other for one, other in zip(*times)])
-        shown = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
-        yield f"{text:28} {spread(times[0]):>22} {spread(times[1]):>22} {shown:>22}"
+        yield f"{text:28} {spread(times[0]):>22} {spread(times[1]):>22} {show(ratio):>22}"
 
 
 def spread(times: Sequence[float]) -> str:

@@ -133,9 +133,7 @@ def _line(text: str) -> str:
 
 def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "## Plots"
-    for name, text in plots_of(summary).items():
-        if name not in PLOTS:
-            continue
+    for name, text in _comparisons(summary).items():
         yield f"{text}:\n\n![{text}]({FOLDER}/{name}.png)"
     yield "## Tables"
     yield f"Medians of all rounds that count. Intervals, ratios and counts of rounds are in `{SUMMARY}`."
@@ -241,12 +239,14 @@ def path_plot(contender: str) -> str:
 
 def plots_of(summary: Mapping[str, Any]) -> dict[str, str]:
     """Those that there is something to see in."""
-    there = {"scale": bool(summary["scale"]), "crowd": len(summary["crowd"]) > 1}
     followed = summary["figures"].get(io_path.WORKLOAD, {})
-    return {
-        **{name: text for name, text in PLOTS.items() if there.get(name, True)},
-        **{path_plot(name): f"What a 4 KiB read crosses: {CONTENDERS[name].title}" for name in followed},
-    }
+    paths = {path_plot(name): f"What a 4 KiB read crosses: {CONTENDERS[name].title}" for name in followed}
+    return {**_comparisons(summary), **paths}
+
+
+def _comparisons(summary: Mapping[str, Any]) -> dict[str, str]:
+    there = {"scale": bool(summary["scale"]), "crowd": len(summary["crowd"]) > 1}
+    return {name: text for name, text in PLOTS.items() if there.get(name, True)}
 
 
 def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:
