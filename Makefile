@@ -69,7 +69,7 @@ down: ## stop the lab, that of the tests, and that of the benchmark
 	./lab/lab down --name bench
 
 # The fake hosts of these tests keep each write as a host does, and memory takes it sooner than a disk.
-unit unit39: export TMPDIR := /dev/shm
+unit unit39 properties exhaustive: export TMPDIR := /dev/shm
 
 .PHONY: unit
 unit: $(READY) ## unit tests
@@ -90,12 +90,10 @@ else
 endif
 
 .PHONY: properties
-properties: export TMPDIR := /dev/shm
 properties: $(READY) ## what is promised of every plan, on 1,000 fleets a promise; `make unit` has 60
 	$(BIN)/pytest -n 2 -q --hypothesis-profile thorough -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit/plugins/module_utils/partition
 
 .PHONY: exhaustive
-exhaustive: export TMPDIR := /dev/shm
 exhaustive: $(READY) ## modules killed at every moment, every pair of wishes, 100 races; `make unit` has a part of these
 	$(BIN)/pytest -n 2 -q -m exhaustive -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 
