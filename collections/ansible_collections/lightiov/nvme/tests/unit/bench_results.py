@@ -17,7 +17,7 @@ WORKLOADS = ("randread-qd1", "randread-qd8", "randread-qd32")
 
 
 def measurement(iops: float, **changes: Any) -> dict[str, Any]:
-    per_io = {"host_interrupts": 1.0, "outside_us": 10.0, "guest_interrupts": 1.0, "exits": 2.0, "mmio_exits": 0.0}
+    per_io = {"host_interrupts": 1.0, "outside_us": 10.0, "guest_interrupts": 1.0, "exits": 2.0}
     found = {
         "iops": iops,
         "bytes_per_second": iops * 4096,

@@ -15,7 +15,6 @@ KVM_COUNTERS = (
     "exits",
     "io_exits",
     "mmio_exits",
-    "insn_emulation",
     "irq_exits",
     "irq_window_exits",
     "halt_exits",
@@ -58,6 +57,9 @@ REASONS = {
     (VMX, 52): "timer",
     (VMX, 56): "APIC",
 }
+# What a VM does that somebody else has to do for it: a doorbell or a register that is not its own. KVM's count of
+# emulated instructions is no measure of it: a CPU that does not say where the next one begins has each HLT in it.
+TRAPPED = ("MMIO", "page fault or MMIO", "I/O port")
 
 
 def cpu_seconds(proc_stat: str) -> dict[str, float]:

@@ -14,9 +14,8 @@ VM, KVM, TARGET, HOST, DRIVE = "VM", "KVM", "target", "host kernel", "drive"
 PARTIES = (VM, KVM, TARGET, HOST, DRIVE)
 # One I/O after the other, so that nothing is done for several at once.
 WORKLOAD = "randread-qd1"
-# Counts: measures of the summary, or the exits that are for device memory.
-HOST_INTERRUPTS, GUEST_INTERRUPTS, KICKS = "host_interrupts", "guest_interrupts", "kicks"
-DEVICE_MEMORY = ("MMIO", "page fault or MMIO")
+# Measures of the summary.
+HOST_INTERRUPTS, GUEST_INTERRUPTS, TRAPPED = "host_interrupts", "guest_interrupts", "trapped"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ PASSTHROUGH: IoPath = (
     _COMPLETION,
 )  # fmt: skip
 KICK: IoPath = (
-    Crossing(VM, KVM, "kick: a write to the virtqueue's register, which leaves the VM", KICKS),
+    Crossing(VM, KVM, "kick: a write to the virtqueue's register, which leaves the VM", TRAPPED),
     Crossing(KVM, TARGET, "ioeventfd, which wakes a thread"),
 )
 NOTIFICATION: IoPath = (Crossing(TARGET, KVM, "irqfd, a system call"), INJECTION)
@@ -93,8 +92,5 @@ WITHOUT_A_VM: IoPath = (
 
 def counted(summary: Mapping[str, Any], contender: str, crossing: Crossing) -> float | None:
     """How often an I/O took that step, as it was measured."""
-    if crossing.count == KICKS:
-        reasons = summary["exit_reasons"].get(WORKLOAD, {}).get(contender)
-        return sum(reasons.get(name, 0.0) for name in DEVICE_MEMORY) if reasons else None
     measure = summary["figures"].get(WORKLOAD, {}).get(contender, {}).get(crossing.count)
     return measure["median"] if measure else None

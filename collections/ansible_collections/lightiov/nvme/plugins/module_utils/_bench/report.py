@@ -270,9 +270,9 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
         " `/proc/interrupts`, CPU time from `/proc/stat` (guests' own time taken off, so that a polling thread "
         "counts in full), instructions by `perf` where the CPU counts them. What exits were for is traced "
         "(`kvm_exit`) before that, since tracing costs time. Doorbells that go straight to the drive are seen by "
-        "nobody but the drive; a trapped access is one that does not. IOPS and latency (submission to completion)"
-        " are fio's. Polled contenders do without polling where each write is followed by an fsync: a ring of io_uring "
-        "that is polled takes none."
+        "nobody but the drive; a trapped access is one that does not: an exit for device memory or an I/O port. IOPS "
+        "and latency (submission to completion) are fio's. Polled contenders do without polling where each write is "
+        "followed by an fsync: a ring of io_uring that is polled takes none."
     )
     yield control.RULE
     yield (

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, fio
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, counters, estimate, fio
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE, CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
@@ -113,9 +113,9 @@ def flat(found: Mapping[str, Any]) -> dict[str, float]:
     per_io = found["per_io"]
     measures = {name: found[name] for name in fio.MEASURES}
     measures.update(per_io)
-    if "mmio_exits" in per_io:
-        # What a VM does that somebody else has to do for it: a doorbell or a register that is not its own.
-        measures["trapped"] = max(per_io["mmio_exits"], per_io.get("insn_emulation", 0.0)) + per_io.get("io_exits", 0.0)
+    reasons = found["exit_reasons"]
+    if reasons and "exits" in per_io:
+        measures["trapped"] = per_io["exits"] * sum(reasons.get(name, 0.0) for name in counters.TRAPPED)
     return measures
 
 
