@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
@@ -158,6 +159,22 @@ def test_twelve_disks_apart_on_alike_controllers_are_quick() -> None:
     assert time.process_time() - started < 0.05
     assert placement
     assert len({one.controller for one in placement.slices}) == 12
+
+
+def test_hosts_whose_memory_others_have_had_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Green's first VM comes before blue fills all hosts but the last, its second after: that is one host to try."""
+    hosts = {f"hv{number:03}": host(f"hv{number:03}", memory_mib=2048) for number in range(100)}
+    blue = [vm(f"blue{number:03}", memory_mib=2048) for number in range(98)]
+    green = [vm(f"green{number}", "green", memory_mib=2048, gib=9 + number) for number in (1, 2)]
+    one = Planner(resources.parse(hosts), intent.parse([*blue, *green]))
+    assert one.add("green1")
+    for each in blue:
+        assert one.add(each["name"])
+    tried: list[str] = []
+    place = Planner.place
+    monkeypatch.setattr(Planner, "place", lambda *given: tried.append(given[2].spec.name) or place(*given))
+    placement = one.add("green2")
+    assert placement and tried == [placement.host] == ["hv099"]
 
 
 def planner(hosts: dict[str, Any], vms: list[dict[str, Any]], present: Any = ()) -> Planner:
