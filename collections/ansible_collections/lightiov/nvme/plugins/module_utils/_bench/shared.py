@@ -33,7 +33,12 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import 
     START_SECONDS,
     Order,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import RAMP_SECONDS, WORKLOADS, Workload
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import (
+    RAMP_SECONDS,
+    WORKLOADS,
+    Workload,
+    modules_of,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # For each VM, what starting all of them takes longer, on an emulated CPU.
@@ -71,8 +76,10 @@ def measured(place: Place, contender: Contender, order: Order, ramdisk: Initramf
             vm.wait()
             vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
             machines.append(Sharing(vm, find_disk(vm, contender.disks, DISK_SECONDS)))
+            for module in modules_of(order.workloads):
+                vm.run(ramdisk.load(module))
         result["shared"] = {
-            name: together(place, ramdisk, WORKLOADS[name], machines, order.seconds)
+            name: together(place, WORKLOADS[name], machines, order.seconds)
             for name in order.workloads
             if all(map(place.host.runner.find, WORKLOADS[name].programs))
         }
@@ -91,14 +98,10 @@ def started(place: Place, contender: Contender, order: Order, ramdisk: Initramfs
     return VM(place.host, command, share.number)
 
 
-def together(
-    place: Place, ramdisk: Initramfs, workload: Workload, machines: Sequence[Sharing], seconds: float
-) -> dict[str, Any]:
+def together(place: Place, workload: Workload, machines: Sequence[Sharing], seconds: float) -> dict[str, Any]:
     """One workload in all of them. What is counted is counted while it runs in each."""
     host, vms = place.host, [one.vm for one in machines]
     for one in machines:
-        for module in workload.modules:
-            one.vm.run(ramdisk.load(module))
         one.vm.run(workload.prepare(one.disk, one.vm.files), PREPARE_SECONDS)
     before_control = control.work()
     lasting = seconds + APART_SECONDS * len(vms)

@@ -52,6 +52,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
     TRACE_SECONDS,
     WORKLOADS,
     Workload,
+    modules_of,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries
@@ -126,7 +127,6 @@ class Measuring:
     machine: Machine
     vm: VM | None
     disk: str
-    ramdisk: Initramfs
 
     def measure_all(self, workloads: Sequence[str], seconds: float) -> dict[str, Any]:
         """One that fails takes no others with it while the machine can go on."""
@@ -156,9 +156,6 @@ class Measuring:
         """What is counted is counted in the middle of it."""
         machine, name = self.machine, f"{workload.name} on {self.contender.name}"
         begun, output, done = (f"{machine.files}/{file}" for file in ("started", "output", "done"))
-        if self.vm:
-            for module in workload.modules:
-                machine.run(self.ramdisk.load(module))
         machine.run(workload.prepare(self.disk, machine.files), PREPARE_SECONDS)
         before_control = control.work()
         command = workload.command(self.disk, machine.files, seconds, self.contender.polled)
@@ -209,7 +206,7 @@ def started(
     """With the disk there: in a VM, or on the host."""
     host, taken = place.host, place.drive
     if not contender.virtual:
-        yield Measuring(host, taken, contender, Local(host), None, taken.partition, ramdisk)
+        yield Measuring(host, taken, contender, Local(host), None, taken.partition)
         return
     image = kernel_image(host)
     program = find_qemu(host)[0]
@@ -223,7 +220,9 @@ def started(
         vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
         disk = find_partition(vm, contender.disks, taken.nsid if contender.whole_controller else None, DISK_SECONDS)
         result["disk_seconds"] = time.monotonic() - began
-        yield Measuring(host, taken, contender, vm, vm, disk, ramdisk)
+        for module in modules_of(order.workloads):
+            vm.run(ramdisk.load(module))
+        yield Measuring(host, taken, contender, vm, vm, disk)
     finally:
         vm.stop()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import fio, rocksdb, sysbench
@@ -171,5 +171,12 @@ WORKLOADS: dict[str, Workload] = {
         ),
     )
 }
+
+
+def modules_of(workloads: Iterable[str]) -> list[str]:
+    """What these need of a VM's kernel, each once."""
+    return sorted({module for name in workloads for module in WORKLOADS[name].modules})
+
+
 # For a first look.
 QUICK = ("randread-qd1", "randread-qd8", "randread-qd32")

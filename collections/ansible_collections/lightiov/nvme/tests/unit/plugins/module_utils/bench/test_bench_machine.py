@@ -31,7 +31,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
     has_ended,
     qemu_command,
 )
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK, WORKLOADS, Fio
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import QUICK, WORKLOADS, Fio, modules_of
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError, Runner
@@ -308,6 +308,11 @@ def test_vm_has_nothing_that_it_does_not_need(shared: bool) -> None:
         "disk",
     ]
     assert command[command.index("-append") + 1] == "console=ttyS0 quiet panic=-1 rootfstype=ramfs a=b"
+
+
+def test_modules_that_workloads_share_are_loaded_once() -> None:
+    """insmod refuses what is there."""
+    assert modules_of(["randread-qd1", "rocksdb", "sysbench"]) == ["ext4"]
 
 
 def test_fio_of_each_workload() -> None:
