@@ -28,6 +28,8 @@ class Workload(ABC):
     name: str
     title: str
     modules: tuple[str, ...] = ()
+    # What it needs of a disk.
+    mib: int = 1
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -111,6 +113,8 @@ class Application(Workload):
     work: Callable[[float], list[str]]
     read: Callable[[str], dict[str, float]]
     modules = ("ext4",)
+    # Of RocksDB's data there may be three generations at a time.
+    mib = 128
 
     @property
     def programs(self) -> tuple[str, ...]:
