@@ -49,6 +49,7 @@ class Form:
 
     name: str
     device: str  # as libvirt has it
+    source: str  # by which it is found there
     link: str  # what udev calls it, in the VM
 
 
@@ -70,9 +71,14 @@ class VM:
         self.remote = host.vm(name)
         self.definition = definition
         [hostdev] = mdevs(definition)
+        address = hostdev.find("source/address")
+        assert address is not None
+        uuid = address.attrib["uuid"]
         self.forms = (
-            Form("LightIOV", ElementTree.tostring(hostdev, encoding="unicode"), "/dev/disk/by-id/lightiov-*-ns[0-9]*"),
-            Form("virtio-blk", VIRTIO_DISK, "/dev/disk/by-id/virtio-starts"),
+            Form(
+                "LightIOV", ElementTree.tostring(hostdev, encoding="unicode"), uuid, "/dev/disk/by-id/lightiov-uuid.*"
+            ),
+            Form("virtio-blk", VIRTIO_DISK, FILE, "/dev/disk/by-id/virtio-starts"),
         )
 
     def define(self, definition: str) -> None:
@@ -82,6 +88,9 @@ class VM:
         state = self.host.run(f"virsh domstate {self.name}").stdout.strip()
         if (state == "running") != on:
             self.host.run(f"virsh {'start' if on else 'destroy'} {self.name}")
+
+    def has(self, form: Form) -> bool:
+        return form.source in self.host.run(f"virsh dumpxml {self.name}").stdout
 
     def disk(self, form: Form) -> str:
         """Its name in the VM, or nothing."""
@@ -116,7 +125,8 @@ class VM:
 
     def plug(self, form: Form, starts: Starts) -> None:
         self.host.run(f"virsh detach-device {self.name} /dev/stdin --live", stdin=form.device, timeout=BOOT_TIMEOUT)
-        wait_until(lambda: not self.disk(form), f"{self.name}: no {form.name} disk", BOOT_TIMEOUT)
+        # The guest has let go of it before QEMU has.
+        wait_until(lambda: not self.has(form), f"{self.name}: no {form.name} disk", BOOT_TIMEOUT)
         booted = self.booted()
         began = time.monotonic()
         self.host.run(f"virsh attach-device {self.name} /dev/stdin --live", stdin=form.device, timeout=BOOT_TIMEOUT)

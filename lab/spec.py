@@ -72,7 +72,7 @@ def host_spec(name: str) -> HostSpec:
             memory_mib=8192,
             watchful=False,
             controllers=(
-                Controller("nvme0", "LIOV6A", queue_pairs=64, namespaces=16, namespace_bytes=512 * MIB),
+                Controller("nvme0", "LIOV6A", queue_pairs=64, namespaces=1, namespace_bytes=4 * GIB),
                 Controller("nvme1", "LIOV6B", queue_pairs=512, namespaces=4, namespace_bytes=GIB),
             ),
         )

@@ -159,14 +159,6 @@ def _check(options: Mapping[str, Any]) -> None:
         raise LightiovError(
             "Nothing would be measured: give contenders, workloads, rounds and seconds, or leave them out"
         )
-    for vms, workloads in ((1, options["workloads"]), (max(options["vms"], default=0), options["shared_workloads"])):
-        for name in workloads:
-            needs = WORKLOADS[name].mib * vms
-            if needs > options["size_mib"]:
-                raise LightiovError(
-                    f"Workload {name} needs {WORKLOADS[name].mib} MiB in each of {vms} VMs, and "
-                    f"lightiov_bench_size_mib is {options['size_mib']}: make it {needs}, or leave the workload out"
-                )
 
 
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:

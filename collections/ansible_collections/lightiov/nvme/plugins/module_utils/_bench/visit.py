@@ -69,6 +69,7 @@ def _visit(host: Host, order: Order) -> dict[str, Any]:
     contender = CONTENDERS[order.contender]
     began = time.monotonic()
     taken = drive.take(host, order.serial, order.nsid, order.size)
+    check_room(host, order, taken)
     guest_driver = extract(host, order)
     ramdisk = initramfs.ensure(host, release(host), guest_driver)
     version = find_qemu(host)[1]
@@ -98,6 +99,20 @@ def _visit(host: Host, order: Order) -> dict[str, Any]:
     result["tear_down_seconds"] = time.monotonic() - torn
     drive.give_back(host)
     return {**result, "seconds": time.monotonic() - began}
+
+
+def check_room(host: Host, order: Order, taken: drive.Drive) -> None:
+    """So that no 16 VMs are started to see that their parts of the drive are too small."""
+    vms = max(order.vms, 1)
+    for name in order.workloads:
+        needs = WORKLOADS[name].mib * vms
+        if needs * drive.MIB > taken.size:
+            drive.give_back(host)
+            raise drive.Refusal(
+                f"Workload {name} needs {needs} MiB for {vms} VMs, and {taken.size // drive.MIB} MiB of controller "
+                f"{taken.serial} are used: take a larger namespace or more of it (lightiov_bench_size_mib), fewer VMs "
+                "(lightiov_bench_vms), or leave the workload out"
+            )
 
 
 def _measured(place: Place, contender: Contender, order: Order, ramdisk: Initramfs) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: py
     monkeypatch.setattr(shared, "VM", ShellVM)
     monkeypatch.setattr(shared, "APART_SECONDS", 0)
     monkeypatch.setattr(shared, "RAMP_SECONDS", 0.1)
-    found = visit.visit(host, order("virtio-blk", vms=3))
+    found = visit.visit(host, order("virtio-blk", vms=3, workloads=("randread-qd1",)))
     assert found["shared"].keys() == {"randread-qd1"}
     measured = found["shared"]["randread-qd1"]
     assert (measured["iops"], measured["fairness"], measured["p99_us"]) == (3000, 1, 2000)
@@ -147,6 +147,13 @@ def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: py
         SETTINGS, {Visit(0, "vms-03-virtio-blk"): found, Visit(0, "host"): visit.visit(host, order("host"))}
     )
     assert scale["scale"]["randread-qd1"]["virtio-blk"]["3"]["mean_us"]["median"] == 900
+
+
+def test_workload_without_the_room_is_refused_before_anything_is_set_up(host: BenchHost, fake: FakeHost) -> None:
+    """Of 256 MiB two VMs get what RocksDB needs, three do not."""
+    with pytest.raises(drive.Refusal, match=r"Workload rocksdb needs 384 MiB for 3 VMs, and .* of controller S1 are"):
+        visit.visit(host, order("virtio-blk", vms=3, workloads=("randread-qd1", "rocksdb")))
+    assert fake.driver(ADDRESS) == "nvme" and not fake.path(drive.TAKEN).exists()
 
 
 # Of what does it right, and of what does not: an end with an error, and one that comes while it is counted.
