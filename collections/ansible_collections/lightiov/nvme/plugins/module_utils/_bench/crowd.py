@@ -33,6 +33,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 
 # Of those that are opened one by one, so many.
 OPENED = 10
+# What such a client shows the host, as all others do by default.
+OPENED_MEMORY = "16M"
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
 START_SECONDS = 600
 END_SECONDS = 300
@@ -114,12 +116,17 @@ def ready(host: Host, one: str) -> bool:
     return host.read(f"{MDEVS}/{one}/state") == "ready"
 
 
-@contextlib.contextmanager
-def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """A `liov` each, until the block has ended."""
+def liov(host: Host) -> str:
     program = host.runner.find("liov")
     if not program:
         raise LightiovError("liov is not installed: role native of lightiov.nvme installs it")
+    return program
+
+
+@contextlib.contextmanager
+def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """A `liov` each, until the block has ended."""
+    program = liov(host)
     started: list[subprocess.Popen[str]] = []
     try:
         for one in mdevs:
@@ -149,20 +156,14 @@ def await_all(host: Host, mdevs: Sequence[str], started: Sequence[subprocess.Pop
             raise LightiovError(f"liov ended with {ended.returncode}, and said: {said or 'nothing'}")
         return all(ready(host, one) for one in mdevs)
 
-    if not wait_until(there, START_SECONDS, interval=0.01 if len(mdevs) == 1 else 0.5):
+    if not wait_until(there, START_SECONDS, interval=0.5):
         raise LightiovError(f"Not all of {len(mdevs)} clients have their queues within {START_SECONDS} s")
 
 
 def open_and_close(host: Host, one: str) -> tuple[float, float]:
-    """Seconds until a client has its queues, and until it has given them back."""
-    began = time.perf_counter()
-    with programs(host, [one], "hold") as started:
-        await_all(host, [one], started)
-        opened = time.perf_counter() - began
-        began = time.perf_counter()
-        started[0].send_signal(signal.SIGTERM)
-        started[0].wait(END_SECONDS)
-        return opened, time.perf_counter() - began
+    """Seconds until a client has its queues and has read a block, and until it has given all back."""
+    said = json.loads(host.runner.run([liov(host), "setup", one, "--memory", OPENED_MEMORY, "--queues", "1", "--json"]))
+    return said["open_ms"] / 1e3, said["close_ms"] / 1e3
 
 
 def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> dict[str, float]:

@@ -198,7 +198,7 @@ def _crowd(summary: Mapping[str, Any]) -> Iterator[str]:
     yield "### Many clients"
     yield (
         "Clients are `liov` on the host, each with a mediated device, a queue pair and a part of a namespace. Created, "
-        "opened (until it has its queue pair), closed and deleted one by one, among so many; then all read at once, "
+        "opened (until its first read), closed and deleted one by one, among so many; then all read at once, "
         "4 KiB at queue depth 1, with what the host's CPUs do for it, the clients' own work included."
     )
     yield table(

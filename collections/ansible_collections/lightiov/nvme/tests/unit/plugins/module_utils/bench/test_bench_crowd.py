@@ -27,11 +27,13 @@ from bench_results import SETTINGS, results
 from fake_host import FakeHost
 
 MIB = 1 << 20
+SETUP = {"open_ms": 20.5, "close_ms": 3.5}
 BENCH = {"ios": 1000, "iops": 500.0, "latency_us": {"mean": 900.0, "p99": 2000.0}}
 # As liov does: it has its queues, and at SIGTERM gives them back and says what it has measured.
 LIOV = """#!/bin/sh
 state={mdevs}/$2/state
-trap 'echo closed > $state; [ $1 = hold ] || echo {result}; exit' TERM
+[ $1 = setup ] && echo {setup} && exit
+trap 'echo closed > $state; echo {result}; exit' TERM
 echo ready > $state
 while :; do sleep 0.02; done
 """
@@ -61,8 +63,9 @@ def host(fake: FakeHost) -> CrowdHost:
     fake.write("/proc/stat", "cpu  1000 50 300 4000 200 30 20 100 400 40\n")
     fake.write("/proc/interrupts", "           CPU0\n")
     fake.write("/proc/meminfo", "MemTotal:  4000 kB\nMemAvailable:   3000 kB\n")
-    result = json.dumps(json.dumps(BENCH))
-    (fake.bin / "liov").write_text(LIOV.format(mdevs=fake.path(lightiov.MDEVS), result=result))
+    says = {"result": BENCH, "setup": SETUP}
+    quoted = {name: json.dumps(json.dumps(one)) for name, one in says.items()}
+    (fake.bin / "liov").write_text(LIOV.format(mdevs=fake.path(lightiov.MDEVS), **quoted))
     (fake.bin / "sleep").symlink_to("/bin/sleep")
     return CrowdHost(fake.root, made.runner)
 
@@ -71,16 +74,22 @@ def test_a_crowd(host: CrowdHost, fake: FakeHost) -> None:
     found = crowd.crowd(host, Order("S1", 1, 256 * MIB, 4, 0.1))["crowd"]
     assert found.keys() == set(crowd.MEASURES)
     assert (found["iops"], found["mean_us"], found["fairness"], found["kib"]) == (2000, 900, 1, 0)
-    assert found["open_us"] > 0 and found["delete_us"] > 0
+    assert (found["open_us"], found["close_us"]) == (20500, 3500) and found["delete_us"] > 0
     assert fake.driver(ADDRESS) == "nvme"
     extents = sorted(path.read_text() for path in fake.root.glob("removed-*/extent"))
     parts = sorted(int(text.partition("first=")[2].partition(",")[0]) for text in extents)
     assert parts == [(1 + 64 * number) * MIB // 4096 for number in range(4)]
 
 
-def test_client_that_fails(host: CrowdHost, fake: FakeHost) -> None:
-    (fake.bin / "liov").write_text("#!/bin/sh\necho 'liov: no window' >&2\nexit 3\n")
-    with pytest.raises(LightiovError, match="liov ended with 3, and said: liov: no window"):
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [("setup", "--json' failed: liov: no window"), ("bench", "liov ended with 3, and said: liov: no window")],
+)
+def test_client_that_fails(host: CrowdHost, fake: FakeHost, command: str, sentence: str) -> None:
+    liov = fake.bin / "liov"
+    fails = f"[ $1 = {command} ] && echo 'liov: no window' >&2 && exit 3"
+    liov.write_text(liov.read_text().replace("#!/bin/sh", f"#!/bin/sh\n{fails}"))
+    with pytest.raises(LightiovError, match=sentence):
         crowd.crowd(host, Order("S1", 1, 256 * MIB, 2, 0.1))
     assert fake.driver(ADDRESS) == "nvme"
 
