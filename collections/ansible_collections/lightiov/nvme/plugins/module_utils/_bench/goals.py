@@ -96,6 +96,8 @@ class _Ratios:
             (low is None or ratio["low"] >= low) and (high is None or ratio["low"] <= high) for ratio in found.values()
         )
         shown = "; ".join(f"{workload} {show(ratio)}" for workload, ratio in found.items())
+        if not met and low is not None and all(ratio["median"] >= low for ratio in found.values()):
+            shown += "; each median reaches it, but the rounds differ too much for their interval to"
         return Goal(number, text, REACHED if met else NOT_REACHED, shown)
 
 
