@@ -66,10 +66,11 @@ class Trees:
     def __init__(self, hosts: Sequence[HostState], room: Callable[[HostState], tuple[int, ...]]) -> None:
         self.hosts = hosts
         self.room = room
+        self.width = width_of(hosts)
         self.trees = self._built()
 
     def refresh(self, host: HostState) -> None:
-        at = width_of(self.hosts) + host.index
+        at = self.width + host.index
         for tree, value in zip(self.trees, self.room(host)):
             put(tree, at, value, max)
 
@@ -97,7 +98,7 @@ class Index:
         self.tenant = tenant
         self.kind = kind
         self.hosts = ledger.hosts
-        self.width = width_of(self.hosts)
+        self.width = shared.width
         self.shared = shared
         self.own = Trees(self.hosts, self._room)
         self.loads: list[float] = []
