@@ -33,7 +33,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 
 # Of those that are opened one by one, so many.
 OPENED = 10
-# What such a client shows the host, as all others do by default.
+# So little that opening is not mostly pinning, which goes by the memory and not by the number of clients.
 OPENED_MEMORY = "16M"
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
 START_SECONDS = 600
