@@ -82,7 +82,7 @@ class Trees:
         return [tree_of(leaves, -1, max) for leaves in zip(*map(self.room, self.hosts))]
 
 
-def common(hosts: Sequence[HostState]) -> Trees:
+def shared_trees(hosts: Sequence[HostState]) -> Trees:
     """Memory and vCPUs, which are whoever's asks first."""
     return Trees(hosts, lambda host: (-1, -1) if host.closed else (host.memory, host.vcpus))
 

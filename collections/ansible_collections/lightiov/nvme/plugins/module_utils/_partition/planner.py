@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import explain, fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.change import change
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.index import Index, common, need
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.index import Index, need, shared_trees
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Intent, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
@@ -51,7 +51,7 @@ class Planner:
         self.strategy = strategy
         self.ledger = Ledger(hosts, intent.shapes)
         self.plan = Plan()
-        self._common = common(self.ledger.hosts)
+        self._shared = shared_trees(self.ledger.hosts)
         self._indexes: dict[tuple[str, str], Index] = {}
         # Where the search for a shape goes on: a host that had no room for it has none later.
         self._cursors: dict[tuple[object, ...], int] = {}
@@ -64,7 +64,7 @@ class Planner:
     def index(self, shape: Shape) -> Index:
         key = (shape.tenant, shape.kind)
         if key not in self._indexes:
-            self._indexes[key] = Index(self.ledger, self._common, *key)
+            self._indexes[key] = Index(self.ledger, self._shared, *key)
         return self._indexes[key]
 
     def run(self) -> Plan:
