@@ -59,7 +59,7 @@ REASONS = {
 }
 # What a VM does that somebody else has to do for it: a doorbell or a register that is not its own. KVM's count of
 # emulated instructions is no measure of it: a CPU that does not say where the next one begins has each HLT in it.
-TRAPPED = ("MMIO", "page fault or MMIO", "I/O port")
+TRAPS = ("MMIO", "page fault or MMIO", "I/O port")
 
 
 def cpu_seconds(proc_stat: str) -> dict[str, float]:

@@ -35,6 +35,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
 OPENED = 10
 # So little that opening is not mostly pinning, which goes by the memory and not by the number of clients.
 OPENED_MEMORY = "16M"
+READS = ("--mode", "randread", "--queue-depth", "1", "--seconds", "86400", "--json")
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
 START_SECONDS = 600
 END_SECONDS = 300
@@ -58,7 +59,7 @@ def crowd(host: Host, order: Order) -> dict[str, Any]:
     host.path(drive.RUN).mkdir(parents=True, exist_ok=True)
     with drive.alone(host):
         began = time.monotonic()
-        taken = drive.take(host, order.serial, order.nsid, order.size)
+        taken = drive.take(host, order.serial, order.nsid, order.size, lambda spare: parts(spare, order.clients))
         result: dict[str, Any] = {
             "schema": SCHEMA,
             "boot_id": watch.boot_id(host),
@@ -124,13 +125,13 @@ def liov(host: Host) -> str:
 
 
 @contextlib.contextmanager
-def programs(host: Host, mdevs: Sequence[str], *options: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """A `liov` each, until the block has ended."""
+def readers(host: Host, mdevs: Sequence[str]) -> Iterator[list[subprocess.Popen[str]]]:
+    """A `liov` each that reads 4 KiB after the other, until it is asked for what it has measured."""
     program = liov(host)
     started: list[subprocess.Popen[str]] = []
     try:
         for one in mdevs:
-            command = [program, options[0], one, *options[1:]]
+            command = [program, "bench", one, *READS]
             started.append(
                 subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -168,9 +169,8 @@ def open_and_close(host: Host, one: str) -> tuple[float, float]:
 
 def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> dict[str, float]:
     """All at once, each with one random read of 4 KiB after the other."""
-    options = ("bench", "--mode", "randread", "--queue-depth", "1", "--seconds", "86400", "--json")
     began = time.monotonic()
-    with programs(host, mdevs, *options) as started:
+    with readers(host, mdevs) as started:
         await_all(host, mdevs, started)
         # For as long as it took them to come, so that what is counted is mostly of all together.
         seconds = max(seconds, time.monotonic() - began)

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,8 +179,11 @@ def end_programs(host: Host) -> None:
         raise LightiovError("Processes of an interrupted benchmark do not end: the kernel log says what they wait for")
 
 
-def take(host: Host, serial: str, nsid: int, most: int) -> Drive:
-    """A spare drive, labelled, and written once from end to end of its partition, which has at most this size."""
+def take(host: Host, serial: str, nsid: int, most: int, refuse: Callable[[Drive], object]) -> Drive:
+    """A spare drive, labelled, and written once from end to end of its partition, which has at most this size.
+
+    `refuse` sees it before anything is written: it raises a `Refusal` of a drive that is too small.
+    """
     give_back(host)
     controller = _spare(host, serial)
     namespace = next((one for one in controller.namespaces if one.nsid == nsid), None)
@@ -192,6 +195,7 @@ def take(host: Host, serial: str, nsid: int, most: int) -> Drive:
         raise Refusal(f"Controller {controller} is in use, and the benchmark would destroy data: {'; '.join(uses)}")
     size = usable(namespace, most)
     drive = Drive(host, controller.address, serial, nsid, controller.model, namespace.lba_size, size)
+    refuse(drive)
     write_atomically(host.path(TAKEN), json.dumps({"address": drive.address, "serial": serial, "nsid": nsid}) + "\n")
     prepare(host, drive, namespace)
     return drive
@@ -227,7 +231,7 @@ def parts(drive: Drive, count: int) -> list[tuple[int, int]]:
     """First byte and size of equal parts of the partition. They are of whole MiB, which suits any drive."""
     each = drive.size // count // MIB * MIB
     if not each:
-        raise LightiovError(
+        raise Refusal(
             f"{drive.size >> 20} MiB of controller {drive.serial} are too few for {count} shares of 1 MiB: take a "
             "larger namespace, or more of it (lightiov_bench_size_mib)"
         )

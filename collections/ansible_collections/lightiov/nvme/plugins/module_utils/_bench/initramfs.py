@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -65,6 +66,9 @@ class Initramfs:
         # What others have loaded already is there.
         needed = [f"{{ {command} 2> /dev/null || :; }}" for command in commands[:-1]]
         return " && ".join([*needed, *commands[-1:]]) or ":"
+
+    def load_all(self, modules: Iterable[str]) -> str:
+        return " && ".join(map(self.load, modules)) or ":"
 
 
 def ensure(host: Host, kernel: str, guest_driver: Path | None) -> Initramfs:

@@ -76,8 +76,7 @@ def measured(place: Place, contender: Contender, order: Order, ramdisk: Initramf
             vm.wait()
             vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
             machines.append(Sharing(vm, find_disk(vm, contender.disks, DISK_SECONDS)))
-            for module in modules_of(order.workloads):
-                vm.run(ramdisk.load(module))
+            vm.run(ramdisk.load_all(modules_of(order.workloads)))
         result["shared"] = {
             name: together(place, WORKLOADS[name], machines, order.seconds)
             for name in order.workloads

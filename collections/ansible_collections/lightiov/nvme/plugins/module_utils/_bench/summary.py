@@ -115,7 +115,7 @@ def flat(found: Mapping[str, Any]) -> dict[str, float]:
     measures.update(per_io)
     reasons = found["exit_reasons"]
     if reasons and "exits" in per_io:
-        measures["trapped"] = per_io["exits"] * sum(reasons.get(name, 0.0) for name in counters.TRAPPED)
+        measures["trapped"] = per_io["exits"] * sum(reasons.get(name, 0.0) for name in counters.TRAPS)
     return measures
 
 

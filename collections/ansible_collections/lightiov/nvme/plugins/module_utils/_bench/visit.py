@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,7 @@ def visit(host: Host, order: Order) -> dict[str, Any]:
 def _visit(host: Host, order: Order) -> dict[str, Any]:
     contender = CONTENDERS[order.contender]
     began = time.monotonic()
-    taken = drive.take(host, order.serial, order.nsid, order.size)
-    check_room(host, order, taken)
+    taken = drive.take(host, order.serial, order.nsid, order.size, partial(check_room, order))
     guest_driver = extract(host, order)
     ramdisk = initramfs.ensure(host, release(host), guest_driver)
     version = find_qemu(host)[1]
@@ -101,16 +101,16 @@ def _visit(host: Host, order: Order) -> dict[str, Any]:
     return {**result, "seconds": time.monotonic() - began}
 
 
-def check_room(host: Host, order: Order, taken: drive.Drive) -> None:
+def check_room(order: Order, spare: drive.Drive) -> None:
     """So that no 16 VMs are started to see that their parts of the drive are too small."""
     vms = max(order.vms, 1)
+    drive.parts(spare, vms)
     for name in order.workloads:
         needs = WORKLOADS[name].mib * vms
-        if needs * drive.MIB > taken.size:
-            drive.give_back(host)
+        if needs * drive.MIB > spare.size:
             raise drive.Refusal(
-                f"Workload {name} needs {needs} MiB for {vms} VMs, and {taken.size // drive.MIB} MiB of controller "
-                f"{taken.serial} are used: take a larger namespace or more of it (lightiov_bench_size_mib), fewer VMs "
+                f"Workload {name} needs {needs} MiB for {vms} VMs, and {spare.size // drive.MIB} MiB of controller "
+                f"{spare.serial} are used: take a larger namespace or more of it (lightiov_bench_size_mib), fewer VMs "
                 "(lightiov_bench_vms), or leave the workload out"
             )
 
@@ -235,8 +235,7 @@ def started(
         vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
         disk = find_partition(vm, contender.disks, taken.nsid if contender.whole_controller else None, DISK_SECONDS)
         result["disk_seconds"] = time.monotonic() - began
-        for module in modules_of(order.workloads):
-            vm.run(ramdisk.load(module))
+        vm.run(ramdisk.load_all(modules_of(order.workloads)))
         yield Measuring(host, taken, contender, vm, vm, disk)
     finally:
         vm.stop()

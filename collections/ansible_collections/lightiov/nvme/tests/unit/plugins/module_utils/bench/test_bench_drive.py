@@ -32,8 +32,8 @@ def host(fake: FakeHost) -> BenchHost:
     return hypervisor(fake)
 
 
-def take(host: Host, nsid: int = 1) -> Drive:
-    return drive.take(host, "S1", nsid, 256 * MIB)
+def take(host: Host, serial: str = "S1", nsid: int = 1, mib: int = 256, shares: int = 1) -> Drive:
+    return drive.take(host, serial, nsid, mib * MIB, lambda spare: drive.parts(spare, shares))
 
 
 def first_block(fake: FakeHost) -> bytes:
@@ -60,7 +60,7 @@ def test_udev_has_no_partition_open_while_the_kernel_reads_the_table(host: Host,
 
 def test_another_size_is_filled_anew(host: Host, fake: FakeHost) -> None:
     take(host)
-    drive.take(host, "S1", 1, 128 * MIB)
+    take(host, mib=128)
     assert label.is_filled(first_block(fake), 128 * MIB, LBA_BYTES)
     assert sum(call.startswith("fio") for call in fake.log()) == 2
 
@@ -101,7 +101,14 @@ def test_a_controller_that_is_lightiovs_is_refused(host: Host, fake: FakeHost) -
 @pytest.mark.parametrize(("serial", "nsid", "sentence"), [("S2", 1, "serial 'S2'"), ("S1", 7, "no namespace 7")])
 def test_what_is_not_there_is_refused(host: Host, serial: str, nsid: int, sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
-        drive.take(host, serial, nsid, 256 * MIB)
+        take(host, serial, nsid)
+
+
+def test_a_drive_that_is_too_small_is_not_written(host: Host, fake: FakeHost) -> None:
+    with pytest.raises(Refusal, match="too few for 257 shares"):
+        take(host, shares=257)
+    assert not first_block(fake).strip(b"\0")
+    assert not fake.path(drive.TAKEN).exists()
 
 
 @pytest.mark.parametrize("driver", DRIVERS[1:])

@@ -153,6 +153,9 @@ def test_workload_without_the_room_is_refused_before_anything_is_set_up(host: Be
     """Of 256 MiB two VMs get what RocksDB needs, three do not."""
     with pytest.raises(drive.Refusal, match=r"Workload rocksdb needs 384 MiB for 3 VMs, and .* of controller S1 are"):
         visit.visit(host, order("virtio-blk", vms=3, workloads=("randread-qd1", "rocksdb")))
+    with pytest.raises(drive.Refusal, match="too few for 257 shares"):
+        visit.visit(host, order("virtio-blk", vms=257, workloads=("randread-qd1",)))
+    assert not [call for call in fake.log() if call.startswith("fio")]
     assert fake.driver(ADDRESS) == "nvme" and not fake.path(drive.TAKEN).exists()
 
 
