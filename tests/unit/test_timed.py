@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,12 @@ waits:
 \t@for try in $$(seq 100); do if [ -e made ]; then exit 0; fi; sleep 0.1; done; exit 1
 makes:
 \t@touch made
+nice:
+\t@nice
+until-bad-is-shown:
+\t@until grep -qx bad shown; do sleep 0.1; done
+hangs:
+\t@echo $$$$ >hanging; sleep 100; sleep 100
 inner:
 \t@{sys.executable} {TIMED} first
 """
@@ -78,8 +87,41 @@ def test_what_runs_at_once_does(directory: Path) -> None:
 def test_failure_of_what_runs_beside_another_counts(directory: Path) -> None:
     status, output, times = timed(directory, "first,bad", "second")
     assert status == 1
-    assert output[1] == "first ends"
+    assert "first ends" in output
+    assert "second begins" not in output
     assert times == ["bad: failed", "first", "in all"]
+
+
+def test_what_fails_beside_another_is_shown_at_once(directory: Path) -> None:
+    with (directory / "shown").open("w") as shown:
+        ran = subprocess.run(
+            [sys.executable, TIMED, "until-bad-is-shown,bad"], cwd=directory, check=False, stdout=shown, timeout=60
+        )
+    assert ran.returncode == 1
+    assert (directory / "shown").read_text().count("make bad, meanwhile:\nbad\n") == 1
+
+
+def test_the_first_comes_first_on_the_machine(directory: Path) -> None:
+    _, output, _ = timed(directory, "nice,nice")
+    first, beside = (int(line) for line in output if line.isdecimal())
+    assert first == os.nice(0)
+    assert beside == min(first + 5, 19)
+
+
+def test_what_runs_beside_ends_with_the_rest(directory: Path) -> None:
+    hanging = directory / "hanging"
+    with subprocess.Popen([sys.executable, TIMED, "waits,hangs"], cwd=directory, stdout=subprocess.DEVNULL) as running:
+        until(lambda: hanging.exists() and hanging.read_text())
+        running.terminate()
+        assert running.wait(timeout=20) == 128 + 15
+    until(lambda: not Path("/proc", hanging.read_text().strip()).exists())
+
+
+def until(holds: Callable[[], object]) -> None:
+    ends = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < ends, "it does not come true"
+        time.sleep(0.05)
 
 
 def test_parts_of_a_part_are_in_the_same_list(directory: Path) -> None:

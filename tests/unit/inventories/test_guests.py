@@ -40,7 +40,7 @@ class Inventory:
     def call(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         called = subprocess.run(
             [program, "--inventory", self.path, *arguments],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert called.returncode == 0, called.stdout + called.stderr
         return called

@@ -41,7 +41,7 @@ class Fleet:
         )
         return subprocess.run(
             ["ansible-playbook", "--inventory", self.inventory, PROJECT / "playbooks" / playbook, *options],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
 

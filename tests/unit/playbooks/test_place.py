@@ -72,7 +72,7 @@ class Fleet:
             ["ansible-playbook", "--inventory", self.directory / "hosts.yml", PROJECT / "playbooks" / playbook,
              "--extra-vars", json.dumps(recordings), *(("--tags", "partition") if playbook == "deploy.yml" else ()),
              *options],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
+            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
 
     @property

@@ -28,7 +28,7 @@ def plan(directory: Path, vms: list[dict[str, Any]], *options: str) -> subproces
     inventory.write_text(yaml.safe_dump({"lightiov_hosts": {"hosts": hosts, "vars": variables}}))
     return subprocess.run(
         ["ansible-playbook", "--inventory", inventory, PROJECT / "playbooks/plan.yml", *options],
-        cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+        cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
 
