@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tests of what needs no device: pattern, histogram, PRPs, numbers. */
+/* Tests of what needs no device: pattern, histogram, PRPs, numbers, older hosts. */
 #include <endian.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../harmless.h"
 #include "../histogram.h"
+#include "../mailbox.h"
 #include "../nvme.h"
 #include "../pattern.h"
 #include "../prp.h"
+#include "../queue.h"
 #include "../util.h"
 #include "expect.h"
 
@@ -254,6 +258,52 @@ static void test_harmless(u32 most, u32 lba_size)
 	}
 }
 
+/* Registers that keep what is written, and never answer anything but OK. */
+static struct device host_of(u32 minor)
+{
+	const __le32 version = htole32(LIOV_ABI_MAJOR << 16 | minor);
+	struct device dev = {
+		.uuid = "test",
+		.fd = memfd_create("registers", MFD_CLOEXEC),
+	};
+
+	CHECK(!ftruncate(dev.fd, LIOV_REGS_SIZE));
+	CHECK(pwrite(dev.fd, &version, sizeof(version), LIOV_REG_VERSION) ==
+	      sizeof(version));
+	return dev;
+}
+
+/* What the host is asked for last when two queue pairs are created. */
+static void test_queues_of(u32 minor, enum liov_command command, u64 arg0,
+			   u64 arg1)
+{
+	static char ram[4 * BLOCK];
+	struct memory mem = { .start = ram, .size = sizeof(ram) };
+	struct device dev = host_of(minor);
+	struct queue queues[2];
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++)
+		queues[i] = (struct queue){
+			.index = i,
+			.entries = 32,
+			.sq = (void *)(ram + 2 * i * BLOCK),
+			.cq = (void *)(ram + (2 * i + 1) * BLOCK),
+		};
+	CHECK(!queues_create(queues, ARRAY_SIZE(queues), &dev, &mem));
+	CHECK(register_read(&dev, LIOV_REG_COMMAND) == command);
+	CHECK(register_read64(&dev, LIOV_REG_ARG0) == arg0);
+	CHECK(register_read64(&dev, LIOV_REG_ARG1) == arg1);
+	close(dev.fd);
+}
+
+static void test_older_hosts(void)
+{
+	test_queues_of(3, LIOV_CMD_CREATE_QUEUES, 0, 2);
+	test_queues_of(2, LIOV_CMD_CREATE_QUEUE, 1, MEMORY_GPA + 2 * BLOCK);
+	test_queues_of(0, LIOV_CMD_CREATE_QUEUE, 1, MEMORY_GPA + 2 * BLOCK);
+}
+
 int main(void)
 {
 	test_pattern();
@@ -264,10 +314,11 @@ int main(void)
 	test_harmless(MIB, 512);
 	test_harmless(MIB, 4096);
 	test_harmless(128 * KIB, 512);
+	test_older_hosts();
 	if (failures) {
 		printf("%u checks failed\n", failures);
 		return 1;
 	}
-	printf("pattern, histogram, PRPs, numbers: as they should be\n");
+	printf("pattern, histogram, PRPs, numbers, older hosts: as they should be\n");
 	return 0;
 }

@@ -13,6 +13,7 @@
  * LIOV_TEST_WRITES: "silent": so do writes
  * LIOV_TEST_BAD_LBA: commands that touch it fail
  * LIOV_TEST_LBA_SHIFT: 9 by default
+ * LIOV_TEST_MINOR: of the ABI; what came later is not known
  */
 #include <endian.h>
 #include <errno.h>
@@ -35,6 +36,7 @@ static int disks[MAX_DISKS];
 static u64 disk_bytes[MAX_DISKS];
 static u32 nr_disks;
 static u32 lba_shift = 9;
+static u32 abi_minor = LIOV_ABI_MINOR;
 static char *memory;
 static bool silent_reads, silent_writes;
 static u64 bad_lba = ~0ull;
@@ -82,6 +84,8 @@ int device_open(struct device *dev, const char *uuid)
 		bad_lba = strtoull(getenv("LIOV_TEST_BAD_LBA"), NULL, 10);
 	if (getenv("LIOV_TEST_LBA_SHIFT"))
 		lba_shift = (u32)atoi(getenv("LIOV_TEST_LBA_SHIFT"));
+	if (getenv("LIOV_TEST_MINOR"))
+		abi_minor = (u32)atoi(getenv("LIOV_TEST_MINOR"));
 	if (getenv("LIOV_TEST_SLICES"))
 		parse_slices(getenv("LIOV_TEST_SLICES"));
 	return STATUS_OK;
@@ -155,7 +159,7 @@ u32 register_read(const struct device *dev, u32 offset)
 	case LIOV_REG_MAGIC:
 		return LIOV_MAGIC;
 	case LIOV_REG_VERSION:
-		return LIOV_ABI_MAJOR << 16 | LIOV_ABI_MINOR;
+		return LIOV_ABI_MAJOR << 16 | abi_minor;
 	case LIOV_REG_STATUS:
 		return LIOV_STATUS_READY;
 	case LIOV_REG_FEATURES:
@@ -213,7 +217,7 @@ void register_copy(const struct device *dev, u32 offset, void *to, u32 size)
 bool mailbox_knows(const struct device *dev, u32 minor)
 {
 	(void)dev;
-	return minor <= LIOV_ABI_MINOR;
+	return minor <= abi_minor;
 }
 
 void register_write64(const struct device *dev, u32 offset, u64 value)
@@ -223,17 +227,31 @@ void register_write64(const struct device *dev, u32 offset, u64 value)
 	(void)value;
 }
 
+/* With which minor a command came. */
+static u32 minor_of(enum liov_command command)
+{
+	switch (command) {
+	case LIOV_CMD_RELEASE_EXTENT:
+		return 2;
+	case LIOV_CMD_RESET_QUEUES:
+	case LIOV_CMD_CREATE_QUEUES:
+		return 3;
+	default:
+		return 0;
+	}
+}
+
 enum liov_result mailbox_try(const struct device *dev,
 			     enum liov_command command, u64 arg0, u64 arg1,
 			     u64 arg2, u64 arg3)
 {
 	(void)dev;
-	(void)command;
 	(void)arg0;
 	(void)arg1;
 	(void)arg2;
 	(void)arg3;
-	return LIOV_RESULT_OK;
+	return abi_minor >= minor_of(command) ? LIOV_RESULT_OK :
+						LIOV_RESULT_INVALID;
 }
 
 int mailbox_run(const struct device *dev, enum liov_command command, u64 arg0,

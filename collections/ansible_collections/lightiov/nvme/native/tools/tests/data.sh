@@ -21,7 +21,7 @@ begin() {
 	truncate -s 8M disk
 	{ head -c 1048576 /dev/urandom; printf 'the end'; } >image
 	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT LIOV_TEST_SLICES LIOV_TEST_NAMES
-	unset LIOV_TEST_GONE LIOV_TEST_READ_ONLY
+	unset LIOV_TEST_GONE LIOV_TEST_READ_ONLY LIOV_TEST_MINOR
 	export LIOV_TEST_DISKS=disk
 }
 
@@ -395,6 +395,19 @@ grep -q "^close [0-9.]* ms" out || wrong "setup does not close"
 "$liov" setup $uuid --memory 3M --json >out
 grep -q '"memory_bytes": 4194304, "queues": 1, .*"iommu_mappings": null, "requeue_ms": [0-9.]*, "close_ms"' out ||
 	wrong "setup says '$(cat out)'"
+
+begin "a host of before is not asked for what it does not know"
+for minor in 0 1 2; do
+	export LIOV_TEST_MINOR=$minor
+	exits 0 "" "$liov" setup $uuid --memory 2M
+	grep -q "^queues anew" out && wrong "setup makes queues anew with minor $minor"
+	grep -q "^close [0-9.]* ms" out || wrong "setup does not close with minor $minor"
+	"$liov" setup $uuid --memory 2M --json >out
+	grep -q '"requeue_ms": null' out || wrong "setup says '$(cat out)' with minor $minor"
+	exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
+	is disk image
+	exits 0 "" "$liov" verify $uuid --count 64 --queues 2 --yes-destroy-data
+done
 
 begin "an mdev without disks can be held, and nothing else"
 export LIOV_TEST_DISKS=
