@@ -14,8 +14,8 @@ author:
   - LightIOV contributors (@lightiov)
 description:
   - Writes a line when no host is left for a step that changed something. A step is what a task of the playbook imports
-    or includes, such as a role, or the task itself. The line has the time since the run began, and on how many of how
-    many hosts how much was changed.
+    or includes, such as a role, or the task itself. The line has the time since the run began, on how many of how many
+    hosts how much was changed, and, once the hosts have been asked, how many of how many VMs these have.
   - Where that takes long, a line a while says how many hosts are done with it, which are left, and which failed. A run
     that changes nothing and is quick says nothing.
   - A run that took long says at its end where the time of the slowest hosts went.
@@ -84,7 +84,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._show(Progress.enter, host.get_name(), step_of(task))
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._show(Progress.leave, result._host.get_name(), changes(result._result))
+        told = result._result
+        self._show(Progress.leave, result._host.get_name(), changes(told), False, told.get("domains_total"))
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         self._show(Progress.leave, result._host.get_name(), 0)

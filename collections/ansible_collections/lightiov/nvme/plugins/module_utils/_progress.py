@@ -78,6 +78,8 @@ class Progress:
         self.began = self.last = clock()
         self.play = Play([], {})
         self.times = HostTimes(clock)
+        # Of each hypervisor that has said so: how many VMs it has.
+        self.vms: dict[str, int] = {}
 
     def start(self, hosts: Iterable[str]) -> list[str]:
         """The play before has ended, and another begins."""
@@ -104,8 +106,11 @@ class Progress:
         play.advance(host, now)
         return self._done()
 
-    def leave(self, host: str, changes: int, failed: bool = False) -> list[str]:
-        """A host is through with a task, which has made so many changes."""
+    def leave(self, host: str, changes: int, failed: bool = False, vms: int | None = None) -> list[str]:
+        """A host is through with a task, which has made so many changes, and was about so many VMs, if it tells."""
+        if vms is not None:
+            # Some tasks are about a part of them.
+            self.vms[host] = max(vms, self.vms.get(host, 0))
         if host not in self.play.position:
             self.play.advance(host, 0)
         self.play.changes[self.play.position[host]] += changes
@@ -139,7 +144,8 @@ class Progress:
         self.last = self.clock()
         play, left = self.play, self.play.left(step)
         failed = [one for one in play.hosts if one in play.failed]
-        parts = [f"{len(play.begun) - len(left)} of {len(play.begun) + len(failed)} done"]
+        done = f"{len(play.begun) - len(left)} of {len(play.begun) + len(failed)} done"
+        parts = [done + self._vms_done(left, failed)]
         if play.changes[step]:
             parts.append(f"changes: {play.changes[step]}")
         if left:
@@ -147,6 +153,14 @@ class Progress:
         if failed:
             parts.append(f"failed: {_names(failed)}")
         return self._stamped(f"{play.steps[step]}: {', '.join(parts)}")
+
+    def _vms_done(self, left: list[str], failed: list[str]) -> str:
+        """A host may have three VMs or three hundred. Nothing, where not all have said how many."""
+        begun = self.play.begun
+        if not begun or any(one not in self.vms for one in begun):
+            return ""
+        total, missing = (sum(self.vms.get(one, 0) for one in hosts) for hosts in (begun + failed, left + failed))
+        return f" with {total - missing} of {total} VMs" if total else ""
 
     def _stamped(self, text: str) -> str:
         return f"[{clock_time(self.clock() - self.began)}] {text}"

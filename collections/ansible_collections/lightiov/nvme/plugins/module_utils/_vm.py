@@ -371,5 +371,10 @@ def plan(
     if planner.network and planner.network_after:
         result.before["network"], result.after["network"] = planner.network.show(), planner.network_after.show()
     ran = [vm.name for vm in wanted if vm.name in present and present[vm.name].state == "running"]
-    result.returned = {"domains": planner.after, "ran": ran, "waiting": planner.waiting}
+    result.returned = {
+        "domains": planner.after,
+        "domains_total": len(wanted),
+        "ran": ran,
+        "waiting": planner.waiting,
+    }
     return result

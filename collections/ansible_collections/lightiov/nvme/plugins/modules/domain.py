@@ -160,7 +160,7 @@ options:
     type: int
     default: 120
   returns:
-    choices: [actions, domains, ran, unmet, waiting]
+    choices: [actions, domains, domains_total, ran, unmet, waiting]
 seealso:
   - module: lightiov.nvme.domain_mdev
   - module: lightiov.nvme.mdev
@@ -289,6 +289,11 @@ domains:
       description: The root disk, when it was made.
       type: str
       sample: /var/lib/libvirt/images/vm1-root.qcow2
+domains_total:
+  description: How many domains were listed.
+  returned: unless O(returns) leaves it out
+  type: int
+  sample: 2
 ran:
   description: Names of the listed domains that ran before.
   returned: unless O(returns) leaves it out
@@ -356,7 +361,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
             "generation": {"type": "int"},
-            "returns": _returned.option("actions", "domains", "ran", "unmet", "waiting"),
+            "returns": _returned.option("actions", "domains", "domains_total", "ran", "unmet", "waiting"),
         },
         supports_check_mode=True,
     )

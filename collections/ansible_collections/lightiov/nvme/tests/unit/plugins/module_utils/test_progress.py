@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.lightiov.nvme.plugins.callback.progress import changes, step_of
+from ansible_collections.lightiov.nvme.plugins.callback.progress import CallbackModule, changes, step_of
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_times import HostTimes
 from ansible_collections.lightiov.nvme.plugins.module_utils._progress import Progress
 
@@ -78,6 +79,30 @@ def test_host_that_failed_is_not_left(progress: Progress) -> None:
     # Nor is it in a later play, which it leaves before its first task.
     assert task(progress, "hv1", "mdev", 1) + task(progress, "hv1", "vm") + task(progress, "hv3", "mdev") == []
     assert progress.enter("hv3", "vm") == ["[00:00] mdev: 2 of 3 done, changes: 1, failed: hv2"]
+
+
+def test_vms_of_the_hosts_are_told(progress: Progress, clock: Clock) -> None:
+    """Once all hosts have counted theirs, of which those that failed before are some."""
+    vms = {"hv1": 57, "hv2": 3, "hv3": 40}
+    progress.start(vms)
+    for host in vms:
+        task(progress, host, "native", 1)
+    for host, number in vms.items():
+        progress.enter(host, "plan")
+        clock.now += 31
+        progress.leave(host, 0, host == "hv2", number)
+        said = progress.due()
+    assert said == ["[01:33] plan: 0 of 3 done with 0 of 100 VMs, left: hv1 hv3, failed: hv2"]
+    task(progress, "hv1", "vm", 171)
+    progress.enter("hv3", "vm")
+    assert progress.leave("hv3", 0, vms=2) == []
+    progress.enter("hv1", "guest")
+    clock.now += 31
+    assert progress.due() == ["[02:04] vm: 1 of 3 done with 57 of 100 VMs, changes: 171, left: hv3, failed: hv2"]
+    progress.leave("hv3", 40)
+    assert progress.start(["vm1", "vm2"]) == ["[02:04] vm: 2 of 3 done with 97 of 100 VMs, changes: 211, failed: hv2"]
+    assert [task(progress, vm, "guest", 1) for vm in ("vm1", "vm2")] == [[], []]
+    assert progress.end()[0] == "[02:04] guest: 2 of 2 done, changes: 2"
 
 
 def test_a_host_that_leaves_a_play_at_once_is_not_waited_for(progress: Progress, clock: Clock) -> None:
@@ -185,3 +210,12 @@ def test_a_step_is_what_the_playbook_calls_it(one: Named, step: str) -> None:
 )
 def test_changes_are_counted(result: dict[str, Any], number: int) -> None:
     assert changes(result) == number
+
+
+def test_the_callback_takes_the_number_of_vms_from_what_a_module_tells(progress: Progress) -> None:
+    callback = CallbackModule()
+    callback.progress = progress
+    progress.start(["hv1"])
+    for told in ({"domains_total": 57}, {"domains_total": 2}, {"changed": True}):
+        callback.v2_runner_on_ok(SimpleNamespace(_host=Named("hv1"), _result=told))
+    assert progress.vms == {"hv1": 57}
