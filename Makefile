@@ -41,8 +41,8 @@ $(READY): requirements.txt
 	@touch $@
 
 # Tests look for VMs where their inventory has put them, so they have a lab of their own, which `make deploy` leaves alone.
-test test-lab test-slow molecule fleet fleet-slow: export LIGHTIOV_LAB := $(or $(LIGHTIOV_LAB),fleet)
-test test-lab test-slow molecule fleet fleet-slow iommufd test-debug-guest: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
+test test-lab test-slow molecule fleet fleet-slow bench-hundreds: export LIGHTIOV_LAB := $(or $(LIGHTIOV_LAB),fleet)
+test test-lab test-slow molecule fleet fleet-slow bench-hundreds iommufd test-debug-guest: export ANSIBLE_INVENTORY := $(CURDIR)/inventories/lab-pinned
 # There is seldom memory for two labs.
 ALONE := ./lab/lab down --name lab
 
@@ -175,6 +175,16 @@ bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 h
 .PHONY: bench-starts
 bench-starts: $(READY) ## in the lab that `make deploy` left: from `virsh start` to disk and log-in, and from plugging in to disk, beside virtio-blk
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BIN)/python -m bench.starts
+
+# The lab's figures that tests hold against a limit, and print.
+.PHONY: bench-hundreds
+bench-hundreds: $(READY) ## what 10, 100 and 300 VMs and their mdevs cost on one host of the lab: made, found unchanged, rebooted, removed
+	$(ALONE)
+	$(BIN)/pytest -q tests/fleet/test_hundreds.py
+
+.PHONY: bench-setup
+bench-setup: $(READY) ## in the lab: an mdev from opening to the first read, beside a whole device by VFIO; pinned GiB/s
+	$(BIN)/pytest -q tests/lab/test_setup.py
 
 # Of the images, too, nothing would be there with an empty $(CACHE).
 .PHONY: bench-lab deploy-new deploy-again

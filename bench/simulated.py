@@ -38,6 +38,13 @@ CROWD = "deploy again"
 LARGEST = 100 << 10
 # Work that is done for each host and each pair of hosts grows with 1 and with 2.
 STEEPEST = 1.3
+# What no recording can tell, and what measures it.
+ELSEWHERE = {
+    "make bench-hundreds": "300 VMs and their mdevs on a host of the lab: made, found unchanged, rebooted, removed",
+    "make bench-setup": "an mdev from opening to the first read, beside a whole device by VFIO, and pinned GiB/s",
+    "make bench-starts": "a VM from virsh start to disk and log-in",
+    "make bench-lab": "make deploy and make test, by part",
+}
 KERNEL = "6.12.57+deb13-amd64"
 GIB = 1 << 30
 NAMESPACE = {"nsid": "1", "id": "", "bytes": 8192 * GIB}
@@ -365,6 +372,9 @@ def main() -> None:
     if not options.no_picture:
         BUILD.mkdir(exist_ok=True)
         draw(curves)
+    print("The hosts were recordings. What happens on real ones and in VMs is measured by")
+    for command, what in ELSEWHERE.items():
+        print(f"  {command:20} {what}")
     if wrong:
         raise SystemExit("\n".join(wrong))
 

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench import simulated
 from bench.simulated import Cost, Fleet, exponent, judge
+
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def cost(hosts: int, seconds: float, size: int = 1) -> Cost:
@@ -46,3 +50,21 @@ def test_large_variable_is_told() -> None:
     assert judge("plan", [cost(1, 1), cost(2, 2, simulated.LARGEST + 1)]) == [
         f"plan: found has {simulated.LARGEST + 1} bytes a host"
     ]
+
+
+def measurements() -> set[str]:
+    """Targets of the Makefile; bench-docs writes what another has measured."""
+    targets = re.findall(r"^(bench[a-z-]*): .*##", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    return {*targets} - {"bench-docs"}
+
+
+def test_the_readme_has_every_measurement() -> None:
+    rows = re.findall(r"^\| `make (bench[a-z-]*)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(measurements())
+
+
+def test_what_else_is_measured_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["simulated", "--crowds", "--hosts", "--no-picture"])
+    simulated.main()
+    named = re.findall(r"^  make (\S+)", capsys.readouterr().out, re.MULTILINE)
+    assert {"bench-hundreds", "bench-setup", "bench-starts", "bench-lab"} <= set(named) <= measurements()
