@@ -40,16 +40,16 @@ class Fleet:
     actions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def run(
-        self, vms: list[dict[str, Any]], *options: str, playbook: str = "deploy.yml", **hosts: dict[str, Any]
+        self, vms: list[dict[str, Any]] | None, *options: str, playbook: str = "deploy.yml", **hosts: dict[str, Any]
     ) -> subprocess.CompletedProcess[str]:
-        """Hosts hv1 and hv2 unless others are given, with their own variables."""
+        """Hosts hv1 and hv2 unless others are given, with their own variables: the list too, where there are no VMs."""
         hosts = hosts or {"hv1": {}, "hv2": {}}
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
             "lightiov_reach_timeout": 1,
             "lightiov_controllers": [],
-            "lightiov_vms": vms,
+            **({} if vms is None else {"lightiov_vms": vms}),
         }
         inventory = {"lightiov_hosts": {"hosts": hosts, "vars": variables}, "lightiov_guests": {}}
         (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
@@ -182,6 +182,19 @@ def test_host_that_fails_keeps_its_file_and_others_go_on(fleet: Fleet) -> None:
     assert "hv1: hv1 does not answer within 1 seconds" in run.stdout
     assert fleet.files["hv1"] == before["hv1"]
     assert fleet.placed["hv2"] == ["web2"]
+
+
+def test_missing_list_is_not_an_empty_one(fleet: Fleet) -> None:
+    fleet.run(None, hv1={"lightiov_vms": [vm("web1")]}, hv2={"lightiov_vms": [vm("db")]})
+    before = fleet.files
+    lost = fleet.run(None, hv1={"lightiov_vms": [vm("web[1:2]")]}, hv2={})
+    assert lost.returncode == 2, lost.stdout
+    assert "hv2: hv2 has no lightiov_vms, and is not planned as a host without VMs: " in lost.stdout
+    assert fleet.files["hv2"] == before["hv2"]
+    assert fleet.placed["hv1"] == ["web1", "web2"]
+    empty = fleet.run(None, hv1={"lightiov_vms": [vm("web[1:2]")]}, hv2={"lightiov_vms": []})
+    assert empty.returncode == 0, empty.stdout
+    assert fleet.placed["hv2"] == []
 
 
 def test_what_does_not_fit_is_said_at_the_end(fleet: Fleet) -> None:
