@@ -22,8 +22,11 @@ MARK_PREFIX = "lightiov"
 UNMADE, FILLING, MADE = "unmade", "filling", "made"
 # What helps where the operator's definition is wrong.
 TEMPLATE = "correct the template that lightiov_vm_template names"
+# Without it a q35 machine has ACPI's hot-plug of PCI devices, which QEMU and SeaBIOS do not restore after sleep (S3).
+NATIVE_HOTPLUG = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"
 # A prefix of any other name would be as good to libvirt, but not to who reads the XML.
-ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
+QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+ET.register_namespace("qemu", QEMU)
 ET.register_namespace(MARK_PREFIX, MARK)
 
 
@@ -77,6 +80,18 @@ def files(domain_xml: str) -> set[str]:
     """Files that are disks of a domain."""
     sources = parse(domain_xml).iterfind("./devices/disk/source[@file]")
     return {source.get("file", "") for source in sources}
+
+
+def keeps_devices_after_sleep(domain_xml: str) -> bool:
+    """Whether it can sleep, and gives no device back from then on."""
+    domain = parse(domain_xml)
+    machine, sleep = domain.find("./os/type"), domain.find("./pm/suspend-to-mem")
+    return (
+        machine is not None
+        and "q35" in machine.get("machine", "")
+        and (sleep is None or sleep.get("enabled") != "no")
+        and all(one.get("value") != NATIVE_HOTPLUG for one in domain.iterfind(f"./{{{QEMU}}}commandline/{{{QEMU}}}arg"))
+    )
 
 
 @cache

@@ -92,6 +92,7 @@ class _Planner:
         given = [_domain.Wanted(vm.name, vm.mdevs) for vm in self.staying.values() if vm.mdevs is not None]
         _domain.check_mdevs(given, self.known, self.left, result)
         leases = self._plan_network(network, result)
+        _warn_of_sleep(self.staying.values(), self.present, result)
         self._plan_stops(shutdown_timeout, result)
         for vm in self.going.values():
             self._plan_removal(vm, result)
@@ -355,6 +356,21 @@ def _warn_of_moves(leases: Sequence[Lease], network: Network, present: Mapping[s
                 f"VM {lease.name} keeps its former address {former.address} until it asks for one anew: restart it to "
                 f"have {lease.address} now"
             )
+
+
+def _warn_of_sleep(wanted: Iterable[Wanted], present: Mapping[str, Domain], result: Plan) -> None:
+    """Of domains that others, or earlier versions of the template, have defined; one warning, however many they are."""
+    names = [
+        vm.name
+        for vm in wanted
+        if vm.mdevs and vm.name in present and _libvirt_xml.keeps_devices_after_sleep(present[vm.name].definition)
+    ]
+    if names:
+        result.warnings.append(
+            f"No LightIOV disk can be taken from {', '.join(names)} after sleep (S3) until the next start, because of "
+            f"ACPI's hot-plug of PCI devices: add -global {_libvirt_xml.NATIVE_HOTPLUG} to the <qemu:commandline> of "
+            "the domain with virsh edit, as new domains have it, then shut the VM down and start it"
+        )
 
 
 def plan(

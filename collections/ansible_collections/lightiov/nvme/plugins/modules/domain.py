@@ -165,6 +165,8 @@ seealso:
   - module: lightiov.nvme.domain_mdev
   - module: lightiov.nvme.mdev
 notes:
+  - A q35 domain with mdevs and with ACPI's hot-plug of PCI devices is named in a warning, because it gives no device
+    back once it has slept (S3).
   - In check mode a domain, network or mdev that is not there is taken as one that a preceding task would have made.
 """
 

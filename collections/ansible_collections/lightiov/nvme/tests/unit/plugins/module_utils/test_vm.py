@@ -684,3 +684,31 @@ class TestAddress:
         monkeypatch.setattr(FakeNetwork, "update", refuse)
         with pytest.raises(LightiovError, match=r"correct the address of vm1 in lightiov_vms.*\(XML error: Invalid IP"):
             act(host, vm(address="x"))
+
+
+class TestSleep:
+    QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+    NATIVE = f"<commandline xmlns='{QEMU}'><arg value='{_libvirt_xml.NATIVE_HOTPLUG}'/></commandline>"
+    OTHER = f"<commandline xmlns='{QEMU}'><arg value='-no-hpet'/></commandline>"
+
+    @pytest.mark.parametrize(
+        ("machine", "more", "uuids", "warned"),
+        [
+            ("pc-q35-10.0", "", [U1], True),
+            ("pc-q35-10.0", OTHER, [U1], True),
+            ("pc-q35-10.0", NATIVE, [U1], False),
+            ("pc-q35-10.0", "<pm><suspend-to-mem enabled='no'/></pm>", [U1], False),
+            ("pc-q35-10.0", "", [], False),
+            ("pc-i440fx-10.0", "", [U1], False),
+        ],
+    )
+    @pytest.mark.usefixtures("mdevs")
+    def test_domain_that_keeps_its_devices_after_it(
+        self, host: Host, libvirt: FakeConnection, *, machine: str, more: str, uuids: list[str], warned: bool
+    ) -> None:
+        domain = known()
+        added = f"<added><os><type machine='{machine}'>hvm</type></os>{more}</added>"
+        domain.config.extend(_libvirt_xml.ET.fromstring(added))
+        libvirt.add(domain)
+        found = make(host, vm(mdevs=uuids)).warnings
+        assert ["No LightIOV disk can be taken from vm1 after sleep" in one for one in found] == [True] * warned
