@@ -6,7 +6,7 @@
 and comes first on the machine; the others have what it leaves. Their output, each whole, follows when all have ended,
 that of one that fails when it does. The times are kept in build/times, and the last one of each part in
 build/times.json: what a part took before is shown beside it, so that one that grows is seen. A target may use timed.py
-in its turn: its parts join the list.
+in its turn: its parts join the list. So does what a target adds to the file that LIGHTIOV_TIMES names.
 """
 
 from __future__ import annotations

@@ -136,3 +136,14 @@ def test_what_a_part_took_before_is_beside_it(directory: Path) -> None:
     _, _, times = timed(directory, "first", "second", "bad")
     before = {line.partition(" (")[0]: line.endswith(" before)") for line in times}
     assert before == {"first": True, "second": False, "bad: failed": True, "in all": True}
+
+
+def test_python_that_is_missing_is_in_the_list(tmp_path: Path) -> None:
+    times = tmp_path / "times"
+    subprocess.run(
+        ["make", "unit39", "PYTHON39="],
+        cwd=TIMED.parents[1],
+        env={**os.environ, "LIGHTIOV_TIMES": str(times)},
+        check=True,
+    )
+    assert re.fullmatch(r" *\d+:\d\d  unit39: skipped, since this machine has no Python 3\.9: .*\n", times.read_text())
