@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,6 +60,17 @@ def test_a_reboot_that_cannot_help_or_would_hurt(tmp_path: Path, tried: str, vms
     last = play(tmp_path, SWITCH_ON, __lightiov_probe_result={"stdout": json.dumps(found)})[-1]
     assert last["failed"]
     assert message in last["msg"]
+
+
+@pytest.mark.parametrize("tried", ["", BOOT])
+def test_a_host_without_vms_is_rebooted_once_it_is_noted(tmp_path: Path, tried: str) -> None:
+    """Also where a run was cut short between the two. Ansible itself refuses to reboot the machine that it runs on."""
+    found = {"boot": BOOT, "iommu_tried": tried, "vms": []}
+    given = {"ansible_python_interpreter": sys.executable, "__lightiov_probe_result": {"stdout": json.dumps(found)}}
+    *_refusals, note, menu, last = play(tmp_path, SWITCH_ON, **given)
+    assert "Running ansible.builtin.reboot with local connection would reboot the control node" in last["msg"]
+    assert (note["action"], menu["action"]) == ("ansible.builtin.copy", "ansible.builtin.command")
+    assert note["changed"]
 
 
 def test_the_first_reboot_is_noted(tmp_path: Path, probe: ModuleType) -> None:
