@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import files, intent, resources, settings, wish
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import (
+    difference,
+    files,
+    intent,
+    resources,
+    settings,
+    wish,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
@@ -56,7 +63,8 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
     cautions += _foreign_pools(described)
     # Their lists are their placements, for people to change.
     by_hand = {name for name in wish.written_by_hand(lists, seen_by) if not hosts[name].get("placements")}
-    present, differing = _present(hosts, by_hand, policy)
+    present = _present(hosts, by_hand, policy)
+    differing = _Differing.find(hosts, by_hand, described, present, wanted)
     planner = Planner(described, wanted, present, policy.strategy, policy.reserve)
     hidden = _hidden(hosts, by_hand, wanted, {one.vm for one in present})
     planner.lost |= hidden.keys()
@@ -86,8 +94,8 @@ def partition(hosts: Mapping[str, Mapping[str, Any]], policy: Policy) -> dict[st
             if spec[name].reachable and name not in by_hand
         },
         "unplaced": unplaced,
-        "refused": [*differing, *plan.refused],
-        "cautions": [*cautions, *plan.warnings],
+        "refused": [*differing.refused, *plan.refused],
+        "cautions": [*cautions, *differing.cautions, *plan.warnings],
         "leaving": plan.leaving,
         "moves": _moves(planner, policy),
     }
@@ -187,12 +195,9 @@ def _generation(host: Mapping[str, Any], vms: Sequence[Mapping[str, Any]]) -> in
     return int(found.get("generation") or 0)
 
 
-def _present(
-    hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], policy: Policy
-) -> tuple[list[Placement], list[str]]:
-    """Files, lists by hand, and hosts where there is none; where file and host differ, a sentence."""
+def _present(hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], policy: Policy) -> list[Placement]:
+    """Files, lists by hand, and hosts where there is none."""
     present = []
-    differing: list[str] = []
     for name in sorted(hosts, key=natural):
         host = hosts[name]
         told = _told(host)
@@ -203,14 +208,54 @@ def _present(
             for disk in one["disks"]
             if disk.get("first") is not None
         }
-        for vm, entry in written.items():
+        for entry in written.values():
             if entry.get("state") == "absent":
                 continue
             present.append(_placement(name, entry, places, policy))
-            # A list by hand may say that a disk is another from now on.
-            differing += _difference(name, vm, entry, told[vm]) if vm in told and name not in by_hand else []
         present += [Placement.from_vm(name, _recovered(one), places) for vm, one in told.items() if vm not in written]
-    return present, differing
+    return present
+
+
+@dataclass(frozen=True)
+class _Differing:
+    """Where files and hosts differ: what only people can settle, and what the next deployment settles."""
+
+    refused: list[str]
+    cautions: list[str]
+
+    @classmethod
+    def find(
+        cls,
+        hosts: Mapping[str, Mapping[str, Any]],
+        by_hand: Container[str],
+        described: Iterable[resources.Host],
+        present: Iterable[Placement],
+        wanted: intent.Intent,
+    ) -> _Differing:
+        found = cls([], [])
+        of: dict[str, list[Placement]] = {}
+        for one in present:
+            of.setdefault(one.host, []).append(one)
+        for spec in sorted(described, key=lambda one: natural(one.name)):
+            # A list by hand may say that a disk is another from now on.
+            if spec.name in by_hand:
+                continue
+            host = hosts[spec.name]
+            told, listed = _told(host), _written(host)
+            written = [one for one in of.get(spec.name, ()) if one.vm in listed]
+            found.refused.extend(difference.contradictions(spec, written, told))
+            if _is_accepted(host):
+                known = listed.keys() | wanted.options.keys()
+                found.cautions.extend(difference.unapplied(spec, written, told, known))
+        return found
+
+
+def _is_accepted(host: Mapping[str, Any]) -> bool:
+    """Whether the host has accepted what is written. A file that it has not is yet to be applied."""
+    found, file = host.get("found") or {}, host.get("placements")
+    if not file:
+        return found.get("placements") is not None
+    return bool(found.get("digest")) and found["digest"] == files.digest(file.get("lightiov_vms") or [])
 
 
 def _placement(host: str, entry: Mapping[str, Any], places: Mapping[tuple[str, str], int], policy: Policy) -> Placement:
@@ -276,22 +321,6 @@ def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:
             for disk in told["disks"]
         ],
     }
-
-
-def _difference(host: str, vm: str, entry: Mapping[str, Any], told: Mapping[str, Any]) -> Iterable[str]:
-    has = {disk["name"]: disk for disk in told["disks"]}
-    for disk in entry.get("disks") or []:
-        here = has.get(str(disk["name"]))
-        if here and (str(here["controller"]), str(here["namespace"])) != (
-            str(disk["controller"]),
-            str(disk["namespace"]),
-        ):
-            yield (
-                f"Disk {disk['name']} of VM {vm} is in namespace {disk['namespace']} of controller "
-                f"{disk['controller']} by the placements of host {host}, and in namespace {here['namespace']} of "
-                f"controller {here['controller']} by the host itself: correct the file, or remove the VM from it to "
-                "have it found again"
-            )
 
 
 def _moves(planner: Planner, policy: Policy) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +117,174 @@ def test_lost_file_is_found_again_as_it_was_from_what_its_host_accepted() -> Non
     assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1", "vm2"]
 
 
-def test_file_and_host_that_differ_are_both_named() -> None:
+def has(vm: str = "vm1", tenant: str = "blue", *disks: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """What a host tells of a VM that was placed on it by `fleet`; it has one disk unless others are given."""
+    disk = {"name": "data", "controller": "HV1-0", "namespace": "1", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
+    return {"vm": vm, "tenant": tenant, "disks": list(disks) or [{**disk, **options}]}
+
+
+def differing(*placed: dict[str, Any], wishes: Sequence[dict[str, Any]] = (), accepted: bool = True) -> dict[str, Any]:
+    """The plan where the file says what `fleet` gave vm1, and the host has these; unless it has accepted the file, that
+    is yet to be applied."""
     hosts = fleet(vm("vm1"))
-    hosts = applied(hosts, partition(hosts))
-    disk = {"name": "data", "controller": "HV1-0", "namespace": "2", "queue_pairs": 2, "first": 0, "bytes": 10 * GIB}
-    hosts["hv1"]["found"]["placed"] = [{"vm": "vm1", "tenant": "blue", "disks": [disk]}]
-    assert partition(hosts)["refused"] == [
-        "Disk data of VM vm1 is in namespace 1 of controller HV1-0 by the placements of host hv1, and in namespace 2 "
-        "of controller HV1-0 by the host itself: correct the file, or remove the VM from it to have it found again"
+    first = partition(hosts)
+    hosts = applied(hosts, first)
+    hosts["hv1"]["found"]["placed"] = list(placed)
+    if accepted:
+        hosts["hv1"]["found"].update(generation=4, digest=digest(first["placements"]["hv1"]))
+    if wishes:
+        hosts["hv1"]["vms"] = list(wishes)
+    return partition(hosts)
+
+
+ACCEPTED = "by the placements of host hv1, which it has accepted"
+NOT_ACCEPTED = "by host hv1 itself, and {} its placements, which it has accepted"
+FIND_AGAIN = "correct the file, or remove the VM from it to have it found again"
+
+
+@pytest.mark.parametrize(
+    ("host_has", "sentence"),
+    [
+        (
+            has(namespace="2"),
+            "Disk data of VM vm1 is in namespace 1 of controller HV1-0 by the placements of host hv1, and in namespace "
+            f"2 of controller HV1-0 by the host itself: {FIND_AGAIN}",
+        ),
+        (
+            has(controller="HV1-1"),
+            "Disk data of VM vm1 is in namespace 1 of controller HV1-0 by the placements of host hv1, and in namespace "
+            f"1 of controller HV1-1 by the host itself: {FIND_AGAIN}",
+        ),
+        (
+            has(tenant="red"),
+            f"VM vm1 is tenant blue's by the placements of host hv1, and tenant red's by the host itself: {FIND_AGAIN}",
+        ),
+        (
+            has(bytes=20 * GIB),
+            "Disk data of VM vm1 is 10 GiB by the placements of host hv1, and 20 GiB by the host itself, and disks do "
+            "not shrink: make it 20 GiB in the file and in lightiov_vms",
+        ),
+        (
+            has(bytes=0),
+            "Disk data of VM vm1 is 10 GiB by the placements of host hv1, and a whole namespace by the host itself, "
+            "and disks do not shrink: make it a whole namespace in the file and in lightiov_vms",
+        ),
+    ],
+    ids=["namespace", "controller", "tenant", "larger", "whole"],
+)
+@pytest.mark.parametrize("accepted", [False, True])
+def test_file_and_host_that_contradict_each_other_are_both_named(
+    host_has: dict[str, Any], sentence: str, accepted: bool
+) -> None:
+    """No plan writes this of a VM that is there, so the file need not be one that was applied."""
+    planned = differing(host_has, accepted=accepted)
+    assert planned["refused"] == [sentence]
+    assert not planned["cautions"]
+
+
+OTHER = {"name": "old", "controller": "HV1-0", "namespace": "1", "queue_pairs": 2, "first": 20 * GIB, "bytes": GIB}
+
+
+@pytest.mark.parametrize(
+    ("placed", "sentence"),
+    [
+        (
+            [has(bytes=5 * GIB)],
+            f"Disk data of VM vm1 has 10 GiB {ACCEPTED}, and 5 GiB by the host itself: lightiov.nvme.deploy grows it; "
+            "say its size in lightiov_vms and in the file if it is to stay as it is",
+        ),
+        (
+            [has(queue_pairs=1)],
+            f"VM vm1 has 2 queue pairs of controller HV1-0 {ACCEPTED}, and 1 by the host itself: lightiov.nvme.deploy "
+            "changes them when the VM is off; correct the file if they are to stay as they are",
+        ),
+        (
+            [],
+            f"VM vm1 has disks {ACCEPTED}, and none by the host itself: lightiov.nvme.deploy makes them; take out of "
+            "lightiov_vms what is to be gone",
+        ),
+        (
+            [has("vm1", "blue", *has()["disks"], OTHER)],
+            f"Disk old of VM vm1 is in namespace 1 of controller HV1-0 {NOT_ACCEPTED.format('not by')}: "
+            "lightiov.nvme.deploy takes it away with remove in lightiov_allow; write it in lightiov_vms and in the "
+            "file to keep it",
+        ),
+        (
+            [has(), has("vm9", "blue", OTHER)],
+            f"VM vm9 has disk old in namespace 1 of controller HV1-0 {NOT_ACCEPTED.format('is not in')}: "
+            "lightiov.nvme.deploy takes it away with remove in lightiov_allow; list the VM in lightiov_vms to keep it",
+        ),
+    ],
+    ids=["smaller", "queue pairs", "lost VM", "disk of the host alone", "VM of the host alone"],
+)
+def test_what_a_host_has_accepted_and_does_not_have_is_told(placed: list[dict[str, Any]], sentence: str) -> None:
+    """And is not refused: a deployment that was interrupted leaves the same, and the next one makes it."""
+    planned = differing(*placed)
+    assert planned["cautions"] == [sentence]
+    assert not planned["refused"]
+
+
+def test_disk_that_a_host_has_lost_is_told() -> None:
+    wish = vm("vm1", disks=[{"name": "data", "size": "10 GiB"}, {"name": "log", "size": "1 GiB"}])
+    hosts = fleet(wish)
+    first = partition(hosts)
+    hosts = applied(hosts, first)
+    hosts["hv1"]["found"].update(generation=4, digest=digest(first["placements"]["hv1"]), placed=[has()])
+    planned = partition(hosts)
+    assert planned["cautions"] == [
+        f"Disk log of VM vm1 is in namespace 1 of controller HV1-0 {ACCEPTED}, and the host itself does not have it: "
+        "lightiov.nvme.deploy makes it; take it out of lightiov_vms if it is to be gone"
     ]
+    assert planned["files"] == first["files"]
+    # Of what is missing with its controller, another sentence tells.
+    hosts["hv1"]["found"].update(controllers=[], placed=[])
+    planned = partition(hosts)
+    assert not planned["cautions"]
+    assert planned["refused"][0].startswith("VM vm1 has disks on controller HV1-0, which host hv1 does not have: ")
+
+
+@pytest.mark.parametrize(
+    "placed",
+    [[], [has(bytes=5 * GIB)], [has(queue_pairs=1)], [has("vm1", "blue", *has()["disks"], OTHER)]],
+    ids=["new VM", "growth", "other queue pairs", "disk that goes"],
+)
+def test_file_that_is_yet_to_be_applied_does_not_differ(placed: list[dict[str, Any]]) -> None:
+    planned = differing(*placed, accepted=False)
+    assert not planned["refused"] + planned["cautions"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [vm("vm1", gib=20), vm("vm1", pairs=4), vm("vm1", disks=[])],
+    ids=["growth", "other queue pairs", "disk that goes"],
+)
+def test_changed_wish_is_no_difference(wish: dict[str, Any]) -> None:
+    """File and host are as they were."""
+    planned = differing(has(), wishes=[wish])
+    assert not planned["cautions"]
+    assert not [one for one in planned["refused"] if "by the host itself" in one]
+
+
+def test_namespace_of_a_file_that_is_named_otherwise_than_by_its_host_is_the_same() -> None:
+    hosts = fleet(vm("vm1"))
+    first = partition(hosts)
+    hosts = applied(hosts, first)
+    hosts["hv1"]["found"]["controllers"][0]["namespaces"][0]["id"] = "eui.0000000000000001"
+    hosts["hv1"]["found"].update(
+        digest=digest(first["placements"]["hv1"]), placed=[has(namespace="eui.0000000000000001")]
+    )
+    planned = partition(hosts)
+    assert not planned["refused"] + planned["cautions"]
+
+
+def test_lost_file_differs_from_nothing_that_its_host_has() -> None:
+    """Unless the host has accepted a list, which then stands for the file."""
+    hosts = fleet(vm("vm1"))
+    entries = partition(hosts)["placements"]["hv1"]
+    hosts["hv1"]["found"].update(generation=4, digest=digest(entries), placed=[has(), has("vm9", "blue", OTHER)])
+    assert not partition(hosts)["cautions"]
+    hosts["hv1"]["found"]["placements"] = entries
+    assert [one.split(" has ")[0] for one in partition(hosts)["cautions"]] == ["VM vm9"]
 
 
 def test_unreachable_host_keeps_its_file() -> None:

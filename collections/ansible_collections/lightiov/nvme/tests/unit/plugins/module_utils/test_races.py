@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ class Operator:
     directory: Path
     shared: Path
     hosts: dict[str, Host]
+    # What the last plan said.
+    told: list[str] = field(default_factory=list)
 
     def pull(self) -> None:
         with _one_at_a_time(self.shared):
@@ -84,6 +86,7 @@ class Operator:
             settings = {"memory_mib": 1024, "vcpus": 64}
             hosts[name] = {"vms": list(map(wish, names)), "found": found, "settings": settings, "placements": written}
         planned = fleet.partition(hosts, fleet.Policy("spread"))
+        self.told = planned["refused"] + planned["cautions"]
         assert not planned["unplaced"] + planned["refused"]
         for name, text in planned["files"].items():
             (self.directory / f"{name}.yml").write_text(text)
@@ -188,3 +191,27 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path, fle
             after = {name: generation(host).number for name, host in hosts.items()}
             assert sum(after.values()) - sum(before.values()) >= 2
         shutil.rmtree(directory)
+
+
+def test_deployment_that_was_interrupted_is_told_and_goes_on(tmp_path: Path) -> None:
+    """Before its host has accepted its file, which is then only newer than the host, and after that."""
+    hosts = hosts_of(tmp_path)
+    operator = Operator(tmp_path / "one", tmp_path / "shared", hosts)
+    for folder in ("one", "shared"):
+        (tmp_path / folder).mkdir()
+    wishes = ["vm1", "vm2"]
+    written = operator.plan(wishes)
+    assert operator.plan(wishes) == written
+    assert not operator.told
+    for name, content in written.items():
+        vms = content["lightiov_vms"]
+        accept(hosts[name], name, content["lightiov_generation"], files.digest(vms), vms=vms)
+    assert operator.plan(wishes) == written
+    assert operator.told == [
+        f"VM {vm} has disks by the placements of host {host}, which it has accepted, and none by the host itself: "
+        "lightiov.nvme.deploy makes them; take out of lightiov_vms what is to be gone"
+        for vm, host in (("vm1", "hv1"), ("vm2", "hv2"))
+    ]
+    assert not operator.apply(operator.plan(wishes))
+    assert operator.plan(wishes) == written
+    assert not operator.told
