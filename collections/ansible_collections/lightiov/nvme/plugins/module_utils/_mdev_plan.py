@@ -34,6 +34,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     passed_to_mdevctl,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._released import released
 from ansible_collections.lightiov.nvme.plugins.module_utils._removals import check_removals
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
 from ansible_collections.lightiov.nvme.plugins.module_utils._sysfs import DRIVER
@@ -198,7 +199,7 @@ def _plan_steps(difference: Difference, result: Plan) -> None:
     result.before = {**before.show(), "files": {path: text for path, (text, _after) in files.items()}}
     result.after = {**after.show(), "files": {path: text for path, (_before, text) in files.items()}}
     mdevs = after.mdevs(difference.serial_at)
-    result.returned = {"mdevs": mdevs, "disks": disks_told(mdevs)}
+    result.returned = {"mdevs": mdevs, "disks": disks_told(mdevs), "released": released(difference)}
 
 
 def _add_for(mdev: Placed, result: Plan, action: str, object_: str, run: Callable[[], None], **details: str) -> None:

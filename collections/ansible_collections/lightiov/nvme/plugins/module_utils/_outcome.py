@@ -15,6 +15,12 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks
 Variables = Mapping[str, Any]
 
 HEADINGS = ("HOST", "VM", "CONTROLLER", "HARDWARE QUEUES", "NAMESPACE", "WINDOW", "VERIFIED I/O")
+# What calls of lightiov.nvme.mdev returned that may take disks away.
+RELEASING = ("__lightiov_mdevs_gone", "__lightiov_mdevs_made")
+BACK = (
+    "To have a disk back, list it again under its VM and name, with this host, controller, namespace and size, before "
+    "another disk gets the place. To have the data erased, add erase to lightiov_allow when another disk gets it."
+)
 # What Ansible says where the words of the program, or of the item, say more.
 EMPTY = ("non-zero return code", "One or more items failed", "MODULE FAILURE")
 
@@ -86,9 +92,10 @@ def _is_as_expected(mdev: Variables, expected: str, used: int, wanted: int) -> b
 
 
 def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Variables]) -> list[str]:
-    """What failed, what was left out for it, and what waits for somebody; in the order of the inventory."""
+    """What failed, what was left out for it, what waits for somebody, and where the data is of disks that went; in the
+    order of the inventory."""
     names, lost = list(names), set(lost)
-    failed, left, waiting = [], [], []
+    failed, left, waiting, kept = [], [], [], []
     for name in names:
         variables = hostvars[name]
         hypervisor = variables.get("lightiov_hypervisor")
@@ -100,7 +107,27 @@ def outcome(names: Iterable[str], lost: Iterable[str], hostvars: Mapping[str, Va
         elif hypervisor in names and _failed_early(hostvars[hypervisor], hypervisor in lost):
             left.append(f"{title}: not looked at, because {hypervisor} failed")
         waiting += [f"{title}: {sentence}" for sentence in variables.get("__lightiov_waiting") or ()]
-    return _section("FAILED", failed) + _section("LEFT OUT", left) + _section("WAITING", waiting)
+        kept += [f"{title}: {_kept(disk)}" for result in RELEASING for disk in _released(variables.get(result))]
+    return (
+        _section("FAILED", failed)
+        + _section("LEFT OUT", left)
+        + _section("WAITING", waiting)
+        + _section("DATA THAT IS KEPT", [*kept, BACK] if kept else [])
+    )
+
+
+def _released(result: Variables | None) -> Iterable[Mapping[str, Any]]:
+    return (result or {}).get("released") or ()
+
+
+def _kept(disk: Mapping[str, Any]) -> str:
+    place = f"namespace {disk['namespace']} of controller {disk['controller']}"
+    if disk["bytes"] is None:
+        return f"disk {disk['disk']} of VM {disk['vm']} is gone, and its data is kept in {place}"
+    return (
+        f"disk {disk['disk']} of VM {disk['vm']} is gone, and its data is kept in {place}, {disk['bytes']} bytes from "
+        f"byte {disk['first']} on"
+    )
 
 
 def _failed_early(hypervisor: Variables, lost: bool) -> bool:

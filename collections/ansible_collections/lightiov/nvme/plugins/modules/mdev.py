@@ -159,7 +159,7 @@ options:
     type: int
     default: 30
   returns:
-    choices: [actions, disks, mdevs, unmet]
+    choices: [actions, disks, mdevs, released, unmet]
 seealso:
   - module: lightiov.nvme.controller
   - module: lightiov.nvme.domain_mdev
@@ -255,6 +255,38 @@ disks:
   returned: unless O(returns) leaves it out
   type: dict
   sample: {"8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55": {"data": {"id": "5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11", "nsid": 1}}}
+released:
+  description:
+    - The disks that VMs lose in the run, or would lose in check mode, and where their data is, which nobody erases before
+      another disk gets its place. Listed again by its name, a disk comes back there, unless another has been given it.
+  returned: unless O(returns) leaves it out
+  type: list
+  elements: dict
+  contains:
+    vm:
+      description: The VM that had it, by the label of the mdev, or the UUID of an mdev without one.
+      type: str
+      sample: vm1
+    disk:
+      description: Its name.
+      type: str
+      sample: data
+    controller:
+      description: Serial number of the controller.
+      type: str
+      sample: S5XANA0R700001
+    namespace:
+      description: The namespace, by NGUID or EUI-64 if it has one, else by its number.
+      type: str
+      sample: eui.0123456789abcdef0025385b01400c1d
+    first:
+      description: First byte in the namespace, C(null) when no driver tells the size of its LBAs.
+      type: int
+      sample: 1048576
+    bytes:
+      description: Size in bytes, C(null) when no driver tells it.
+      type: int
+      sample: 214748364800
 mdevs:
   description: The LightIOV mdevs of the host after the run, or as they would be after it in check mode.
   returned: unless O(returns) leaves it out
@@ -397,7 +429,7 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 30},
             "generation": {"type": "int"},
-            "returns": _returned.option("actions", "disks", "mdevs", "unmet"),
+            "returns": _returned.option("actions", "disks", "mdevs", "released", "unmet"),
         },
         supports_check_mode=True,
     )

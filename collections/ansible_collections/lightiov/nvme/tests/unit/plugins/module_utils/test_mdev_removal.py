@@ -9,8 +9,20 @@ import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._blank import LABEL
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
-from fake_host import FakeHost
+from fake_host import NAMESPACE_BYTES, FakeHost
 from mdev_calls import FOREIGN, U1, U2, A, act, disk, make, one
+
+MIB = 1 << 20
+NGUID = "eui.0123456789abcdef0123456789abcdef"
+LOG = disk(NGUID, "log", size="5 MiB")
+
+
+def released(host: Host, *wanted: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    """The same in check mode."""
+    told: list[dict[str, Any]] = make(host, *wanted, **options).returned["released"]
+    if options.get("phase") != "grow":
+        assert make(host, *wanted, predict=True, **options).returned["released"] == told
+    return told
 
 
 @pytest.fixture
@@ -96,6 +108,63 @@ class TestMadeBySomethingElse:
     def test_is_taken_over_when_it_bears_a_wanted_uuid(self, host: Host, stranger: FakeHost) -> None:
         act(host, one(FOREIGN, disks=[disk("3")]))
         assert stranger.read(f"{stranger.device(A)}/{FOREIGN}/label") == "lightiov.nvme:vm1"
+
+
+class TestReleased:
+    """Where the data of disks stays that VMs lose."""
+
+    @pytest.fixture
+    def parts(self, fake: FakeHost, host: Host) -> FakeHost:
+        fake.add_controller(A, "S1", driver="lightiov", ids={2: NGUID})
+        act(host, self.vm1(LOG), one(U2, disks=[disk("3", "old")], label="vm2"))
+        return fake
+
+    def vm1(self, *more: dict[str, Any], **changes: Any) -> dict[str, Any]:
+        return one(U1, disks=[disk(NGUID, size="8 MiB"), *more], **changes)
+
+    def test_of_what_stays_nothing_is(self, host: Host, parts: FakeHost) -> None:
+        kept = one(U2, disks=[disk("3", "old")], label="vm2")
+        for changed in (
+            self.vm1(LOG),
+            self.vm1(LOG, queue_pairs=3),
+            self.vm1({**LOG, "size": "6 MiB"}),
+            self.vm1(LOG, disk("4", "new")),
+        ):
+            assert released(host, changed, kept) == []
+
+    def test_of_vms_that_go_and_of_disks_that_go(self, host: Host, parts: FakeHost) -> None:
+        log = {"vm": "vm1", "disk": "log", "controller": "S1", "namespace": NGUID, "first": 8 * MIB, "bytes": 5 * MIB}
+        old = {"vm": "vm2", "disk": "old", "controller": "S1", "namespace": "3", "first": 0, "bytes": NAMESPACE_BYTES}
+        assert released(host, self.vm1()) == [log, old]
+        assert released(host, self.vm1(LOG), phase="shrink", absent=frozenset({U2}), remove=False) == [old]
+        # That of a disk is taken when it comes to those that stay, which is after controllers have changed hands.
+        assert released(host, self.vm1(), phase="shrink") == [old]
+        act(host, self.vm1(), phase="shrink")
+        assert released(host, self.vm1(), phase="grow") == [log]
+        act(host, self.vm1(), phase="grow")
+        assert released(host, self.vm1()) == []
+        # Listed again, it is where its data is.
+        act(host, self.vm1(LOG))
+        assert released(host, self.vm1()) == [log]
+
+    def test_of_one_that_is_only_defined(self, host: Host, parts: FakeHost) -> None:
+        parts.remove_mdev(U2)
+        assert [told["disk"] for told in released(host, self.vm1(LOG))] == ["old"]
+
+    def test_of_a_disk_that_moves_to_another_namespace(self, host: Host, parts: FakeHost) -> None:
+        [told] = released(host, self.vm1(LOG), one(U2, disks=[disk("4", "old")], label="vm2"))
+        assert (told["disk"], told["namespace"]) == ("old", "3")
+
+    def test_without_a_driver_nobody_knows_how_many_bytes(self, host: Host, parts: FakeHost) -> None:
+        parts.remove_mdev(U2)
+        parts.remove_mdev(U1)
+        parts.bind(A, "")
+        told = released(host)
+        assert [(one["disk"], one["first"], one["bytes"]) for one in told] == [
+            ("data", None, None),
+            ("log", None, None),
+            ("old", None, None),
+        ]
 
 
 def test_one_that_a_killed_run_left_goes_without_consent(host: Host, used: FakeHost) -> None:

@@ -3,10 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.lightiov.nvme.plugins.module_utils._outcome import (
+    RELEASING,
     disk_rows,
     first_error,
     outcome,
@@ -60,6 +63,40 @@ def test_outcome_names_each() -> None:
         "hv2: the module waits for a reboot",
         "c on hv2: the driver waits for a reboot",
     ]
+
+
+def test_data_of_disks_that_went_is_found_by_what_is_said_of_it() -> None:
+    place = {"vm": "vm4", "controller": "S1", "namespace": "eui.1", "first": 1 << 20, "bytes": 5 << 20}
+    hostvars = {
+        "hv1": {
+            "__lightiov_mdevs_gone": {"released": [{**place, "disk": "data"}]},
+            "__lightiov_mdevs_made": {"released": [{**place, "disk": "log", "first": None, "bytes": None}]},
+        },
+        # One has no such task, one has failed there, and one has skipped it.
+        "hv2": {},
+        "hv3": {"__lightiov_mdevs_gone": {"msg": "mdev is open"}, "__lightiov_mdevs_made": {"skipped": True}},
+        "hv4": {"__lightiov_mdevs_made": {"released": []}},
+    }
+    assert outcome(hostvars, [], hostvars) == [
+        "DATA THAT IS KEPT",
+        "hv1: disk data of VM vm4 is gone, and its data is kept in namespace eui.1 of controller S1, 5242880 bytes "
+        "from byte 1048576 on",
+        "hv1: disk log of VM vm4 is gone, and its data is kept in namespace eui.1 of controller S1",
+        "To have a disk back, list it again under its VM and name, with this host, controller, namespace and size, "
+        "before another disk gets the place. To have the data erased, add erase to lightiov_allow when another disk "
+        "gets it.",
+    ]
+
+
+def test_roles_register_what_the_report_reads() -> None:
+    tasks = Path(__file__).resolve().parents[4] / "roles/mdev/tasks"
+    released = {
+        task["register"]
+        for name in ("shrink.yml", "grow.yml")
+        for task in yaml.safe_load((tasks / name).read_text())
+        if "released" in task.get("lightiov.nvme.mdev", {}).get("returns", ())
+    }
+    assert released == set(RELEASING)
 
 
 def test_nothing_to_say() -> None:

@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _libvirt, _libvirt_xml, _vm
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import MARK
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan, execute
 from ansible_collections.lightiov.nvme.plugins.module_utils._returned import chosen
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
@@ -68,6 +69,16 @@ def mdevs_of_who_knows(host: Host, fake: FakeHost) -> Plan:
     return new_mdevs(host, fake, driver="")
 
 
+def mdevs_that_go(host: Host, fake: FakeHost) -> Plan:
+    fake.add_controller(A, "S1", driver="lightiov")
+    for number, (vm, uuid) in enumerate(zip(VMS, UUIDS)):
+        extent = f"id={uuid},nsid=2,first={256 * number},count=256,name=data"
+        fake.add_mdev(A, uuid, serial="S1", label=f"{MARK}{vm}", tenant="blue", queue_pairs="1", extents=extent)
+    going = make(host, predict=True)
+    assert len(going.returned["released"]) == len(VMS)
+    return going
+
+
 def new_domains(host: Host, fake: FakeHost) -> Plan:
     fake.write("/images/base.raw", "")
     usual = {"state": "running", "address": None, "memory_mib": 512, "vcpus": 1}
@@ -96,7 +107,7 @@ def domains_that_lose_mdevs(host: Host, fake: FakeHost) -> Plan:
 
 
 PLANS = {
-    "mdev": [new_mdevs, mdevs_of_who_knows],
+    "mdev": [new_mdevs, mdevs_of_who_knows, mdevs_that_go],
     "domain": [new_domains],
     "domain_mdev": [domains_that_lose_mdevs],
 }
