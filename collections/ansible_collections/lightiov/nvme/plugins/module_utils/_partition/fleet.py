@@ -198,6 +198,13 @@ def _generation(host: Mapping[str, Any], vms: Sequence[Mapping[str, Any]]) -> in
 def _present(hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], policy: Policy) -> list[Placement]:
     """Files, lists by hand, and hosts where there is none."""
     present = []
+    placed = {
+        vm
+        for name, host in hosts.items()
+        if name not in by_hand
+        for vm, entry in _written(host).items()
+        if entry.get("state") != "absent"
+    }
     for name in sorted(hosts, key=natural):
         host = hosts[name]
         told = _told(host)
@@ -212,7 +219,9 @@ def _present(hosts: Mapping[str, Mapping[str, Any]], by_hand: Container[str], po
             if entry.get("state") == "absent":
                 continue
             present.append(_placement(name, entry, places, policy))
-        present += [Placement.from_vm(name, _recovered(one), places) for vm, one in told.items() if vm not in written]
+        # What was removed from a file is found again, unless the file of another host has it.
+        found = told.keys() - written.keys() - (placed if host.get("placements") else set())
+        present += [Placement.from_vm(name, _recovered(told[vm]), places) for vm in told if vm in found]
     return present
 
 

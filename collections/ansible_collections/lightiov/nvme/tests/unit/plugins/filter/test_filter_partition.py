@@ -287,6 +287,28 @@ def test_lost_file_differs_from_nothing_that_its_host_has() -> None:
     assert [one.split(" has ")[0] for one in partition(hosts)["cautions"]] == ["VM vm9"]
 
 
+def test_vm_that_two_hosts_have_is_where_the_files_say() -> None:
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=told("hv2"))
+    [entry] = partition(hosts)["placements"]["hv1"]
+    elsewhere = {**entry, "disks": [{**entry["disks"][0], "controller": "HV2-0"}]}
+    hosts["hv1"]["found"]["placed"] = [has()]
+    hosts["hv2"]["found"]["placed"] = [has(controller="HV2-0")]
+    hosts["hv1"]["placements"] = {"lightiov_vms": [entry]}
+    hosts["hv2"]["placements"] = {"lightiov_vms": [elsewhere]}
+    twice = (
+        "VM vm1 is placed on host hv1 and on host hv2: remove it from the placements of the one that does not run it"
+    )
+    assert partition(hosts)["refused"] == [twice]
+    for name, empty, kept in (("hv1", "hv2", entry), ("hv2", "hv1", elsewhere)):
+        hosts[name]["placements"], hosts[empty]["placements"] = {"lightiov_vms": [kept]}, {"lightiov_vms": []}
+        planned = partition(hosts)
+        assert planned["placements"] == {name: [kept], empty: []}
+        assert not planned["refused"]
+        # A host whose file is lost has what it tells.
+        hosts[empty]["placements"] = None
+        assert partition(hosts)["refused"] == [twice]
+
+
 def test_unreachable_host_keeps_its_file() -> None:
     hosts = fleet(vm("vm1"))
     hosts = applied(hosts, partition(hosts))

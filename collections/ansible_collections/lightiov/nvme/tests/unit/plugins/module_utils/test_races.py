@@ -44,9 +44,9 @@ TOLD = re.compile(
 )
 
 
-def wish(name: str) -> dict[str, Any]:
+def wish(name: str, **pins: str) -> dict[str, Any]:
     disks = [{"name": "data", "size": "1 MiB"}]
-    return {"name": name, "tenant": "blue", "memory_mib": 16, "vcpus": 1, "queue_pairs": 1, "disks": disks}
+    return {"name": name, "tenant": "blue", "memory_mib": 16, "vcpus": 1, "queue_pairs": 1, "disks": disks, **pins}
 
 
 @dataclass
@@ -56,6 +56,8 @@ class Operator:
     directory: Path
     shared: Path
     hosts: dict[str, Host]
+    # Where this one's list wants VMs to be.
+    pins: dict[str, str] = field(default_factory=dict)
     # What the last plan said.
     told: list[str] = field(default_factory=list)
 
@@ -84,15 +86,16 @@ class Operator:
             if written and written["lightiov_generation"] < found["generation"]:
                 accept(host, name, written["lightiov_generation"], files.digest(written["lightiov_vms"]), act=False)
             settings = {"memory_mib": 1024, "vcpus": 64}
-            hosts[name] = {"vms": list(map(wish, names)), "found": found, "settings": settings, "placements": written}
+            vms = [wish(vm, host=self.pins[vm]) if vm in self.pins else wish(vm) for vm in names]
+            hosts[name] = {"vms": vms, "found": found, "settings": settings, "placements": written}
         planned = fleet.partition(hosts, fleet.Policy("spread"))
         self.told = planned["refused"] + planned["cautions"]
-        assert not planned["unplaced"] + planned["refused"]
+        assert not planned["unplaced"]
         for name, text in planned["files"].items():
             (self.directory / f"{name}.yml").write_text(text)
         return {name: yaml.safe_load(text) for name, text in planned["files"].items()}
 
-    def apply(self, placements: dict[str, Any]) -> dict[str, str]:
+    def apply(self, placements: dict[str, Any], remove: bool = False) -> dict[str, str]:
         """As a deployment calls lightiov.nvme.generation and lightiov.nvme.mdev; what hosts refuse."""
         told = {}
         for name, content in placements.items():
@@ -104,16 +107,23 @@ class Operator:
                 wanted = [Wanted.parse({"type": "lightiov-passthrough", **one}) for one in vm_mdevs(vms)]
                 for phase in ("shrink", "grow"):
                     with applying(host, after.number):
-                        for step in plan(host, Request(wanted, phase=phase), predict=False).steps:
+                        for step in plan(host, Request(wanted, phase=phase, remove=remove), predict=False).steps:
                             step.run()
             except LightiovError as error:
                 told[name] = str(error)
         return told
 
+    def deploy(self, names: list[str], start: Any, results: Any) -> None:
+        """When the other has planned as well."""
+        placements = self.plan(names)
+        start.wait(300)
+        results.put(self.apply(placements))
+
     def race(self, mine: list[str], everyone: list[str], start: Any, results: Any) -> None:
         """Deploy one's own wishes when the other does; who is told that others were first does what they are told."""
         try:
             placements = self.plan(mine)
+            assert not self.told
             [where] = [name for name in placements if mine[-1] in str(placements[name])]
             start.wait(300)
             told = self.apply(placements)
@@ -126,6 +136,8 @@ class Operator:
                 self.pull()
                 try:
                     told = self.apply(self.plan(everyone))
+                    # What another run is about to make is told as well.
+                    assert all("which it has accepted" in one for one in self.told), self.told
                 except LightiovError as error:
                     told = {"plan": str(error)}
             results.put((where, lost))
@@ -215,3 +227,59 @@ def test_deployment_that_was_interrupted_is_told_and_goes_on(tmp_path: Path) -> 
     assert not operator.apply(operator.plan(wishes))
     assert operator.plan(wishes) == written
     assert not operator.told
+
+
+@pytest.mark.parametrize("races", [3, only_exhaustive(30)])
+def test_vm_that_two_lists_put_on_two_hosts_at_once_is_on_both_and_the_next_plan_names_it(
+    tmp_path: Path, races: int
+) -> None:
+    """No host knows what another has accepted, so none can refuse it."""
+    for number in range(races):
+        directory = tmp_path / str(number)
+        hosts = hosts_of(directory)
+        operators = [Operator(directory / name, directory / "shared", hosts) for name in ("one", "other")]
+        for folder in ("one", "other", "shared"):
+            (directory / folder).mkdir()
+        there = ["vm1", "vm2"]
+        assert not operators[0].apply(operators[0].plan(there))
+        start, results = FORK.Barrier(2), FORK.Queue()
+        running = []
+        for operator, host in zip(operators, HOSTS):
+            operator.pull()
+            operator.pins = {"new": host}
+            running.append(FORK.Process(target=operator.deploy, args=([*there, "new"], start, results)))
+        for process in running:
+            process.start()
+        # Who comes to the other's host second is told that it has changed; at the own one nothing is wrong.
+        told = [one for _process in running for one in results.get(timeout=300).items()]
+        assert len({host for host, _sentence in told}) == len(told)
+        assert all(TOLD.fullmatch(sentence) for _host, sentence in told), told
+        for process in running:
+            process.join()
+        for name, host in hosts.items():
+            assert "new" in [vm["vm"] for vm in describe(host)["placed"]], name
+        # Whoever plans next, whatever their list says.
+        for operator in operators:
+            operator.pull()
+            planned = operator.plan([*there, "new"])
+            # Of a list that pins it to the other host, this is said after it.
+            assert operator.told[0] == (
+                "VM new is placed on host hv1 and on host hv2: remove it from the placements of the one that does not "
+                "run it"
+            )
+            assert [name for name, content in planned.items() if "new" in str(content)] == ["hv1"]
+        # One of the two is taken away, whichever it is.
+        kept, other = HOSTS[number % 2], HOSTS[1 - number % 2]
+        operator = operators[number % 2]
+        operator.pull()
+        written = yaml.safe_load((operator.directory / f"{other}.yml").read_text())
+        written["lightiov_vms"] = [vm for vm in written["lightiov_vms"] if vm["name"] != "new"]
+        # As lightiov.nvme.plan notes that the file was changed with the host as it is.
+        written["lightiov_generation"] = generation(hosts[other]).number
+        (operator.directory / f"{other}.yml").write_text(yaml.safe_dump(written))
+        assert not operator.apply(operator.plan([*there, "new"]), remove=True)
+        assert not operator.told
+        found = {name: [vm["vm"] for vm in describe(host)["placed"]] for name, host in hosts.items()}
+        assert ("new" in found[kept], "new" in found[other]) == (True, False)
+        operator.plan([*there, "new"])
+        assert not operator.told
