@@ -16,7 +16,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from ansible_collections.lightiov.nvme.plugins.filter import partition as plugin
-from fleets import host
+from fleets import host, vm
 
 PAGE = (Path(plugin.__file__).parents[2] / "docs/planning.md").read_text()
 
@@ -81,3 +81,29 @@ class TestListThatIsSpreadOverGroups:
             path = written / f"group_vars/{name}.yml"
             path.write_text(path.read_text().replace(f"{name}_vms", "lightiov_vms"))
         assert [len(vms) for vms in self.lists(written).values()] == [1, 1, 1]
+
+
+def test_plan_is_asked_with_json_query() -> None:
+    jmespath = pytest.importorskip("jmespath", reason="only the Python of the machine that runs Ansible has it")
+    found = {name: {**host(name, controllers=1), "generation": 1, "placed": []} for name in ("hv1", "hv2")}
+    found["hv1"]["controllers"][0]["serial"] = "S5XANA0R700001"
+    vms = [
+        vm("web[1:2]", "shop", pairs=3, disks=[{"name": name, "size": "1 GiB"} for name in ("data", "log")]),
+        vm("bare", "shop", disks=[]),
+        vm("ci", "build", host="hv2"),
+        vm("large", "shop", gib=1000),
+    ]
+    plan = partition({name: {"vms": vms, "found": one} for name, one in found.items()})
+    [task] = yaml.safe_load(shown("Asking the plan"))
+    answers = {what: jmespath.search(query, plan) for what, query in task["vars"]["queries"].items()}
+    [unplaced] = plan["unplaced"]
+    assert answers == {
+        "VMs of host hv1": ["bare", "web1", "web2"],
+        "VMs of a tenant": ["bare", "web1", "web2"],
+        "disks of a controller": [{"vm": name, "disks": ["data", "log"]} for name in ("web1", "web2")],
+        "queue pairs that VMs have of it": 6,
+        "VMs without a place, and what helps": [{"vm": "large", "remedy": unplaced["remedy"]}],
+    }
+    # As the page quotes what is no plain name.
+    [quoted] = re.findall(r"`(placements\.\"\S+)`", PAGE)
+    assert jmespath.search(quoted, {"placements": {"hv-a1.example.org": [{"name": "vm1"}]}}) == ["vm1"]
