@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the table of variables into each role's README, and that of all roles into docs/variables.md, from the roles'
-argument specifications.
+"""Writes the table of variables into each role's README, and that of all roles and playbooks into docs/variables.md,
+from the roles' argument specifications.
 
 With --check nothing is written, and a page that is not current is an error.
 """
@@ -21,6 +21,28 @@ COLLECTION = Path(__file__).resolve().parents[1] / "collections/ansible_collecti
 ROLES = COLLECTION / "roles"
 ALL = COLLECTION / "docs/variables.md"
 BEGIN = "<!-- From here to the end: `make docs` writes it, from meta/argument_specs.yml. -->\n"
+# What no role takes.
+OF_PLAYBOOKS: dict[str, dict[str, Any]] = {
+    "lightiov_task_timeout": {
+        "type": "int",
+        "default": 1800,
+        "description": "How many seconds a task of a playbook may take that has no limit of its own.",
+    },
+    "lightiov_ssh_args": {
+        "type": "str",
+        "description": (
+            "Not set but used: the playbooks give it to each VM, for C(ansible_ssh_common_args). It leads to the VM "
+            "through its hypervisor."
+        ),
+    },
+    "lightiov_generation": {
+        "type": "int",
+        "description": (
+            "Not set by people: the plan writes it into each file of placements. It is the generation of the host that "
+            "the file was planned from, and a host refuses a file of another."
+        ),
+    },
+}
 MARKUP = re.compile(r"\b[CIBVOPM]\(([^)#]*)(?:#\w+)?\)")
 
 
@@ -65,6 +87,9 @@ def variables() -> list[str]:
             for name, option in specification.get("options", {}).items():
                 said.setdefault(name, []).append(option)
                 taken_by.setdefault(name, {})[f"[{role.name}](../roles/{role.name}/README.md)"] = None
+    for name, option in OF_PLAYBOOKS.items():
+        said.setdefault(name, []).append(option)
+        taken_by.setdefault(name, {})["playbooks"] = None
     listed = []
     for name in sorted(said):
         fullest = max(said[name], key=lambda one: ("options" in one, "default" in one, len(meaning(one))))
