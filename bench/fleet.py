@@ -24,6 +24,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources
 from matplotlib import pyplot
 
 from bench import bound, rivals, workload
+from bench.fleet_goals import Figures, Speed, Stranded, above, growth, judge
 from bench.leftover import leftover
 
 BUILD = Path(__file__).resolve().parents[1] / "build"
@@ -41,17 +42,19 @@ def main() -> None:
     parser.add_argument("--quality-hosts", type=int, default=100)
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
-    many_disks()
-    curve = [(count, *speed(count, workload.VMS_PER_HOST)) for count in SIZES]
+    disks = many_disks()
+    curve = [speed(count, workload.VMS_PER_HOST) for count in SIZES]
+    print(f"A plan grows with n log n to the power of {growth(curve):.2f}")
     if options.large:
-        curve.append((LARGE, *speed(LARGE, 100)))
+        curve.append(speed(LARGE, 100))
     draw(curve)
-    quality(options.quality_hosts)
-    filled(options.quality_hosts)
+    needed, fewest = quality(options.quality_hosts)
+    wrong = judge(Figures(curve, disks, needed, fewest, filled(options.quality_hosts)))
+    if wrong:
+        raise SystemExit("\n".join(wrong))
 
 
-def speed(count: int, each: int) -> tuple[int, float, float]:
-    """VMs, seconds of the plan, milliseconds of one more VM at the 99th percentile."""
+def speed(count: int, each: int) -> Speed:
     hosts, intent = workload.hosts(count), workload.vms(count * each)
     more = {f"new{name}": shape for name, shape in workload.vms(ADDED, seed=2).shapes.items()}
     tenants = sorted({shape.tenant for shape in intent.shapes.values()})
@@ -80,21 +83,24 @@ def speed(count: int, each: int) -> tuple[int, float, float]:
         f"one more VM {statistics.median(times):.2f} ms, p99 {p99:.2f} ms, {len(plan.unplaced)} unplaced, "
         f"peak {peak:.1f} GiB"
     )
-    return vms, seconds, p99
+    return Speed(count, vms, seconds, p99, peak)
 
 
-def many_disks() -> None:
+def many_disks() -> float:
+    """Milliseconds."""
     controllers = tuple(Controller(f"S{slot}", 64, (Namespace("1", 1 << 40, 1),)) for slot in range(16))
     disks = tuple(Disk(f"d{number}", 1 << 30) for number in range(12))
     shape = Shape("blue", "passthrough", 1024, 1, disks, 2, 2, disks_apart=True)
     planner = Planner([Host("hv", 1 << 20, 100, controllers)], Intent({"vm": shape}, {}))
     started = time.process_time()
     placed = planner.add("vm")
-    print(f"12 disks apart on 16 alike controllers: {(time.process_time() - started) * 1000:.2f} ms, {bool(placed)=}")
+    took = (time.process_time() - started) * 1000
+    print(f"12 disks apart on 16 alike controllers: {took:.2f} ms, {bool(placed)=}")
+    return took
 
 
-def quality(count: int) -> None:
-    """Hosts that a mixed fleet needs."""
+def quality(count: int) -> tuple[int, float]:
+    """Hosts that a mixed fleet needs, and the linear program's bound."""
     intent = workload.vms(count * workload.VMS_PER_HOST * 9 // 10)
     plenty = workload.hosts(count * 2)
     fewest = bound.fewest_hosts(plenty[0], intent)
@@ -107,8 +113,9 @@ def quality(count: int) -> None:
     }
     print(f"{len(intent.shapes):,} VMs need at least {fewest:.2f} hosts (linear program):")
     for name, hosts in needed.items():
-        over = (hosts / math.ceil(fewest) - 1) * 100
-        print(f"  {name:10} {hosts} hosts, {over:.1f} % above {math.ceil(fewest)}")
+        whole = math.ceil(fewest)
+        over = f"{above(hosts, fewest):.2%} above {fewest:.2f}, {above(hosts, whole):.2%} above {whole}"
+        print(f"  {name:10} {hosts} hosts, {over}")
     names = list(needed)
     figure, axes = pyplot.subplots()
     axes.bar(names, [needed[name] for name in names])
@@ -116,9 +123,10 @@ def quality(count: int) -> None:
     axes.set(ylabel="hosts", title=f"hosts that {len(intent.shapes):,} VMs need")
     axes.legend()
     figure.savefig(BUILD / "fleet-quality.png", dpi=120)
+    return needed["LightIOV"], fewest
 
 
-def filled(count: int) -> None:
+def filled(count: int) -> Stranded:
     """What is left of a fleet at 95 %, and whether anything can still use it."""
     # With memory and CPUs to spare, so that what is left of controllers is the planner's doing.
     hosts = [replace(host, memory=host.memory * 2, vcpus=host.vcpus * 2) for host in workload.hosts(count)]
@@ -137,13 +145,18 @@ def filled(count: int) -> None:
         if free <= left:
             break
     idle = [state for host, state in states if not _usable(host, state)]
-    stranded = sum(one.extents.free for state in idle for one in state.namespaces)
-    print(f"At {1 - free / has:.1%} fill, {stranded / has:.2%} of bytes are stranded, ", end="")
-    print(f"and {sum(state.queue_pairs for state in idle) / pairs:.2%} of queue pairs")
     least_pairs, least_bytes = leftover(hosts[0].controllers[0], placed)
+    stranded = Stranded(
+        bytes=sum(one.extents.free for state in idle for one in state.namespaces) / has,
+        queue_pairs=sum(state.queue_pairs for state in idle) / pairs,
+        mix_bytes=least_bytes / has,
+        mix_queue_pairs=least_pairs / pairs,
+    )
+    print(f"At {1 - free / has:.1%} fill, {stranded.bytes:.2%} of bytes are stranded, ", end="")
+    print(f"and {stranded.queue_pairs:.2%} of queue pairs")
     print(
-        f"  on the fewest controllers that have room for these VMs, {least_bytes / has:.2%} of bytes and "
-        f"{least_pairs / pairs:.2%} of queue pairs would be, however they are packed"
+        f"  on the fewest controllers that have room for these VMs, {stranded.mix_bytes:.2%} of bytes and "
+        f"{stranded.mix_queue_pairs:.2%} of queue pairs would be, however they are packed"
     )
     tenant = next(iter(intent.shapes.values())).tenant
     for kind in workload.KINDS:
@@ -152,6 +165,7 @@ def filled(count: int) -> None:
         )
     emptied = [host.spec.name for host in planner.ledger.hosts if moves_from(planner, host.spec.name) is not None]
     print(f"  hosts that could be emptied: {', '.join(emptied) or 'none'}")
+    return stranded
 
 
 def _usable(host: HostState, state: ControllerState) -> bool:
@@ -180,16 +194,16 @@ def _more(planner: Planner, shape: Shape) -> int:
     return len(added)
 
 
-def draw(curve: list[tuple[int, int, float, float]]) -> None:
-    vms = [one[1] for one in curve]
-    seconds = [one[2] for one in curve]
+def draw(curve: list[Speed]) -> None:
+    vms = [one.vms for one in curve]
+    seconds = [one.seconds for one in curve]
     scale = seconds[0] / vms[0] / math.log2(vms[0])
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4))
     left.loglog(vms, seconds, marker="o", label="plan from nothing")
     left.loglog(vms, [scale * n * math.log2(n) for n in vms], linestyle="--", label="n log n")
     left.set(xlabel="VMs", ylabel="seconds")
     left.legend()
-    right.semilogx(vms, [one[3] for one in curve], marker="o")
+    right.semilogx(vms, [one.p99 for one in curve], marker="o")
     right.set(xlabel="VMs", ylabel="milliseconds", title="one more VM, 99th percentile", ylim=(0, None))
     figure.tight_layout()
     figure.savefig(BUILD / "fleet-speed.png", dpi=120)
