@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # VMs by name, as lightiov.nvme.host_info tells what is placed.
@@ -55,7 +55,7 @@ def unapplied(host: Host, written: Iterable[Placement], told: Told, known: Conta
     """
     by = f"by the placements of host {host.name}, which it has accepted"
     controllers = {one.serial: one for one in host.controllers}
-    without = []
+    without: list[str] = []
     for placement in written:
         slices = [one for one in placement.slices if _can_be_seen(one, controllers)]
         here = told.get(placement.vm)
@@ -97,7 +97,7 @@ def unapplied(host: Host, written: Iterable[Placement], told: Told, known: Conta
 
 def _changes(placement: Placement, both: Iterable[tuple[Slice, Mapping[str, Any]]], by: str) -> Iterator[str]:
     pairs = dict(placement.queue_pairs)
-    told = set()
+    told: set[str] = set()
     for one, disk in both:
         size = disk.get("bytes") or 0
         if one.size > size > 0:
@@ -139,7 +139,7 @@ def _can_be_seen(one: Slice, controllers: Mapping[str, Controller]) -> bool:
     return controller is not None and any(one.namespace in _names(each) for each in controller.namespaces)
 
 
-def _names(namespace: Any) -> set[str]:
+def _names(namespace: Namespace) -> set[str]:
     return {namespace.name, str(namespace.nsid), namespace.listed}
 
 
