@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, planner, resources
@@ -39,6 +40,15 @@ def vm(name: str, tenant: str = "blue", gib: int = 10, pairs: Any = 2, **options
     }
 
 
+def wanted(vms: Sequence[Mapping[str, Any]]) -> intent.Intent:
+    """The intent, with the kinds that the planner knows and that no operator can have yet."""
+    parsed = intent.parse([{key: one[key] for key in one if key != "kind"} for one in vms])
+    kinds = {one["name"]: one["kind"] for one in vms if one.get("kind")}
+    known: dict[intent.Shape, intent.Shape] = {}
+    shapes = {name: replace(shape, kind=kinds.get(name, shape.kind)) for name, shape in parsed.shapes.items()}
+    return replace(parsed, shapes={name: known.setdefault(shape, shape) for name, shape in shapes.items()})
+
+
 def plan(
     hosts: Mapping[str, Any],
     vms: Iterable[Mapping[str, Any]],
@@ -46,7 +56,7 @@ def plan(
     strategy: str = "pack",
     reserve: int = 0,
 ) -> planner.Plan:
-    return planner.plan(resources.parse(hosts), intent.parse(list(vms)), present, strategy, reserve)
+    return planner.plan(resources.parse(hosts), wanted(list(vms)), present, strategy, reserve)
 
 
 def placed(result: planner.Plan) -> dict[str, Placement]:

@@ -18,7 +18,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_s
 
 PLANNED_KEYS = frozenset({"queue_pairs", "kind", "host", "group", "apart", "disks_apart", "numa", "weight", "memory"})
 DISK_KEYS = _vms.DISK_KEYS | {"size", "read_only"}
+# What a controller can be reserved for; of these, what hosts can make.
 KINDS = ("passthrough", "mediated")
+MADE = KINDS[0]
 NUMA = ("none", "preferred", "required")
 # The host module's limit of one mdev.
 MAX_EXTENTS = 32
@@ -167,7 +169,7 @@ def _vm(
         tenant=check_tenant(
             _text(entry.get("tenant"), where, "tenant", "set it to a name that VMs share which trust it"), where
         ),
-        kind=_choice(_or(entry.get("kind"), KINDS[0]), "kind", KINDS, where),
+        kind=_kind(entry.get("kind"), where),
         memory=parse_size(entry["memory"], f"The memory of {where}", "write memory_mib") >> 20
         if entry.get("memory") is not None
         else _whole(_or(entry.get("memory_mib"), memory_mib), "memory_mib", where, 1 << 30),
@@ -198,6 +200,13 @@ def _vm(
     if "root" in passed:
         passed["root"] = _vms.root_option(passed["root"], f"The root of {where}")
     return names, shape, passed
+
+
+def _kind(value: object, where: str) -> str:
+    kind = _choice(_or(value, MADE), "kind", KINDS, where)
+    if kind != MADE:
+        raise LightiovError(f"{where} cannot have the kind {kind}, which no host makes yet: set it to {MADE}")
+    return kind
 
 
 def _disks(listed: object, where: str) -> tuple[Disk, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import namespace_name
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MADE
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size, show_size
 
 
@@ -53,8 +54,6 @@ class Placement:
             del entry["address"]
         entry["memory_mib"] = self.memory
         entry["vcpus"] = self.vcpus
-        if self.kind != "passthrough":
-            entry["kind"] = self.kind
         if self.node is not None:
             entry["numa_node"] = self.node
         entry["disks"] = [
@@ -105,7 +104,7 @@ class Placement:
             vm=name,
             host=host,
             tenant=str(entry["tenant"]),
-            kind=str(entry.get("kind") or "passthrough"),
+            kind=MADE,
             memory=int(entry.get("memory_mib") or memory),
             vcpus=int(entry.get("vcpus") or vcpus),
             slices=tuple(slices),

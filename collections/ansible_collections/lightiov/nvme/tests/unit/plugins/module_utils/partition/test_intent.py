@@ -55,6 +55,10 @@ WRONG = {
     "no tenant": ([{"name": "vm1"}], r"VM vm1 has no tenant: set it to a name that VMs share which trust it"),
     "bad tenant": ([{**GOOD, "tenant": "a b"}], r"VM vm1 cannot have the tenant 'a b': use 1 to 64 letters"),
     "bad kind": ([{**GOOD, "kind": "direct"}], r"VM vm1 cannot have 'direct' as its kind: choose from passthrough, "),
+    "kind that no host makes": (
+        [{**GOOD, "kind": "mediated"}],
+        r"VM vm1 cannot have the kind mediated, which no host makes yet: set it to passthrough$",
+    ),
     "bad state": ([{**GOOD, "state": "off"}], r"VM vm1 cannot have 'off' as its state: choose from running, "),
     "bad numa": ([{**GOOD, "numa": "yes"}], r"VM vm1 cannot have 'yes' as its numa: choose from none, preferred"),
     "no vCPUs": ([{**GOOD, "vcpus": 0}], r"VM vm1 cannot have 0 as its vcpus: choose a whole number from 1 to 4,096"),

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
-from fleets import GIB, check, fleets, host, placed, plan, remedied, vm
+from fleets import GIB, check, fleets, host, placed, plan, remedied, vm, wanted
 from hypothesis import given
 
 
@@ -178,7 +178,7 @@ def test_hosts_whose_memory_others_have_had_are_not_tried(monkeypatch: pytest.Mo
 
 
 def planner(hosts: dict[str, Any], vms: list[dict[str, Any]], present: Any = ()) -> Planner:
-    one = Planner(resources.parse(hosts), intent.parse(vms), present)
+    one = Planner(resources.parse(hosts), wanted(vms), present)
     one.run()
     return one
 
@@ -218,12 +218,12 @@ def test_moves_are_possible_and_leave_no_trace(fleet: tuple[dict[str, Any], list
         if moves:
             moved = {move.vm: move.target for move in moves}
             present = [moved.get(each.vm, each) for of in before.values() for each in of.values()]
-            wanted = [each for each in vms if each["name"] == name or any(p.vm == each["name"] for p in present)]
-            wanted = [{**each, "apart": None} for each in wanted]
-            after = plan(hosts, wanted, [replace(each) for each in present])
+            listed = [each for each in vms if each["name"] == name or any(p.vm == each["name"] for p in present)]
+            listed = [{**each, "apart": None} for each in listed]
+            after = plan(hosts, listed, [replace(each) for each in present])
             check(hosts, after)
             assert name in placed(after)
-            assert moves_for(planner(hosts, wanted, present), name) == []
+            assert moves_for(planner(hosts, listed, present), name) == []
     for name in hosts:
         moves_from(one, name)
     assert before == {name: dict(state.placed) for name, state in one.ledger.by_name.items()}

@@ -11,13 +11,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, resources
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition import resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.explain import WISHES
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents import Extents
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.fit import try_place
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
-from fleets import GIB, by_domain, check, fleets, host, placed, plan, remedied
+from fleets import GIB, by_domain, check, fleets, host, placed, plan, remedied, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,8 +157,8 @@ def test_disk_grows_in_place_or_is_refused(fleet: Fleet, strategy: str, data: st
     if not growing:
         return
     one, disk = data.draw(st.sampled_from(growing))
-    wanted = int(disk["size"].split()[0]) + data.draw(st.integers(1, 30))
-    disk["size"] = f"{wanted} GiB"
+    larger = int(disk["size"].split()[0]) + data.draw(st.integers(1, 30))
+    disk["size"] = f"{larger} GiB"
     result = plan(hosts, vms, first.values(), strategy)
     check(hosts, result)
     after = placed(result)
@@ -168,7 +168,7 @@ def test_disk_grows_in_place_or_is_refused(fleet: Fleet, strategy: str, data: st
     changes = [(old, new) for old, new in zip(first[one["name"]].slices, after[one["name"]].slices) if old != new]
     if changes:
         assert [(old.first, old.controller, new.size) for old, new in changes] == [
-            (new.first, new.controller, wanted * GIB) for _old, new in changes
+            (new.first, new.controller, larger * GIB) for _old, new in changes
         ]
         assert not result.refused
     else:
@@ -208,12 +208,12 @@ def test_each_remedy_makes_the_vm_fit(fleet: Fleet, strategy: str) -> None:
         assert told.conflict
         hosts_after, vms_after = remedied(hosts, vms, told)
         # The VM alone: another that waits may want the same room, and may be first.
-        wanted = [one for one in vms_after if one["name"] == name or one["name"] in placed(before)]
-        listed = {one["name"] for one in wanted}
-        for one in wanted:
+        alone = [one for one in vms_after if one["name"] == name or one["name"] in placed(before)]
+        listed = {one["name"] for one in alone}
+        for one in alone:
             if one.get("apart") and one["apart"]["from"] not in listed:
                 del one["apart"]
-        after = plan(hosts_after, wanted, placed(before).values(), strategy)
+        after = plan(hosts_after, alone, placed(before).values(), strategy)
         assert name in placed(after), sentence
         check(hosts_after, after)
 
@@ -236,7 +236,7 @@ def test_conflict_is_one_and_none_of_it_is_idle(fleet: Fleet, strategy: str) -> 
 
 def fits_with(hosts: Any, vms: Any, strategy: str, name: str, wishes: Set[str]) -> bool:
     """Whether the VM has room once these wishes are granted everywhere, by plenty of what they are for."""
-    planner = Planner(resources.parse(hosts), intent.parse(vms), strategy=strategy)
+    planner = Planner(resources.parse(hosts), wanted(vms), strategy=strategy)
     planner.run()
     shape = planner.intent.shapes[name]
     for host_state in planner.ledger.hosts:
