@@ -81,6 +81,7 @@ def _disks(mdev: MdevState, controller: Controller, former: str) -> list[dict[st
             "queue_pairs": mdev.queue_pairs,
             "first": (disk["first"] or 0) * known[disk["nsid"]].lba_size,
             "bytes": (disk["count"] or 0) * known[disk["nsid"]].lba_size,
+            "read_only": disk["read_only"],
         }
         for disk in mdev.disks
         if disk["nsid"] in known

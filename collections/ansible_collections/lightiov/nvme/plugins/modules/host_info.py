@@ -116,11 +116,15 @@ controllers:
       elements: dict
       sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776, "listed": "db1-data"}]
 placed:
-  description: VMs with the disks that they have, each with its place in bytes.
+  description: VMs with the disks that they have, each with its place in bytes; a whole namespace has none.
   returned: success
   type: list
   elements: dict
-  sample: [{"vm": "db1", "tenant": "shop", "disks": [{"name": "data", "namespace": "1", "first": 0, "bytes": 1048576}]}]
+  sample:
+    - vm: db1
+      tenant: shop
+      disks:
+        - {name: data, controller: S5XANA0R700001, namespace: "1", first: 0, bytes: 1048576, read_only: false}
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import yaml
+from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, planner, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.explain import Explanation
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
@@ -63,6 +66,21 @@ def placed(result: planner.Plan) -> dict[str, Placement]:
     return {name: one for of in result.placements.values() for name, one in of.items()}
 
 
+def described(hosts: dict[str, Any], vms: Sequence[Any]) -> dict[str, Any]:
+    """As playbooks have a fleet."""
+    of_variables = ("groups", "address_pool")
+    return {
+        name: {"vms": vms, "found": one, **{key: one[key] for key in of_variables if key in one}}
+        for name, one in hosts.items()
+    }
+
+
+def accept(text: str) -> None:
+    """What reads the list of a host, and what makes its mdevs."""
+    for mdev in _vms.vm_mdevs(yaml.safe_load(text)["lightiov_vms"]):
+        Wanted.parse({**mdev, "type": "lightiov-passthrough"})
+
+
 def check(hosts: Mapping[str, Any], result: planner.Plan) -> None:
     """No resource over its limit, no overlap, one tenant on a controller."""
     everything = [one for of in result.placements.values() for one in of.values()]
@@ -91,15 +109,22 @@ def check(hosts: Mapping[str, Any], result: planner.Plan) -> None:
             assert not controller.tenant or tenants <= {controller.tenant}
             assert not controller.kind or kinds <= {controller.kind}
             for namespace in controller.namespaces:
+                # Those who only read all of it are as one.
                 parts = sorted(
-                    (part.first, part.first + (part.size or namespace.bytes))
-                    for one in here
-                    for part in one.slices
-                    if (part.controller, part.namespace) == (controller.serial, namespace.name)
-                    and part.first is not None
+                    {
+                        (
+                            part.first,
+                            part.first + (part.size or namespace.bytes),
+                            "" if part.read_only and not part.size else f"{one.vm}/{part.name}",
+                        )
+                        for one in here
+                        for part in one.slices
+                        if (part.controller, part.namespace) == (controller.serial, namespace.name)
+                        and part.first is not None
+                    }
                 )
-                assert all(end <= after[0] for (_first, end), after in zip(parts, parts[1:]))
-                assert all(end <= namespace.bytes for _first, end in parts)
+                assert all(end <= after[0] for (_first, end, _who), after in zip(parts, parts[1:]))
+                assert all(end <= namespace.bytes for _first, end, _who in parts)
             extents = Counter(one.vm for one in here for part in one.slices if part.controller == controller.serial)
             assert all(count <= 32 for count in extents.values())
 

@@ -130,7 +130,7 @@ def _all_on(state: ControllerState, disks: Sequence[Disk]) -> Taken | None:
     for disk in disks:
         for namespace in state.namespaces:
             if not namespace.closed and namespace.extents.largest >= disk.size:
-                first = namespace.extents.allot(disk.size)
+                first = namespace.allot(disk.size, disk.read_only)
                 if first is not None:
                     taken.append((disk, state, namespace, first))
                     break
@@ -154,10 +154,7 @@ def _one(
         for namespace in state.namespaces:
             if namespace.closed or (disk.namespace and disk.namespace not in namespace.names):
                 continue
-            # A whole namespace is one that nobody has a part of.
-            if not disk.size and namespace.extents.free < namespace.extents.size:
-                continue
-            first = namespace.extents.allot(disk.size)
+            first = namespace.allot(disk.size, disk.read_only)
             if first is not None:
                 counts[serial] = counts.get(serial, 0) + 1
                 return disk, state, namespace, first
@@ -166,7 +163,7 @@ def _one(
 
 def _give_back(taken: Taken) -> None:
     for disk, _state, namespace, first in reversed(taken):
-        namespace.extents.give(first, disk.size)
+        namespace.give(first, disk.size, disk.read_only)
 
 
 def try_place(ledger: Ledger, host: HostState, vm: str, shape: Shape, without_rules: bool = False) -> bool:
@@ -274,10 +271,10 @@ def keep(ledger: Ledger, placement: Placement) -> list[str]:
                     "which is not there: attach the namespace again, or remove the VM from the host's placements"
                 )
         elif first is None:
-            first = namespace.extents.allot(one.size)
+            first = namespace.allot(one.size, one.read_only)
             if first is None:
                 wrong.append(_overlap(vm, one))
-        elif not namespace.extents.take(first, one.size):
+        elif not namespace.take(first, one.size, one.read_only):
             wrong.append(_overlap(vm, one))
             first = None
         slices.append(replace(one, first=first, namespace=namespace.name if namespace else one.namespace))

@@ -326,6 +326,7 @@ def _recovered(told: Mapping[str, Any]) -> dict[str, Any]:
                 "namespace": disk["namespace"],
                 "queue_pairs": disk["queue_pairs"],
                 **({"size": show_size(disk["bytes"])} if disk.get("bytes") else {}),
+                **({"read_only": True} if disk.get("read_only") else {}),
             }
             for disk in told["disks"]
         ],

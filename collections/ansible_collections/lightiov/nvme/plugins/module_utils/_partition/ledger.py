@@ -26,7 +26,7 @@ def owner_of(tenant: str, kind: str) -> str:
 
 
 class NamespaceState:
-    __slots__ = ("closed", "extents", "name", "names", "nsid")
+    __slots__ = ("closed", "extents", "name", "names", "nsid", "readers")
 
     def __init__(self, spec: Namespace) -> None:
         self.name = spec.name
@@ -35,6 +35,28 @@ class NamespaceState:
         self.names = frozenset({spec.name, str(spec.nsid), spec.listed} - {""})
         self.extents = Extents(spec.bytes, spec.granularity)
         self.closed = spec.cordon in CLOSED
+        # Disks that are all of it, and none of which is written to.
+        self.readers = 0
+
+    def allot(self, size: int, read_only: bool) -> int | None:
+        """The place of a disk that has none yet; one of size 0 is the whole namespace."""
+        if size:
+            return self.extents.allot(size)
+        return 0 if self.take(0, 0, read_only) else None
+
+    def take(self, first: int, size: int, read_only: bool) -> bool:
+        """A place that a disk has already; False if another has a part of it that may not be shared."""
+        reads_all = read_only and not size
+        taken = (reads_all and self.readers > 0) or self.extents.take(first, size)
+        self.readers += reads_all and taken
+        return taken
+
+    def give(self, first: int, size: int, read_only: bool) -> None:
+        if read_only and not size:
+            self.readers -= 1
+            if self.readers:
+                return
+        self.extents.give(first, size)
 
 
 class ControllerState:
@@ -195,7 +217,7 @@ class Ledger:
         for one in placement.slices:
             namespace = self.namespace(host, one)
             if namespace and one.first is not None:
-                namespace.extents.take(one.first, one.size)
+                namespace.take(one.first, one.size, one.read_only)
         self.enter(placement)
 
     def amend(self, host: HostState, placement: Placement) -> None:
@@ -211,7 +233,7 @@ class Ledger:
     def give(self, host: HostState, one: Slice) -> None:
         namespace = self.namespace(host, one)
         if namespace and one.first is not None:
-            namespace.extents.give(one.first, one.size)
+            namespace.give(one.first, one.size, one.read_only)
 
     def _count(self, placement: Placement, host: HostState, sign: int) -> None:
         host.memory -= sign * placement.memory

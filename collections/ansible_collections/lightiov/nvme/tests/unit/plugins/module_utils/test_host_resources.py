@@ -24,10 +24,12 @@ def test_what_the_host_has(host: Host, fake: FakeHost) -> None:
     assert (found["nodes"], found["placed"]) == ({}, [])
 
 
-def told(name: str, pairs: int, namespace: tuple[str, str], place: tuple[int, int] = (0, 0)) -> dict[str, object]:
+def told(
+    name: str, pairs: int, namespace: tuple[str, str], place: tuple[int, int] = (0, 0), read_only: bool = False
+) -> dict[str, object]:
     """A disk; a whole namespace has no bytes."""
     of = dict(zip(("controller", "namespace", "first", "bytes"), namespace + place))
-    return {"name": name, "queue_pairs": pairs, **of}
+    return {"name": name, "queue_pairs": pairs, **of, "read_only": read_only}
 
 
 def test_what_vms_have_is_told_of_mdevs_that_are_active_or_only_defined(host: Host, fake: FakeHost) -> None:
@@ -58,8 +60,12 @@ def test_what_vms_have_is_told_of_mdevs_that_are_active_or_only_defined(host: Ho
 def test_disks_of_a_vm_on_two_controllers_are_told_together(host: Host, fake: FakeHost) -> None:
     for address, serial in ((A, "S1"), (B, "S2")):
         fake.add_controller(address, serial, driver="lightiov")
-    act(host, one(U1), one(U2, parent="S2", queue_pairs=1, disks=[disk("3", "log", size="1 MiB")]))
-    disks = [told("data", 2, ("S1", "1")), told("log", 1, ("S2", "3"), (0, MIB))]
+    act(
+        host,
+        one(U1, disks=[disk("1", read_only=True)]),
+        one(U2, parent="S2", queue_pairs=1, disks=[disk("3", "log", size="1 MiB")]),
+    )
+    disks = [told("data", 2, ("S1", "1"), read_only=True), told("log", 1, ("S2", "3"), (0, MIB))]
     assert describe(host)["placed"] == [{"vm": "vm1", "tenant": "blue", "disks": disks}]
 
 

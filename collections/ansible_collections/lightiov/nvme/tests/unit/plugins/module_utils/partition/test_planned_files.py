@@ -5,35 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import yaml
-from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.fleet import Policy, partition
-from fleets import fleets
+from fleets import accept, described, fleets
 from hypothesis import given
 from hypothesis import strategies as st
 
 Fleet = tuple[dict[str, Any], list[dict[str, Any]]]
-
-
-def described(hosts: dict[str, Any], vms: Sequence[Any]) -> dict[str, Any]:
-    """As playbooks have a fleet."""
-    of_variables = ("groups", "address_pool")
-    return {
-        name: {"vms": vms, "found": one, **{key: one[key] for key in of_variables if key in one}}
-        for name, one in hosts.items()
-    }
-
-
-def accept(text: str) -> None:
-    """What reads the list of a host, and what makes its mdevs."""
-    for mdev in _vms.vm_mdevs(yaml.safe_load(text)["lightiov_vms"]):
-        Wanted.parse({**mdev, "type": "lightiov-passthrough"})
 
 
 @given(fleets(), st.sampled_from(["pack", "spread"]))
