@@ -71,7 +71,7 @@ class Disk:
     def parse(cls, options: object, number: int, vm: str) -> Disk:
         where = f"Disk {number} of VM {vm}"
         options = _mapping(options, where, "name, controller and namespace")
-        name = _name(options.get("name"), where)
+        name = checked_name(options.get("name"), where)
         where = f"Disk {name} of VM {vm}"
         _refuse_unknown(options, DISK_KEYS, where)
         return cls(
@@ -110,7 +110,7 @@ class Vm:
     def parse(cls, options: object, number: int) -> Vm:
         where = f"VM {number} of lightiov_vms"
         options = _mapping(options, where, "name and tenant")
-        name = _name(options.get("name"), where)
+        name = checked_name(options.get("name"), where)
         where = f"VM {name}"
         _refuse_unknown(options, VM_KEYS, where)
         if options.get("guest_install") is not None:
@@ -337,7 +337,7 @@ def _text(value: object, where: str, key: str, remedy: str) -> str:
     return str(value)
 
 
-def _name(value: object, where: str) -> str:
+def checked_name(value: object, where: str) -> str:
     text = _text(value, where, "name", "give it one")
     if not NAME.fullmatch(text):
         raise LightiovError(

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import MAX_QUEUE_PAIRS, check_tenant, namespace_name
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import (
+    MAX_NAME,
+    MAX_QUEUE_PAIRS,
+    check_tenant,
+    driver_name,
+    namespace_name,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural, replicas
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
@@ -219,14 +226,24 @@ def _disks(listed: object, where: str) -> tuple[Disk, ...]:
     for name in names:
         if names.count(name) > 1:
             raise LightiovError(f"{where} has several disks with the name {name}: give each a name of its own")
+    for one, other in combinations(disks, 2):
+        if driver_name(one.name) == driver_name(other.name) and not _are_pinned_apart(one, other):
+            raise LightiovError(
+                f"{where} has disks {one.name} and {other.name}, which a host knows both as {driver_name(one.name)}: "
+                f"give each a name of its own in {MAX_NAME} letters, digits, dots, underscores and hyphens"
+            )
     return disks
+
+
+def _are_pinned_apart(one: Disk, other: Disk) -> bool:
+    return bool(one.controller and other.controller) and one.controller != other.controller
 
 
 def _disk(options: object, number: int, vm: str) -> Disk:
     where = f"Disk {number} of {vm}"
     if not isinstance(options, Mapping):
         raise LightiovError(f"{where} is {options!r}, which is not a mapping: write name and size with their values")
-    name = _text(options.get("name"), where, "name", "give it one")
+    name = _vms.checked_name(options.get("name"), where)
     where = f"Disk {name} of {vm}"
     for key in options:
         if key not in DISK_KEYS:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, resources
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.fleet import Policy, partition
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import collect, parse
+from fleets import accept, host
 
 GIB = 1 << 30
 DISK = {"name": "data", "size": "1 GiB"}
@@ -87,6 +89,18 @@ WRONG = {
         r"Disk 1 of VM vm1 is 'data', which is not a mapping: write name",
     ),
     "disk without name": ([{**GOOD, "disks": [{"size": "1 GiB"}]}], r"Disk 1 of VM vm1 has no name: give it one"),
+    "disk with a blank": (
+        [disk(name="my data")],
+        r"Disk 1 of VM vm1 cannot have the name 'my data': use ASCII letters, digits and punctuation, no blanks, no "
+        r"slashes$",
+    ),
+    "disk with a slash": ([disk(name="a/b")], r"Disk 1 of VM vm1 cannot have the name 'a/b': use ASCII letters, digi"),
+    "disk in unicode": ([disk(name="größe")], r"Disk 1 of VM vm1 cannot have the name 'größe': use ASCII letters, di"),
+    "disks of one name on their host": (
+        [{**GOOD, "disks": [{**DISK, "name": "a" * 100 + end} for end in "bc"]}],
+        r"VM vm1 has disks a{100}b and a{100}c, which a host knows both as a{64}: give each a name of its own in 64 "
+        r"letters, digits, dots, underscores and hyphens$",
+    ),
     "disk twice": ([{**GOOD, "disks": [DISK, DISK]}], r"VM vm1 has several disks with the name data: give each a name"),
     "disk without size": ([disk(size=None)], r"Disk data of VM vm1 has no size: set it as in 200 GiB, or pin a whole"),
     "size without unit": ([disk(size="200")], r"Disk data of VM vm1 cannot have the size '200': write a whole number"),
@@ -167,6 +181,19 @@ def test_form_of_before_is_pins() -> None:
     shape = parse(listed).shapes["vm1"]
     assert (shape.queue_pairs, shape.least) == (4, 4)
     assert [(one.controller, one.namespace, one.size) for one in shape.disks] == [("C1", "1", 0)]
+
+
+@pytest.mark.parametrize("name", ["a" * 200, "~!-.", "7"])
+def test_name_of_a_disk_that_its_host_takes_is_planned(name: str) -> None:
+    hosts = {"hv1": {"vms": [disk(name=name)], "found": {**host("hv1"), "placed": []}}}
+    planned = partition(hosts, Policy())
+    assert planned["placements"]["hv1"][0]["disks"][0]["name"] == name
+    accept(planned["files"]["hv1"])
+
+
+def test_disks_of_one_name_for_their_hosts_are_told_apart_by_their_controllers() -> None:
+    apart = [{**DISK, "name": "a" * 100 + end, "controller": end} for end in "bc"]
+    assert len(parse([{**GOOD, "disks": apart}]).shapes["vm1"].disks) == 2
 
 
 def test_absent_is_not_planned() -> None:
