@@ -46,6 +46,7 @@ def _controller(controller: Controller, made: Mapping[str, Made]) -> dict[str, A
         "tenant": controller.tenant,
         "queue_pairs": controller.queue_pairs or 0,
         "vectors": controller.vectors,
+        "windows": controller.windows,
         "numa_node": controller.numa_node or 0,
         "namespaces": [
             {

@@ -51,6 +51,8 @@ class Controller:
     queue_pairs: int | None = None
     queue_pairs_free: int | None = None
     vectors: int | None = None
+    # Bytes of I/O virtual addresses for the memory of VMs.
+    windows: int | None = None
     tenant: str = ""
     admin: str = ""
     namespaces: list[Namespace] = field(default_factory=list)
@@ -136,6 +138,7 @@ def _lightiov(device: Path) -> dict[str, Any]:
         "queue_pairs": read_int(attributes / "queue_pairs"),
         "queue_pairs_free": read_int(attributes / "queue_pairs_free"),
         "vectors": read_int(attributes / "vectors"),
+        "windows": read_int(attributes / "windows"),
         "tenant": read(attributes / "tenant") or "",
         "admin": f"/dev/{admin}" if admin else "",
         "namespaces": parse_namespaces(read(attributes / "namespaces") or ""),

@@ -92,6 +92,10 @@ controllers:
       description: Interrupt vectors for I/O, C(null) when bound to another driver.
       type: int
       sample: 64
+    windows:
+      description: Bytes of I/O virtual addresses for VMs' memory, C(null) when bound to another driver.
+      type: int
+      sample: 547607019520
     tenant:
       description: Tenant that has the controller, empty when nobody has.
       type: str

@@ -104,6 +104,12 @@ controllers:
       description: Interrupt vectors for I/O.
       type: int
       sample: 128
+    windows:
+      description:
+        - Bytes of I/O virtual addresses that VMs with disks on it share. Each takes as much as its memory reaches to,
+          rounded up to a power of two, 1 GiB at least.
+      type: int
+      sample: 547607019520
     numa_node:
       description: NUMA node.
       type: int

@@ -239,6 +239,7 @@ class FakeHost:
         self.write(f"{device}/lightiov/firmware", "8.2.0\n")
         self.write(f"{device}/lightiov/state", "live\n")
         self.write(f"{device}/lightiov/vectors", "64\n")
+        self.write(f"{device}/lightiov/windows", f"{510 << 30}\n")
         self.write(f"{device}/lightiov/admin", traits["instance"].replace("nvme", "lightiov") + "\n")
         self.write(f"{device}/mdev_supported_types/lightiov-passthrough/available_instances", "64\n")
         self._account(device, traits)

@@ -16,6 +16,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import intent, planner, resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.explain import Explanation
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import window
 from hypothesis import strategies as st
 
 MIB = 1 << 20
@@ -101,7 +102,7 @@ def check(hosts: Mapping[str, Any], result: planner.Plan) -> None:
                 if controller.serial in dict(one.queue_pairs)
             ]
             assert sum(pairs for _one, pairs in mdevs) <= min(controller.queue_pairs, controller.vectors)
-            assert len(mdevs) <= controller.windows
+            assert sum(window(one.memory) for one, _pairs in mdevs) <= controller.windows
             tenants = {one.tenant for one, _pairs in mdevs}
             kinds = {one.kind for one, _pairs in mdevs}
             assert len(kinds) <= 1
@@ -186,7 +187,7 @@ def fleets(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         )
         for controller in one["controllers"]:
             controller["vectors"] = draw(st.integers(1, 8))
-            controller["windows"] = draw(st.integers(1, 4))
+            controller["windows"] = draw(st.integers(1, 6)) * GIB
             controller["numa_node"] = draw(st.integers(0, 1))
             controller["reserved_tenant"] = draw(st.sampled_from(["", "", "", "blue"]))
             controller["kind"] = draw(st.sampled_from(["", "", "", "mediated"]))

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses import POOL, more
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import Disk, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState, Ledger
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Slice
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import most_memory, window
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 
@@ -63,15 +65,29 @@ def _resize(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]
         has, wants, free = getattr(current, what), getattr(shape, what), max(getattr(host, what), 0)
         if current.node is not None and current.node in host.nodes:
             free = max(min(free, host.nodes[current.node][what == "vcpus"]), 0)
+        left = f"{free} more are free"
+        if what == "memory":
+            for serial, most in _windows(ledger, host, current):
+                if most - has < free:
+                    free = max(most - has, 0)
+                    left = f"controller {serial} has windows for {free} more"
         if wants - has > free:
             refused.append(
-                f"VM {vm} cannot have {wants} {unit} on host {host.spec.name}, where it has {has} and {free} more are "
-                f"free: ask for no more than {has + free}, or for moves"
+                f"VM {vm} cannot have {wants} {unit} on host {host.spec.name}, where it has {has} and {left}: ask for "
+                f"no more than {has + free}, or for moves"
             )
         elif wants != has:
             sizes = {"memory": current.memory, "vcpus": current.vcpus, what: wants}
             ledger.amend(host, replace(current, memory=sizes["memory"], vcpus=sizes["vcpus"]))
     return refused
+
+
+def _windows(ledger: Ledger, host: HostState, current: Placement) -> Iterable[tuple[str, int]]:
+    """The memory that each of its controllers has a window for, its own taken back."""
+    for serial, _count in current.queue_pairs:
+        state = ledger.state(host, serial)
+        if state:
+            yield serial, most_memory(state.windows + window(current.memory))
 
 
 def _readdress(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:

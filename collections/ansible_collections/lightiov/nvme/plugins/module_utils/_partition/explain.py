@@ -18,6 +18,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger im
     owner_of,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.remedy import Place, Remedy, nearest
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import window
 
 # In the order of the funnel, each with what a host is said to be that grants it.
 WISHES = {
@@ -29,7 +30,7 @@ WISHES = {
     "kind": "with a controller for its kind",
     "tenant": "with a controller for its tenant",
     "queue_pairs": "with the queue pairs",
-    "windows": "with a window",
+    "windows": "with a window for its memory",
     "disks": "with the bytes",
     "memory": "with the memory",
     "vcpus": "with the vCPUs",
@@ -101,8 +102,8 @@ def _on_controller(state: ControllerState, shape: Shape) -> int:
         | (0 if not serials or spec.serial in serials else BIT["controller"])
         | (0 if spec.kind in ("", shape.kind) else BIT["kind"])
         | (BIT["tenant"] if foreign else 0)
-        | (0 if min(state.queue_pairs, state.vectors) >= shape.least else BIT["queue_pairs"])
-        | (0 if state.windows > 0 else BIT["windows"])
+        | (0 if state.spare >= shape.least else BIT["queue_pairs"])
+        | (0 if state.windows >= window(shape.memory) else BIT["windows"])
         | (0 if _holds(state, shape) else BIT["disks"])
     )
 

@@ -17,6 +17,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger im
     owner_of,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import window
 
 Taken = list[tuple[Disk, ControllerState, NamespaceState, int]]
 
@@ -59,11 +60,13 @@ def _fits_on(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> Placemen
 def _place_on(
     ledger: Ledger, host: HostState, vm: str, shape: Shape, *, node: int | None, address: str
 ) -> Placement | None:
+    wanted = window(shape.memory)
     usable = [
         one
         for one in host.controllers
         if not one.closed
         and one.spare >= shape.least
+        and one.windows >= wanted
         and one.serves(shape.tenant, shape.kind)
         and (node is None or one.spec.numa_node == node)
     ]
@@ -213,11 +216,16 @@ def extend(ledger: Ledger, host: HostState, vm: str, shape: Shape, disks: Sequen
     """More disks for a VM that is placed, on its controllers if they have the room, else on others of its host."""
     current = host.placed[vm]
     pairs = dict(current.queue_pairs)
+    wanted = window(current.memory)
+
+    def takes_one_more(one: ControllerState) -> bool:
+        return one.spare >= shape.least and one.windows >= wanted and one.serves(shape.tenant, shape.kind)
+
     usable = [
         one
         for one in host.controllers
         if not one.closed
-        and (one.spec.serial in pairs or (one.spare >= shape.least and one.serves(shape.tenant, shape.kind)))
+        and (one.spec.serial in pairs or takes_one_more(one))
         and (current.node is None or one.spec.numa_node == current.node)
     ]
     usable.sort(key=lambda one: (one.spec.serial not in pairs, *_preference(one)))

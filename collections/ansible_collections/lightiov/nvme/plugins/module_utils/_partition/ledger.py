@@ -13,6 +13,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent im
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import window
 
 # Who has a controller: a tenant, as soon as one of its passthrough mdevs is there, since those reach all that is
 # mapped.
@@ -84,7 +85,7 @@ class ControllerState:
     @property
     def spare(self) -> int:
         """Queue pairs that one more mdev could have."""
-        return min(self.queue_pairs, self.vectors) if self.windows > 0 else 0
+        return min(self.queue_pairs, self.vectors)
 
     def namespace(self, name: str) -> NamespaceState | None:
         return next((one for one in self.namespaces if name in one.names), None)
@@ -241,13 +242,14 @@ class Ledger:
         if placement.node is not None and placement.node in host.nodes:
             host.nodes[placement.node][0] -= sign * placement.memory
             host.nodes[placement.node][1] -= sign * placement.vcpus
+        taken = window(placement.memory)
         for serial, pairs in placement.queue_pairs:
             state = self.state(host, serial)
             if state is None:
                 continue
             state.queue_pairs -= sign * pairs
             state.vectors -= sign * pairs
-            state.windows -= sign
+            state.windows -= sign * taken
             if sign > 0:
                 state.vms[placement.vm] = pairs
                 state.owner = owner_of(placement.tenant, placement.kind)

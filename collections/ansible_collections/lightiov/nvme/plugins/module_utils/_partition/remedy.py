@@ -15,6 +15,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.addresses
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MAX_EXTENTS, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import ControllerState, HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Host
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.window import most_memory
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # What a remedy costs people, roughly. What is not here, no change of the VM remedies.
@@ -23,6 +24,7 @@ COST = {
     "numa": 2,
     "cordon": 3,
     "memory": 4,
+    "windows": 4,
     "vcpus": 4,
     "address": 4,
     "disks": 5,
@@ -89,7 +91,8 @@ def _tried(ledger: Ledger, vm: str, shape: Shape, place: Place) -> Remedy | None
                 return None
             shape, changed, words = change
             keys.update(changed)
-            said.append(words)
+            if words not in said:
+                said.append(words)
     # Others may have said that they are not to be with this one.
     if "apart" in failed and ledger.kept_away(vm, host):
         return None
@@ -111,17 +114,18 @@ def _tried(ledger: Ledger, vm: str, shape: Shape, place: Place) -> Remedy | None
 
 
 def _fewer_queue_pairs(_host: HostState, state: ControllerState | None, shape: Shape) -> Change | None:
-    least = min(state.queue_pairs, state.vectors) if state else 0
+    least = state.spare if state else 0
     if least < 1:
         return None
     keys = {"queue_pairs": {"wanted": shape.queue_pairs, "least": least}}
     return replace(shape, least=least), keys, f"let {least} queue pairs be the least that will do"
 
 
-def _less_memory(host: HostState, _state: ControllerState | None, shape: Shape) -> Change | None:
-    if host.memory < LEAST_MEMORY_MIB:
+def _less_memory(host: HostState, state: ControllerState | None, shape: Shape) -> Change | None:
+    most = min(host.memory, most_memory(state.windows)) if state else host.memory
+    if most < LEAST_MEMORY_MIB:
         return None
-    return replace(shape, memory=host.memory), {"memory_mib": host.memory}, f"ask for {host.memory} MiB of memory"
+    return replace(shape, memory=most), {"memory_mib": most}, f"ask for {most} MiB of memory"
 
 
 def _fewer_vcpus(host: HostState, _state: ControllerState | None, shape: Shape) -> Change | None:
@@ -194,6 +198,7 @@ CHANGES: dict[str, Callable[[HostState, ControllerState | None, Shape], Change |
     "queue_pairs": _fewer_queue_pairs,
     "numa": _any_node,
     "memory": _less_memory,
+    "windows": _less_memory,
     "vcpus": _fewer_vcpus,
     "address": _another_address,
     "disks": _smaller_disk,

@@ -16,7 +16,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent im
 
 # none; nothing new; nothing at all; only warned about.
 CORDONS = ("none", "new", "all", "warn")
-UNLIMITED = 1 << 30
+UNLIMITED = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Controller:
     queue_pairs: int
     namespaces: tuple[Namespace, ...] = ()
     vectors: int = UNLIMITED
+    # Bytes of I/O virtual addresses.
     windows: int = UNLIMITED
     numa_node: int = 0
     tenant: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import check_tenant
+from ansible_collections.lightiov.nvme.plugins.module_utils._size import parse_size
 
 OF_HOSTS = ("memory_mib", "vcpus", "cordon", "controllers")
 OF_CONTROLLERS = ("tenant", "kind", "cordon", "queue_pairs", "windows", "namespaces")
@@ -28,6 +29,9 @@ def described(name: str, host: Mapping[str, Any]) -> dict[str, Any]:
         merged = {**controller, **{key: of[key] for key in of if key not in ("tenant", "namespaces")}}
         # The driver's `tenant` is who has it now, which placements tell better.
         merged["reserved_tenant"] = check_tenant(str(of["tenant"]), where) if of.get("tenant") else ""
+        if of.get("windows") is not None:
+            windows = f"The windows of controller {controller.get('serial')} of host {name}"
+            merged["windows"] = parse_size(of["windows"], windows, "leave windows out")
         merged["namespaces"] = [
             {**one, "cordon": next((cordons[key] for key in _names(one) if key in cordons), "none")}
             for one in controller.get("namespaces") or []

@@ -19,7 +19,8 @@ def test_what_the_host_has(host: Host, fake: FakeHost) -> None:
     fake.add_controller("0000:02:00.0", "S2")
     found = describe(host)
     assert (found["generation"], found["memory_mib"], found["vcpus"]) == (0, 16000, 5)
-    assert [(one["serial"], one["queue_pairs"]) for one in found["controllers"]] == [("S1", 64)]
+    told_of = [(one["serial"], one["queue_pairs"], one["windows"]) for one in found["controllers"]]
+    assert told_of == [("S1", 64, 510 << 30)]
     assert found["controllers"][0]["namespaces"][0]["bytes"] > 0
     assert (found["nodes"], found["placed"]) == ({}, [])
 

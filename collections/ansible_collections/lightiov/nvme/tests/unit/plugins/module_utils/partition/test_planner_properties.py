@@ -276,7 +276,7 @@ def grant(host_state: HostState, wishes: Set[str]) -> None:
         if "queue_pairs" in wishes:
             state.queue_pairs = state.vectors = PLENTY
         if "windows" in wishes:
-            state.windows = PLENTY
+            state.windows = PLENTY << 40
         if "disks" in wishes:
             for namespace in state.namespaces:
                 namespace.extents = Extents(PLENTY << 30)
