@@ -15,7 +15,7 @@ options:
     choices: [pack, spread]
     default: pack
   reserve:
-    description: How many hosts stay empty.
+    description: How many hosts stay empty. The plan warns if the VMs of a host that is lost do not fit then.
     type: int
     default: 0
   moves_for:

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import explain, fit
@@ -17,6 +18,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent im
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState, Ledger
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.reserve import homeless, largest_empty
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.share import share
 
@@ -59,7 +61,7 @@ class Planner:
         # Placed on a host that the inventory does not have: not to be placed a second time.
         self.lost: set[str] = set()
         self._keep(present)
-        self._reserve(reserve)
+        self._reserved = self._reserve(reserve)
 
     def index(self, shape: Shape) -> Index:
         key = (shape.tenant, shape.kind)
@@ -100,13 +102,17 @@ class Planner:
         return self._where.get(vm)
 
     def release(self, vm: str) -> Placement:
-        host = self._where.pop(vm)
-        placement = self.ledger.remove(vm, host)
+        host = self._where[vm]
+        placement = self.take(vm)
         self.refresh(host)
         return placement
 
+    def take(self, vm: str) -> Placement:
+        """As `release`, of a host that is refreshed when the last one is gone."""
+        return self.ledger.remove(vm, self._where.pop(vm))
+
     def restore(self, placement: Placement) -> None:
-        """What `release` gave."""
+        """What `release` or `take` gave."""
         self.ledger.restore(placement)
         self._where[placement.vm] = self.ledger.by_name[placement.host]
 
@@ -132,13 +138,13 @@ class Planner:
                 self._cursors[key] = host.index
                 yield host
 
-    def order(self, names: Iterable[str]) -> list[str]:
+    def order(self, names: Iterable[str], without: HostState | None = None) -> list[str]:
         """Pinned ones first, then tenant by tenant, so that controllers are full before the next tenant needs one.
 
         Of a tenant, every stretch is a fair sample of all: who places what is large first fills hosts with what needs
         much of one thing, and strands the rest of them.
         """
-        totals = self._totals()
+        totals = self._totals(without)
         keys: dict[int, tuple[Any, ...]] = {}
         classes: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
         demand: dict[str, int] = {}
@@ -164,8 +170,8 @@ class Planner:
             ]
         return ordered
 
-    def _totals(self) -> tuple[int, int, int, int]:
-        hosts = self.ledger.hosts
+    def _totals(self, without: HostState | None) -> tuple[int, int, int, int]:
+        hosts = [host for host in self.ledger.hosts if host is not without]
         states = [state for host in hosts for state in host.controllers]
         return (
             sum(host.spec.memory for host in hosts) or 1,
@@ -210,10 +216,9 @@ class Planner:
             if self._where[vm].spec.reachable:
                 self.plan.refused += change(self.ledger, self._where[vm], vm, shapes[vm])
 
-    def _reserve(self, count: int) -> None:
-        """Hosts that stay empty, so that the VMs of one that is lost find room: the largest of those that are."""
-        empty = [host for host in self.ledger.hosts if not host.placed and not host.closed]
-        empty.sort(key=lambda host: (-host.spec.memory, -len(host.controllers), -host.index))
+    def _reserve(self, count: int) -> list[HostState]:
+        """Hosts that stay empty: the largest of those that are."""
+        empty = largest_empty(self.ledger.hosts)
         for host in empty[:count]:
             host.closed = True
         if len(empty) < count:
@@ -221,6 +226,7 @@ class Planner:
                 f"Only {len(empty)} hosts are empty, and the reserve is {count}: add hosts, or ask for moves that "
                 "empty one"
             )
+        return empty[:count]
 
     def _number(self, pooled: Iterable[str]) -> None:
         """New ones have what a pool gave them in the order of their names, which is not that of their places."""
@@ -247,6 +253,8 @@ class Planner:
             self.plan.unplaced[name] = replace(told[key], vm=name)
 
     def _warn(self) -> None:
+        if self._reserved:
+            self._warn_of_losses(homeless(self, self._reserved))
         for host in self.ledger.hosts:
             if host.spec.asked and not host.spec.reachable and host.placed:
                 self.plan.warnings.append(
@@ -260,6 +268,15 @@ class Planner:
                     )
                 elif cordon == "warn" and vms:
                     self.plan.warnings.append(f"{what} is not to be relied on, and has {', '.join(vms)}")
+
+    def _warn_of_losses(self, homeless: Mapping[str, Sequence[str]]) -> None:
+        for name, vms in islice(homeless.items(), 1):
+            others = len(homeless) - 1
+            alike = f", and so it is with {others} other hosts" if others else ""
+            self.plan.warnings.append(
+                f"If host {name} is lost, {', '.join(vms)} find no room elsewhere, reserve and all{alike}: raise "
+                "lightiov_plan_reserve, add larger hosts, or take pins away"
+            )
 
 
 def _cordoned(host: HostState) -> Iterable[tuple[str, str, list[str]]]:

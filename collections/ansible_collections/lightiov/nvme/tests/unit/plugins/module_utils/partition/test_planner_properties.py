@@ -122,6 +122,33 @@ def test_reserve_stays_empty(fleet: Fleet, strategy: str, reserve: int) -> None:
     assert bool(result.warnings) >= (len(able) < reserve)
 
 
+@given(fleets(), STRATEGY, st.integers(1, 2))
+def test_vms_of_a_host_that_is_lost_find_room_or_the_plan_has_warned(fleet: Fleet, strategy: str, reserve: int) -> None:
+    hosts, vms = fleet
+    result = plan(hosts, vms, strategy=strategy, reserve=reserve)
+    everything = placed(result)
+    listed = [one for one in vms if one["name"] in everything]
+    for one in listed:
+        if one.get("apart") and one["apart"]["from"] not in everything:
+            del one["apart"]
+    homeless = {}
+    for lost in result.placements:
+        others = {name: one for name, one in hosts.items() if name != lost}
+        present = [one for one in everything.values() if one.host != lost]
+        again = plan(others, listed, present, strategy)
+        if again.unplaced:
+            homeless[lost] = sorted(again.unplaced)
+    told = [sentence for sentence in result.warnings if sentence.startswith("If host ")]
+    if homeless and any(not result.placements[name] and hosts[name]["cordon"] != "new" for name in hosts):
+        name = min(homeless)
+        assert told[0].startswith(f"If host {name} is lost, {', '.join(homeless[name])} find no room elsewhere")
+        assert (f"with {len(homeless) - 1} other hosts" in told[0]) == (len(homeless) > 1)
+    elif homeless:
+        assert any(sentence.startswith("Only 0 hosts are empty") for sentence in result.warnings)
+    else:
+        assert not told
+
+
 @given(fleets(), STRATEGY, st.data())
 def test_cordon_keeps_what_is_there_and_lets_nothing_in(fleet: Fleet, strategy: str, data: st.DataObject) -> None:
     hosts, vms = fleet
