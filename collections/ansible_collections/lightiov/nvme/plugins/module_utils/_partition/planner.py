@@ -274,8 +274,8 @@ class Planner:
             others = len(homeless) - 1
             alike = f", and so it is with {others} other hosts" if others else ""
             self.plan.warnings.append(
-                f"If host {name} is lost, {', '.join(vms)} find no room elsewhere, reserve and all{alike}: raise "
-                "lightiov_plan_reserve, add larger hosts, or take pins away"
+                f"If host {name} is lost, there is no room elsewhere for {', '.join(vms)}, reserve and all{alike}: "
+                "raise lightiov_plan_reserve, add larger hosts, or take pins away"
             )
 
 

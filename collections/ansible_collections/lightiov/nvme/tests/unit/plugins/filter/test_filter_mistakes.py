@@ -19,7 +19,9 @@ from fleets import host, vm
 partition = plugin.FilterModule().filters()["partition"]
 
 PLACE = {"name": "data", "controller": "HV1-0", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
+ANOTHER = {**host("hv2", controllers=1), "generation": 3, "placed": []}
 WRITTEN = {"name": "vm1", "tenant": "blue", "memory_mib": 1024, "vcpus": 1, "disks": [PLACE]}
+ELSEWHERE = {**WRITTEN, "disks": [{**PLACE, "controller": "HV2-0"}]}
 OF_BEFORE = "correct the file, or take that of before from version control"
 
 
@@ -34,6 +36,19 @@ def of_controller(said: Any) -> dict[str, Any]:
 
 def with_file(*vms: Any) -> dict[str, Any]:
     return fleet(placements={"lightiov_generation": 3, "lightiov_vms": list(vms)})
+
+
+def on(name: str, first: int) -> dict[str, Any]:
+    """As its host tells it."""
+    disk = {
+        "name": "data",
+        "controller": "HV1-0",
+        "namespace": "1",
+        "queue_pairs": 2,
+        "first": first,
+        "bytes": 10 << 30,
+    }
+    return {"vm": name, "tenant": "blue", "disks": [disk]}
 
 
 def pinned(**pins: Any) -> dict[str, Any]:
@@ -311,10 +326,94 @@ SAID: Mapping[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("hosts", "sentence"), SAID.values(), ids=SAID.keys())
+SAID_OF_WHAT_IS_PLACED: Mapping[str, tuple[dict[str, Any], str]] = {
+    "one VM in two files": (
+        {
+            **with_file(WRITTEN),
+            "hv2": {**fleet()["hv1"], "found": ANOTHER, "placements": {"lightiov_vms": [ELSEWHERE]}},
+        },
+        "VM vm1 is placed on host hv1 and on host hv2: remove it from the placements of the one that does not run it",
+    ),
+    "controller that is gone": (
+        with_file({**WRITTEN, "disks": [{**PLACE, "controller": "HV1-9"}]}),
+        "VM vm1 has disks on controller HV1-9, which host hv1 does not have: put the controller back, or remove the VM "
+        "from the host's placements",
+    ),
+    "two tenants on a controller": (
+        fleet(
+            vm("vm1"),
+            vm("vm2", "green"),
+            placements={"lightiov_vms": [WRITTEN, {**WRITTEN, "name": "vm2", "tenant": "green"}]},
+        ),
+        "VM vm2 of tenant green is on controller HV1-0 of host hv1, which blue has: move one of the two, since they "
+        "could reach each other's memory",
+    ),
+    "two disks on each other": (
+        fleet(vm("vm1"), vm("vm2"), placed=[on("vm1", 0), on("vm2", 9 << 30)]),
+        "Disk data of VM vm2 has no room of its own in namespace 1 of controller HV1-0: another disk is there, so see "
+        "which of the two the host's extents show",
+    ),
+    "new disk that has no room": (
+        fleet(
+            vm("vm1", disks=[{"name": "data", "size": "10 GiB"}, {"name": "log", "size": "95 GiB"}]),
+            placements={"lightiov_vms": [WRITTEN]},
+        ),
+        "VM vm1 cannot have disk log of 95 GiB on host hv1, whose controllers do not have the room for it: ask for "
+        "smaller ones, or for moves",
+    ),
+    "more memory than there is": (
+        fleet(vm("vm1", memory_mib=70000), placements={"lightiov_vms": [WRITTEN]}),
+        "VM vm1 cannot have 70000 MiB of memory on host hv1, where it has 1024 and 64512 more are free: ask for no "
+        "more than 65536, or for moves",
+    ),
+    "more vCPUs than there are": (
+        fleet(vm("vm1", vcpus=65), placements={"lightiov_vms": [WRITTEN]}),
+        "VM vm1 cannot have 65 vCPUs on host hv1, where it has 1 and 63 more are free: ask for no more than 64, or for "
+        "moves",
+    ),
+    # A cordon that only warns lets VMs in all the same.
+    "host that is warned of": (
+        fleet(settings={"cordon": "warn"}),
+        "Host hv1 is not to be relied on, and has vm1",
+    ),
+    "controller that is warned of": (
+        of_controller({"cordon": "warn"}),
+        "Controller HV1-0 of host hv1 is not to be relied on, and has vm1",
+    ),
+    "namespace that is warned of": (
+        of_controller({"namespaces": {1: "warn"}}),
+        "Namespace 1 of controller HV1-0 is not to be relied on, and has vm1",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "sentence"), [*SAID.values(), *SAID_OF_WHAT_IS_PLACED.values()], ids=[*SAID, *SAID_OF_WHAT_IS_PLACED]
+)
 def test_mistake_is_said_in_one_sentence(hosts: dict[str, Any], sentence: str) -> None:
     planned = partition(hosts)
     assert [*planned["cautions"], *planned["refused"], *(one["sentence"] for one in planned["unplaced"])] == [sentence]
+
+
+@pytest.mark.parametrize("said", SAID_OF_WHAT_IS_PLACED)
+def test_vm_stays_where_it_is_whatever_is_said_of_it(said: str) -> None:
+    placed = partition(SAID_OF_WHAT_IS_PLACED[said][0])["placements"]
+    assert "vm1" in [one["name"] for one in placed["hv1"]]
+
+
+def test_reserve_without_a_host_that_is_empty_is_told() -> None:
+    assert partition(with_file(WRITTEN), reserve=1)["cautions"] == [
+        "Only 0 hosts are empty, and the reserve is 1: add hosts, or ask for moves that empty one"
+    ]
+
+
+def test_host_whose_loss_the_reserve_does_not_make_good_is_told() -> None:
+    wishes = [vm("vm1", host="hv1"), vm("vm2", host="hv2"), vm("vm3")]
+    hosts = {name: {"vms": wishes, "found": {**host(name), "placed": []}} for name in ("hv1", "hv2", "hv3")}
+    assert partition(hosts, reserve=1)["cautions"] == [
+        "If host hv1 is lost, there is no room elsewhere for vm1, reserve and all, and so it is with 1 other hosts: "
+        "raise lightiov_plan_reserve, add larger hosts, or take pins away"
+    ]
 
 
 def test_serial_numbers_and_namespaces_are_text_or_numbers() -> None:

@@ -141,7 +141,9 @@ def test_vms_of_a_host_that_is_lost_find_room_or_the_plan_has_warned(fleet: Flee
     told = [sentence for sentence in result.warnings if sentence.startswith("If host ")]
     if homeless and any(not result.placements[name] and hosts[name]["cordon"] != "new" for name in hosts):
         name = min(homeless)
-        assert told[0].startswith(f"If host {name} is lost, {', '.join(homeless[name])} find no room elsewhere")
+        assert told[0].startswith(
+            f"If host {name} is lost, there is no room elsewhere for {', '.join(homeless[name])}, "
+        )
         assert (f"with {len(homeless) - 1} other hosts" in told[0]) == (len(homeless) > 1)
     elif homeless:
         assert any(sentence.startswith("Only 0 hosts are empty") for sentence in result.warnings)
