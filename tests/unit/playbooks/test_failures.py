@@ -163,24 +163,6 @@ def test_missing_list_is_its_own_hosts_failure(fleet: Fleet) -> None:
     assert "missing required arguments: lightiov_vms" in line
 
 
-@pytest.mark.parametrize(
-    ("tag", "roles"),
-    [
-        ("preflight", {"preflight", "vm"}),  # which plans the VMs
-        ("controller", {"controller", "native"}),  # which keeps the stock driver off
-        ("image", {"native", "image"}),  # its copies have the driver, from the same source
-        ("guest", {"native", "guest"}),  # the driver is built from what role native copies
-        ("verify", {"verify", "guest"}),  # waits for the VMs
-    ],
-)
-def test_each_role_has_its_tag(fleet: Fleet, tag: str, roles: set[str]) -> None:
-    listing = fleet.run("deploy.yml", "--list-tasks", "--tags", tag, good=hypervisor()).stdout
-    tasks = [line.strip().removeprefix("lightiov.nvme.") for line in listing.splitlines() if "TAGS:" in line]
-    run = {task.split(" : ")[0] for task in tasks if " : " in task and "Validating arguments" not in task}
-    # Every run reads the placements, and reports.
-    assert run - {"report", "partition"} == roles
-
-
 def test_bench_leaves_hosts_without_a_drive_to_spare_alone(fleet: Fleet) -> None:
     run = fleet.run(
         "bench.yml",
