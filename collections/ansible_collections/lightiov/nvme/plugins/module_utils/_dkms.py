@@ -92,6 +92,11 @@ class Wanted:
         return f"/etc/modprobe.d/{self.name}.conf"
 
     @property
+    def former_file(self) -> str:
+        """The options that the module was loaded with, once they have changed. It goes with the boot."""
+        return f"/run/lightiov/{self.name}.conf"
+
+    @property
     def load_file(self) -> str:
         return f"/etc/modules-load.d/{self.name}.conf"
 
@@ -140,7 +145,21 @@ class Former:
     def replaced(self) -> dict[str, str]:
         return {kernel: version for kernel, version in self.active.items() if version != self.package.version}
 
+    @property
+    def dropped(self) -> dict[str, str]:
+        """Parameters that the module was loaded with, and is not to have: sysfs shows values, but no defaults."""
+        settings = [line.split()[2:] for line in (self.host.read(self.wanted.former_file) or "").splitlines()]
+        pairs = [setting.partition("=") for words in settings for setting in words]
+        return {name: value for name, _equals, value in pairs if name not in self.wanted.parameters}
+
+    def plan_record(self, result: Plan) -> None:
+        """Before the options change under a loaded module: if it stays, or this run ends then, the next has to know."""
+        path = self.host.path(self.wanted.former_file)
+        if self.loaded and self.options and not path.exists():
+            result.add("write", self.wanted.former_file, partial(write_atomically, path, self.options))
+
     def load_or_put_back(self, module: KernelModule) -> None:
+        self.host.path(self.wanted.former_file).unlink(missing_ok=True)
         try:
             module.load()
         except LightiovError as error:
@@ -199,6 +218,8 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     for kernel in installing:
         result.add("install", str(package), partial(package.install, kernel), kernel=kernel)
     check = partial(module.check_parameters, wanted.parameters)
+    if (former.options or "") != wanted.options:
+        former.plan_record(result)
     options_changed = _plan_file(host, wanted.options_file, wanted.options, result, check)
     _plan_file(host, wanted.load_file, f"{wanted.module}\n" if wanted.load else "", result)
 
@@ -208,6 +229,7 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
         or options_changed
         or not module.is_installed_one(info[running])
         or not module.has_parameters(wanted.parameters)
+        or module.has_any_of(former.dropped)
     )
     reload = outdated and wanted.load and wanted.reload
     if reload:
@@ -372,12 +394,14 @@ def _plan_absent(host: Host, wanted: Wanted, predict: bool) -> Plan:
         _plan_unload(module, result, "set load to false to leave it until the next boot", until="mdev")
     for version in found:
         _plan_remove(Package(host, wanted.name, version), result)
-    _plan_file(host, wanted.options_file, "", result)
-    _plan_file(host, wanted.load_file, "", result)
-    _plan_file(host, build_log(wanted.name), "", result)
+    files = [
+        name
+        for name in (wanted.options_file, wanted.load_file, build_log(wanted.name))
+        if _plan_file(host, name, "", result)
+    ]
     if any(Package(host, wanted.name, version).added for version in found) and host.runner.find("dkms") is None:
         result.refuse(f"{wanted.name} cannot be removed, because dkms is not installed: install the package dkms")
-    result.before = {"versions": found, "loaded": loaded}
-    result.after = {"versions": [], "loaded": loaded and not unload}
+    result.before = {"versions": found, "files": files, "loaded": loaded}
+    result.after = {"versions": [], "files": [], "loaded": loaded and not unload}
     result.returned = {"loaded": loaded and not unload, "reload_needed": False}
     return result

@@ -95,10 +95,18 @@ class KernelModule:
     def has_parameters(self, wanted: Mapping[str, str]) -> bool:
         """Whether it runs with these parameters, as far as it shows them."""
         for name, value in wanted.items():
-            shown = read(self.host.path(f"{self.path}/parameters/{name}"))
+            shown = self._parameter(name)
             if shown is not None and not same_value(value, shown):
                 return False
         return True
+
+    def has_any_of(self, dropped: Mapping[str, str]) -> bool:
+        """Whether it still runs with one of these."""
+        shown = {name: self._parameter(name) for name in dropped}
+        return any(text is not None and same_value(dropped[name], text) for name, text in shown.items())
+
+    def _parameter(self, name: str) -> str | None:
+        return read(self.host.path(f"{self.path}/parameters/{name}"))
 
     def check_parameters(self, wanted: Mapping[str, str]) -> None:
         """modprobe ignores parameters that the module does not have."""

@@ -78,7 +78,7 @@ options:
   reload:
     description:
       - Whether to reload a kernel module that is not the installed one or has other parameters. With V(false)
-        the module leaves it as it is and returns RV(reload_needed).
+        the module leaves it as it is and returns RV(reload_needed), in later calls too, until it is loaded anew.
     type: bool
     default: true
   kernels:

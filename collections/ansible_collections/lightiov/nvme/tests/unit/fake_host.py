@@ -621,6 +621,7 @@ class FakeHost:
                 raise Refused(f"modprobe: ERROR: could not insert '{module}': Cannot allocate memory")
         self.write(f"/sys/module/{module}/srcversion", srcversion)
         self.write(f"/sys/module/{module}/refcnt", "0\n")
+        self.write(f"/sys/module/{module}/parameters/max_vectors", "0\n")
         for conf in self.path("/etc/modprobe.d").glob("*.conf"):
             for line in conf.read_text(encoding="utf-8").splitlines():
                 _options, name, setting = line.split()

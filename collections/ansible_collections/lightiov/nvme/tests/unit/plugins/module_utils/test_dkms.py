@@ -316,7 +316,7 @@ class TestLoadedModule:
         assert loaded.read(OPTIONS) == "options lightiov_host max_vectors=8"
         assert loaded.read("/sys/module/lightiov_host/parameters/max_vectors") == "8"
         assert act(host, parameters={"max_vectors": 8}) == []
-        assert act(host) == ["delete", "unload", "load"]
+        assert act(host) == ["write", "delete", "unload", "load"]
 
     def test_parameters_set_by_hand_are_put_right(self, host: Host, loaded: FakeHost) -> None:
         act(host, parameters={"max_vectors": 8})
@@ -350,6 +350,17 @@ class TestLoadedModule:
         plan = make(host, reload=False)
         assert plan.returned["reload_needed"] is True
         assert plan.after["kernels"][KERNEL]["current"] is False
+
+    def test_a_dropped_parameter_is_remembered_until_then(self, host: Host, loaded: FakeHost) -> None:
+        """The options tell of it no longer, and the module shows no default."""
+        parameters = "/sys/module/lightiov_host/parameters/max_vectors"
+        act(host, parameters={"max_vectors": 16})
+        assert act(host, reload=False) == ["write", "delete"]
+        assert make(host, reload=False).returned["reload_needed"] is True
+        assert loaded.read(parameters) == "16"
+        assert act(host) == ["unload", "load"]
+        assert loaded.read(parameters) == "0"
+        assert make(host, reload=False).returned["reload_needed"] is False
 
     def test_not_to_be_loaded(self, host: Host, loaded: FakeHost) -> None:
         assert act(host, load=False) == ["delete"]
