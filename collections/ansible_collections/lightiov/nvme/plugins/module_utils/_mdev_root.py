@@ -104,6 +104,9 @@ class MdevRoot:
             "lightiov.nvme.mdev"
         )
 
+    def half_made(self, _host: Host) -> None:
+        """It is never looked at again, as all of the mdev."""
+
     def set_aside(self, _host: Host, _uuid: str) -> None:
         """It goes with the mdev."""
 

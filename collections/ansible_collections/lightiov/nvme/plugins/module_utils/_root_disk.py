@@ -78,6 +78,10 @@ class RootDisk:
         overlay = ["-f", "qcow2", "-F", self.format, "-b", str(host.path(self.image)), str(path), *size]
         host.runner.run(["qemu-img", "create", "-q", *overlay], timeout=PATIENCE)
 
+    def half_made(self, host: Host) -> Path | None:
+        path = _whole_file.half_made(host.path(self.path))
+        return path if os.path.lexists(path) else None
+
     def aside(self, uuid: str) -> str:
         """Where the root disk of a VM that is removed stays; no VM to come looks for it there."""
         return f"{self.path}.removed-{uuid}"

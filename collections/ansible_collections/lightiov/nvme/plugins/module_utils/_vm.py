@@ -169,8 +169,12 @@ class _Planner:
         if not domain.persistent:  # it is gone when it is off
             return
         root, uuid = vm.root, domain.uuid
-        if root and root.path in _libvirt_xml.files(domain.xml["config"]) and root.exists(self.host):
-            result.add("set_aside", root.path, partial(root.set_aside, self.host, uuid), to=root.aside(uuid))
+        if root and root.path in _libvirt_xml.files(domain.xml["config"]):
+            if root.exists(self.host):
+                result.add("set_aside", root.path, partial(root.set_aside, self.host, uuid), to=root.aside(uuid))
+            half_made = root.half_made(self.host)
+            if half_made:
+                result.add("delete", str(half_made), partial(half_made.unlink, missing_ok=True))
         result.add("undefine", vm.name, partial(_undefine, domain))
 
     def _plan_new(self, vm: Wanted, result: Plan) -> dict[str, Any] | None:

@@ -14,12 +14,12 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 
 def is_whole(path: Path) -> bool:
     """Whether it is there and nothing is left of how it was made; otherwise `make` is to be called."""
-    return os.path.lexists(path) and not os.path.lexists(_temporary(path))
+    return os.path.lexists(path) and not os.path.lexists(half_made(path))
 
 
 def make(path: Path, fill: Callable[[Path], object]) -> None:
     """`fill` gets an empty file of another name, readable by its owner alone, and makes it what it shall be."""
-    temporary = _temporary(path)
+    temporary = half_made(path)
     temporary.unlink(missing_ok=True)
     if os.path.lexists(path):  # made by a run that ended before it could say so
         return
@@ -30,7 +30,8 @@ def make(path: Path, fill: Callable[[Path], object]) -> None:
     rename(temporary, path)
 
 
-def _temporary(path: Path) -> Path:
+def half_made(path: Path) -> Path:
+    """What a run that ended while it made the file has left of it."""
     return path.with_name(f".{path.name}.new")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
@@ -276,6 +277,34 @@ class FakeConnection:
     def __init__(self) -> None:
         self.domains: list[FakeDomain] = []
         self.networks = {"default": FakeNetwork()}
+
+    @classmethod
+    def of(cls, text: str) -> FakeConnection:
+        """From what `text` says: definitions, what runs and leases; not what a guest does with requests."""
+        connection = cls()
+        told = json.loads(text)
+        for name, (config, live, status, autostart) in told["domains"].items():
+            domain = FakeDomain(name)
+            domain.config, domain.live = ET.fromstring(config), ET.fromstring(live)
+            domain.status, domain.starts_with_host = status, autostart
+            connection.add(domain)
+        for scope, hosts in told["leases"].items():
+            connection.networks["default"].hosts[int(scope)] = [ET.fromstring(host) for host in hosts]
+        return connection
+
+    def text(self) -> str:
+        def xml(element: ET.Element) -> str:
+            return ET.tostring(element, encoding="unicode")
+
+        return json.dumps(
+            {
+                "domains": {
+                    one.name(): [xml(one.config), xml(one.live), one.status, one.starts_with_host]
+                    for one in sorted(self.domains, key=FakeDomain.name)
+                },
+                "leases": {scope: sorted(map(xml, hosts)) for scope, hosts in self.networks["default"].hosts.items()},
+            }
+        )
 
     def add(self, *domains: FakeDomain) -> None:
         for domain in domains:
