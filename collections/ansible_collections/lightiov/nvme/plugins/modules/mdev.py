@@ -257,8 +257,9 @@ disks:
   sample: {"8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55": {"data": {"id": "5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11", "nsid": 1}}}
 released:
   description:
-    - The disks that VMs lose in the run, or would lose in check mode, and where their data is, which nobody erases before
-      another disk gets its place. Listed again by its name, a disk comes back there, unless another has been given it.
+    - The disks that VMs lose in the run, or would lose in check mode, and where their data is, which nobody erases
+      before another disk gets its place. Listed again by its name, a disk comes back there, unless another has been
+      given it.
   returned: unless O(returns) leaves it out
   type: list
   elements: dict
