@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import fit
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import HostState
@@ -15,14 +17,16 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
-# Hosts that are tried, and VMs of each that may go.
+# Hosts that are tried, VMs of each that may go, and choices of these that are looked at and tried.
 HOSTS_TRIED = 16
 MOST_MOVES = 4
+MOST_CHOICES = 20_000
+MOST_TRIES = 500
 
 
 @dataclass(frozen=True)
 class Move:
-    """A VM with all its disks; `bytes` are what has to be copied while it is off."""
+    """A VM with all its disks; `bytes` are what is copied while it is off, which is how long that takes."""
 
     vm: str
     source: str
@@ -30,7 +34,12 @@ class Move:
     bytes: int
 
     def __str__(self) -> str:
-        return f"Move VM {self.vm} with {show_size(self.bytes)} from host {self.source} to host {self.target.host}"
+        copied = f"{show_size(self.bytes)} of its disks are copied" if self.bytes else "it is defined there"
+        where = f"from host {self.source} to host {self.target.host}"
+        if self.target.host == self.source:
+            serials = " and ".join(serial for serial, _count in self.target.queue_pairs)
+            where = f"within host {self.source}, to controller {serials}"
+        return f"Move VM {self.vm} {where}: it is off while {copied}"
 
 
 class _Trial:
@@ -96,9 +105,35 @@ def moves_from(planner: Planner, name: str) -> list[Move] | None:
 
 
 def _make_room(planner: Planner, vm: str, host: HostState) -> list[Move] | None:
+    """The cheapest, if that is found soon; else what goes without the lightest VMs."""
+    shape = planner.intent.shapes[vm]
+    tries = 0
+    for chosen in islice(_by_cost(host.placed.values()), MOST_CHOICES):
+        memory = host.memory + sum(one.memory for one in chosen)
+        vcpus = host.vcpus + sum(one.vcpus for one in chosen)
+        if memory < shape.memory or vcpus < shape.vcpus:
+            continue
+        names = [one.vm for one in chosen]
+        if _fits_without(planner, vm, host, names) and (moves := _without(planner, vm, host, names)) is not None:
+            return moves
+        tries += 1
+        if tries == MOST_TRIES:
+            break
     victims = _victims(planner, vm, host)
-    if victims is None:
-        return None
+    return None if victims is None else _without(planner, vm, host, victims)
+
+
+def _fits_without(planner: Planner, vm: str, host: HostState, victims: Sequence[str]) -> bool:
+    """Whether the VM has room on a host that these have left, wherever they go."""
+    gone = [planner.take(victim) for victim in victims]
+    fits = fit.try_place(planner.ledger, host, vm, planner.intent.shapes[vm])
+    for placement in reversed(gone):
+        planner.restore(placement)
+    return fits
+
+
+def _without(planner: Planner, vm: str, host: HostState, victims: Sequence[str]) -> list[Move] | None:
+    """The moves of these VMs that let the other one in."""
     with _Trial(planner) as trial:
         gone = [trial.release(victim) for victim in victims]
         if not trial.place(vm, host):
@@ -106,9 +141,26 @@ def _make_room(planner: Planner, vm: str, host: HostState) -> list[Move] | None:
         return _elsewhere(trial, sorted(gone, key=_heaviest_first), released=True)
 
 
+def _by_cost(placements: Iterable[Placement]) -> Iterator[list[Placement]]:
+    """All choices of a few, the one with the fewest bytes first, and of those the one of the fewest VMs."""
+    lightest = sorted(placements, key=_lightest_first)
+    todo: list[tuple[int, int, tuple[int, ...]]] = [(_bytes(one), 1, (at,)) for at, one in enumerate(lightest[:1])]
+    while todo:
+        cost, count, chosen = heapq.heappop(todo)
+        yield [lightest[at] for at in chosen]
+        last = chosen[-1]
+        if last + 1 == len(lightest):
+            continue
+        # Each choice follows from one other alone: its last one is exchanged for the next, or the next is added.
+        following = _bytes(lightest[last + 1])
+        heapq.heappush(todo, (cost - _bytes(lightest[last]) + following, count, (*chosen[:-1], last + 1)))
+        if count < MOST_MOVES:
+            heapq.heappush(todo, (cost + following, count + 1, (*chosen, last + 1)))
+
+
 def _victims(planner: Planner, vm: str, host: HostState) -> list[str] | None:
     """The lightest VMs without which the other one fits, and none of them in vain."""
-    lightest = sorted(host.placed.values(), key=lambda one: (_bytes(one), one.memory, natural(one.vm)))
+    lightest = sorted(host.placed.values(), key=_lightest_first)
     with _Trial(planner) as trial:
         chosen: list[str] = []
         for one in lightest:
@@ -121,11 +173,8 @@ def _victims(planner: Planner, vm: str, host: HostState) -> list[str] | None:
             return None
     for victim in chosen[:-1][::-1]:
         fewer = [other for other in chosen if other != victim]
-        with _Trial(planner) as trial:
-            for other in fewer:
-                trial.release(other)
-            if fit.try_place(planner.ledger, host, vm, planner.intent.shapes[vm]):
-                chosen = fewer
+        if _fits_without(planner, vm, host, fewer):
+            chosen = fewer
     return chosen if len(chosen) <= MOST_MOVES else None
 
 
@@ -147,3 +196,7 @@ def _bytes(placement: Placement) -> int:
 
 def _heaviest_first(placement: Placement) -> tuple[object, ...]:
     return -_bytes(placement), -placement.memory, natural(placement.vm)
+
+
+def _lightest_first(placement: Placement) -> tuple[object, ...]:
+    return _bytes(placement), placement.memory, natural(placement.vm)

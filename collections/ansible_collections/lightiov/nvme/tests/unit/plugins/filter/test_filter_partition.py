@@ -448,7 +448,9 @@ def test_moves_are_listed_when_asked_for() -> None:
     hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=told("hv2"))
     assert not partition(hosts)["moves"]
     asked = partition(hosts, moves_from=["hv1"])["moves"][0]
-    assert [one["sentence"] for one in asked["moves"]] == ["Move VM vm1 with 10 GiB from host hv1 to host hv2"]
+    assert [one["sentence"] for one in asked["moves"]] == [
+        "Move VM vm1 from host hv1 to host hv2: it is off while 10 GiB of its disks are copied"
+    ]
     with pytest.raises(
         AnsibleFilterError, match=r"^No moves are found for VM nobody, which lightiov_vms does not list"
     ):

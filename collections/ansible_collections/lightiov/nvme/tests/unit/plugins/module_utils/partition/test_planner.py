@@ -191,7 +191,9 @@ def test_moves_make_a_vm_fit_and_then_none_is_proposed() -> None:
     fleet = planner(hosts, [*small, vm("big", gib=30)], before.values())
     moves = moves_for(fleet, "big")
     assert moves is not None
-    assert [str(one) for one in moves] == ["Move VM vm1 with 10 GiB from host hv1 to host hv2"]
+    assert [str(one) for one in moves] == [
+        "Move VM vm1 from host hv1 to host hv2: it is off while 10 GiB of its disks are copied"
+    ]
     assert moves_for(fleet, "big") == moves
     after = {**before, "vm1": moves[0].target}
     assert moves_for(planner(hosts, [*small, vm("big", gib=30)], after.values()), "big") == []
