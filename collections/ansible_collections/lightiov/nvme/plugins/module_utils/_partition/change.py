@@ -32,6 +32,7 @@ def change(ledger: Ledger, host: HostState, vm: str, shape: Shape) -> list[str]:
     _drop(ledger, host, vm, set(wanted))
     placed = {one.name for one in host.placed[vm].slices}
     for one in host.placed[vm].slices:
+        refused += _protect(ledger, host, vm, one, wanted[one.name])
         refused += _grow(ledger, host, vm, one, wanted[one.name])
     new = [disk for disk in shape.disks if disk.name not in placed]
     if new and not fit.extend(ledger, host, vm, shape, new):
@@ -118,6 +119,24 @@ def _drop(ledger: Ledger, host: HostState, vm: str, wanted: set[str]) -> None:
     serials = {one.controller for one in staying}
     pairs = tuple(entry for entry in current.queue_pairs if entry[0] in serials)
     ledger.amend(host, replace(current, slices=staying, queue_pairs=pairs))
+
+
+def _protect(ledger: Ledger, host: HostState, vm: str, one: Slice, disk: Disk) -> list[str]:
+    """Another `read_only`: others may share what nobody writes to."""
+    namespace = ledger.namespace(host, one)
+    if disk.read_only == one.read_only or namespace is None or one.first is None:
+        return []
+    namespace.give(one.first, one.size, one.read_only)
+    if not namespace.take(one.first, one.size, disk.read_only):
+        namespace.take(one.first, one.size, one.read_only)
+        return [
+            f"Disk {one.name} of VM {vm} cannot be written to, because other VMs read namespace {namespace.name} of "
+            f"controller {one.controller}, which it is: keep read_only, or take it from them first"
+        ]
+    current = host.placed[vm]
+    changed = (replace(each, read_only=disk.read_only) if each.name == one.name else each for each in current.slices)
+    ledger.amend(host, replace(current, slices=tuple(changed)))
+    return []
 
 
 def _grow(ledger: Ledger, host: HostState, vm: str, one: Slice, disk: Disk) -> list[str]:

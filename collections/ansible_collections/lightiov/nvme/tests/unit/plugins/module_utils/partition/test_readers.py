@@ -52,6 +52,23 @@ def test_what_readers_leave_is_given_back_with_the_last_of_them() -> None:
     assert extents.free == extents.size
 
 
+def test_what_only_one_reads_may_be_written_to_and_shared_again() -> None:
+    hosts = {"hv1": host("hv1", controllers=1)}
+    writer = vm("web1", pairs=1, disks=[WHOLE])
+    both = [reader("web1"), reader("web2")]
+    alone = placed(plan(hosts, both[:1])).values()
+    writing = placed(plan(hosts, [writer], alone))
+    assert not writing["web1"].slices[0].read_only
+    assert placed(plan(hosts, both, writing.values())).keys() == {"web1", "web2"}
+    shared = placed(plan(hosts, both))
+    result = plan(hosts, [writer, both[1]], shared.values())
+    assert placed(result) == shared
+    assert result.refused == [
+        "Disk golden of VM web1 cannot be written to, because other VMs read namespace 1 of controller HV1-0, which it "
+        "is: keep read_only, or take it from them first"
+    ]
+
+
 def test_reader_and_writer_that_are_placed_on_each_other_are_told_of() -> None:
     hosts = {"hv1": host("hv1", controllers=1)}
     present = [*placed(plan(hosts, [reader("web1")])).values(), *placed(plan(hosts, [vm("vm1", pairs=1)])).values()]
