@@ -112,3 +112,9 @@ class MdevRoot:
 
     def aside(self, _uuid: str) -> str:
         return self.path
+
+    def is_aside(self, _host: Host, _uuid: str) -> bool:
+        return False
+
+    def put_back(self, _host: Host, _uuid: str) -> None:
+        """It was never elsewhere."""

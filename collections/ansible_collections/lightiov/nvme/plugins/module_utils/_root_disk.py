@@ -88,3 +88,10 @@ class RootDisk:
 
     def set_aside(self, host: Host, uuid: str) -> None:
         _whole_file.rename(host.path(self.path), host.path(self.aside(uuid)))
+
+    def is_aside(self, host: Host, uuid: str) -> bool:
+        """As of a removal that ended before the domain was gone."""
+        return not self.exists(host) and os.path.lexists(host.path(self.aside(uuid)))
+
+    def put_back(self, host: Host, uuid: str) -> None:
+        _whole_file.rename(host.path(self.aside(uuid)), host.path(self.path))

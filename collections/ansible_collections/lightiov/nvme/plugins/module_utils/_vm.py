@@ -222,6 +222,16 @@ class _Planner:
     def _plan_root(self, name: str, root: Root, mark: str, result: Plan) -> None:
         result.add("make_root", root.path, partial(self._make_root, name, root, mark), domain=name)
 
+    def _plan_lacking_root(self, name: str, root: Root, domain: Domain, result: Plan) -> bool:
+        """What a run has left undone that was making it, or was removing the VM."""
+        mark = _libvirt_xml.root_mark(domain.xml["config"]) if domain.persistent else _libvirt_xml.MADE
+        aside, unmade = root.is_aside(self.host, domain.uuid), mark != _libvirt_xml.MADE
+        if aside:
+            result.add("put_back", root.path, partial(root.put_back, self.host, domain.uuid), domain=name)
+        if unmade:
+            self._plan_root(name, root, mark, result)
+        return aside or unmade
+
     def _make_root(self, name: str, root: Root, mark: str) -> None:
         root.make(self.host, mark == _libvirt_xml.FILLING, partial(self._mark, name, _libvirt_xml.FILLING))
         self._mark(name, _libvirt_xml.MADE)
@@ -243,9 +253,7 @@ class _Planner:
             domain = domain.stopped()
             shown["state"] = domain.state
             shown.pop("live", None)
-        mark = _libvirt_xml.root_mark(domain.xml["config"]) if domain.persistent else _libvirt_xml.MADE
-        if vm.root and mark != _libvirt_xml.MADE:
-            self._plan_root(vm.name, vm.root, mark, result)
+        if vm.root and self._plan_lacking_root(vm.name, vm.root, domain, result):
             self.before[-1]["root"], shown["root"] = None, vm.root.path
         self._plan_size(vm, domain, shown, result)
         if vm.mdevs is not None:

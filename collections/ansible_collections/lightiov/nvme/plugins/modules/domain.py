@@ -48,7 +48,8 @@ options:
           - >-
             V(absent). It is shut down and its definition removed, with its NVRAM, saved memory and records of
             snapshots. Its root disk O(domains[].root.path) is renamed to C(PATH.removed-UUID), with the UUID of the
-            domain. Its other disks stay as they are.
+            domain, and has its name back if the VM is wanted again before the domain is gone. Its other disks stay as
+            they are.
         type: str
         choices: [running, stopped, absent]
         default: running
@@ -205,8 +206,9 @@ actions:
   contains:
     action:
       description: >-
-        C(release) or C(lease) an address, C(stop), C(set_aside) or C(make_root) of a root disk, C(undefine),
-        C(define), C(resize), C(detach) or C(attach) of an mdev, C(autostart), C(no_autostart), C(start), C(resume).
+        C(release) or C(lease) an address, C(stop), C(set_aside), C(put_back) or C(make_root) of a root disk,
+        C(delete) of what is half made of one, C(undefine), C(define), C(resize), C(detach) or C(attach) of an mdev,
+        C(autostart), C(no_autostart), C(start), C(resume).
       type: str
       sample: start
     object:

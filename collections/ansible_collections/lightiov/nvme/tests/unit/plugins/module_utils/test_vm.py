@@ -448,6 +448,21 @@ class TestStates:
         assert libvirt.domains == []
         assert [path.name for path in images.iterdir() if "removed" in path.name and path.read_text() == "data"]
 
+    def test_wanted_again_after_a_removal_was_cut_short(
+        self, host: Host, images: Path, libvirt: FakeConnection
+    ) -> None:
+        root = images / "vm1-root.qcow2"
+        libvirt.add(known())
+        root.write_text("data")
+        *steps, undefine = make(host, vm(state="absent")).steps
+        assert undefine.action == "undefine"
+        for step in steps:
+            step.run()
+        assert not root.exists()
+        assert ("put_back", "/images/vm1-root.qcow2") in act(host, vm())
+        assert root.read_text() == "data"
+        assert act(host, vm()) == []
+
     def test_absent_leaves_a_root_disk_that_is_not_the_domains(
         self, host: Host, images: Path, libvirt: FakeConnection
     ) -> None:
