@@ -197,7 +197,7 @@ def check_list(wanted: Sequence[Wanted], absent: Sequence[str] = ()) -> None:
         for uuid in one.mdevs:
             if uuid in users:
                 raise LightiovError(
-                    f"mdev {uuid} is given to domain {users[uuid]} and again to domain {one.name}: give each mdev once"
+                    f"mdev {uuid} is given twice, to domain {users[uuid]} and to domain {one.name}: give each mdev once"
                 )
             if uuid in absent:
                 raise LightiovError(

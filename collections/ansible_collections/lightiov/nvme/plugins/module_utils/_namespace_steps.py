@@ -36,7 +36,7 @@ class Steps:
         return self.store.controller.serial
 
     def create(self, row: Row, made: Made, blocks: int, lba_format: int) -> None:
-        """Written down before and after: a run that is cut short between leaves what the next one knows again."""
+        """Written down before and after: a run that is cut short between leaves what the next one recognizes."""
         name = row["name"]
         note(self.host, self.serial, name, made)
         try:
@@ -46,11 +46,11 @@ class Steps:
             raise
         identity = identity_of(self.host, self.store.controller, nsid)
         if not identity or identity in made.others:
-            self._send(row, "was not deleted again", nvme.delete(nsid))
+            self._send(row, "was not deleted", nvme.delete(nsid))
             note(self.host, self.serial, name, None)
             raise LightiovError(
-                f"{self._named(row)} was made and deleted again, because the controller gives namespaces no identity "
-                f"of their own (NGUID or EUI-64), so nothing would tell whose it is: {EXTENTS}"
+                f"{self._named(row)} was deleted as soon as it was made, because the controller gives namespaces no "
+                f"identity of their own (NGUID or EUI-64), so nothing would tell whose it is: {EXTENTS}"
             )
         note(self.host, self.serial, name, replace(made, identity=identity, others=()))
         row.update(nsid=nsid, identity=identity)

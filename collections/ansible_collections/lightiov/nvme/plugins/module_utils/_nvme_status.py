@@ -23,7 +23,7 @@ GENERIC: Mapping[int, tuple[str, str]] = {
     0x001: ("the controller does not know the command", EXTENTS),
     0x002: ("the controller does not take a value in the command", FIRMWARE),
     0x006: ("the controller had an internal error", "see the drive's error log with nvme error-log"),
-    0x00B: ("the namespace is not there, or cannot have that format", "deploy again, which looks at it anew"),
+    0x00B: ("the namespace is not there, or cannot have that format", "deploy again, which reads its state first"),
     0x00C: ("the controller does not take the command now", "deploy again"),
     0x00D: (
         "the controller may not do that with the others of its subsystem as they are",
@@ -61,11 +61,11 @@ MANAGEMENT = {
 ATTACHMENT = {
     **COMMAND_SETS,
     **SELF_TEST,
-    0x118: ("it is attached to the controller already", "deploy again, which looks at it anew"),
+    0x118: ("it is attached to the controller already", "deploy again, which reads its state first"),
     0x119: ("it is private and attached to another controller", SIBLING),
-    0x11A: ("it is not attached to the controller", "deploy again, which looks at it anew"),
+    0x11A: ("it is not attached to the controller", "deploy again, which reads its state first"),
     0x11C: ("the controller does not take the list of controllers", FIRMWARE),
-    0x11F: ("the controller's ID is not one of the drive's", "deploy again, which looks at it anew"),
+    0x11F: ("the controller's ID is not one of the drive's", "deploy again, which reads its state first"),
     0x124: ("the namespace's ANA group is none of the controller's", SIBLING),
     0x125: ("the controller's ANA group does not allow it", "see the state of its paths with nvme ana-log"),
     0x127: (

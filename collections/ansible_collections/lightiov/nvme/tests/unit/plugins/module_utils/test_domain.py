@@ -180,8 +180,8 @@ def test_no_free_port(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> N
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ({"vm1": [U1, U1]}, "given to domain vm1 and again to domain vm1"),
-        ({"vm1": [U1], "vm2": [U1]}, "given to domain vm1 and again to domain vm2"),
+        ({"vm1": [U1, U1]}, "given twice, to domain vm1 and to domain vm1"),
+        ({"vm1": [U1], "vm2": [U1]}, "given twice, to domain vm1 and to domain vm2"),
         ({"vm1": ["data"]}, "not a UUID"),
         ({"vm9": []}, "Domain vm9 does not exist"),
     ],
