@@ -126,18 +126,14 @@ def test_reserve_stays_empty(fleet: Fleet, strategy: str, reserve: int) -> None:
 def test_vms_of_a_host_that_is_lost_find_room_or_the_plan_has_warned(fleet: Fleet, strategy: str, reserve: int) -> None:
     hosts, vms = fleet
     result = plan(hosts, vms, strategy=strategy, reserve=reserve)
-    everything = placed(result)
-    listed = [one for one in vms if one["name"] in everything]
-    for one in listed:
-        if one.get("apart") and one["apart"]["from"] not in everything:
-            del one["apart"]
     homeless = {}
-    for lost in result.placements:
-        others = {name: one for name, one in hosts.items() if name != lost}
-        present = [one for one in everything.values() if one.host != lost]
-        again = plan(others, listed, present, strategy)
-        if again.unplaced:
-            homeless[lost] = sorted(again.unplaced)
+    for lost, there in result.placements.items():
+        others = resources.parse({name: one for name, one in hosts.items() if name != lost})
+        # Rules and addresses of VMs that wait are as they were; it is not they who are placed.
+        again = Planner(others, wanted(vms), [one for one in placed(result).values() if one.host != lost], strategy)
+        left = [name for name in again.order(there) if not again.add(name)]
+        if left:
+            homeless[lost] = sorted(left)
     told = [sentence for sentence in result.warnings if sentence.startswith("If host ")]
     if homeless and any(not result.placements[name] and hosts[name]["cordon"] != "new" for name in hosts):
         name = min(homeless)
