@@ -24,8 +24,8 @@ def test_hosts_are_planned_from_their_recordings(tmp_path: Path) -> None:
     fleet = Fleet(tmp_path, hosts=3, vms=2)
     planned = fleet.run("plan.yml")
     assert planned.hosts == 3
-    # Each is asked, and checked before; three tasks are done once.
-    assert planned.tasks == 3 + 3 + 3
+    # Of each the arguments and the list are checked, and it is asked; three tasks are done once.
+    assert planned.tasks == 3 + 3 + 3 + 3
     assert 0 < planned.plays["Plan"] < planned.cpu
     fleet.deployed()
     told = [json.loads((tmp_path / f"recordings/hv{host}.json").read_text())["modules"] for host in range(3)]
