@@ -170,7 +170,7 @@ class TestNew:
             ({"xml": "<domain>"}, "correct the template that lightiov_vm_template names"),
             ({"xml": template("vm2")}, r"has the name 'vm2'.*correct the template"),
             ({"xml": "<domain><name>vm1</name></domain>"}, "no devices: correct the template"),
-            ({"mdevs": [U1, U1]}, "given to domain vm1 and again"),
+            ({"mdevs": [U1, U1]}, "given twice, to domain vm1 and to domain"),
         ],
     )
     def test_what_cannot_be(
