@@ -53,8 +53,9 @@ class Builder:
         """A step on this machine."""
         self.output.flush()
         done = subprocess.run(
-            command, check=False, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT
-        )
+            command, check=False, env=environment(),
+            stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
         self.check(done.returncode)
 
     def inside(self, *command: str) -> None:
@@ -64,7 +65,7 @@ class Builder:
     def compile(self, command: list[str], compiled: str, settings: dict[str, str] | None = None) -> None:
         """The long step, in the tree. Lines that begin with `compiled` are counted, to show that it goes on."""
         process = subprocess.Popen(
-            ["chroot", str(self.tree), *command], env=os.environ | (settings or {}), stdin=subprocess.DEVNULL,
+            ["chroot", str(self.tree), *command], env=environment() | (settings or {}), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         assert process.stdout
@@ -84,6 +85,11 @@ class Builder:
         if status != 0:
             self.output.flush()
             raise LabError(f"{self.what} could not be built; the last lines say why", self.log, tail(self.log))
+
+
+def environment() -> dict[str, str]:
+    """Without what make tells those below it: by that, a make in the tree would take itself for a part of ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
 
 def ensure(what: str, target: Path, build: Callable[[Builder, Path], None], progress: Progress) -> Path:

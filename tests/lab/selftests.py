@@ -16,6 +16,7 @@ from passthrough import Mdev
 
 from lab import Host, builder, cache
 from lab.builder import Builder
+from lab.errors import LabError
 from lab.mirror import debian_mirror
 from lab.next_kernel import BACKPORTS
 from lab.progress import Progress
@@ -69,7 +70,10 @@ def build(tests: Builder, whole: Path) -> None:
     sources = [f"deb {debian_mirror()} {suite} main" for suite in (SUITE, BACKPORTS)]
     tests.bootstrap_tree(tests.tree, SUITE, PACKAGES, sources, [])
     tests.inside("sh", "-c", MAKE)
-    for program in (tests.tree / SOURCE).glob("vfio_*_test"):
+    programs = list((tests.tree / SOURCE).glob("vfio_*_test"))
+    if not programs:
+        raise LabError(f"The VFIO selftests were built, but none is in {SOURCE}; the last lines say why", tests.log)
+    for program in programs:
         shutil.copy(program, whole)
 
 
