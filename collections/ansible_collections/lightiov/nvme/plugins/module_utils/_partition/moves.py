@@ -80,12 +80,14 @@ def moves_for(planner: Planner, vm: str) -> list[Move] | None:
         if planner.where(vm) or trial.add(vm):
             return []
     shape = planner.intent.shapes[vm]
-    hosts = [
-        host
-        for host in planner.ledger.hosts
-        if fit.allowed(host, shape) and host.placed and not planner.ledger.together(vm, host.spec)
-    ]
-    hosts.sort(key=lambda host: (max(shape.memory - host.memory, 0), max(shape.vcpus - host.vcpus, 0), host.index))
+    hosts = [host for host in planner.ledger.hosts if fit.allowed(host, shape) and host.placed]
+
+    def most_likely_first(host: HostState) -> tuple[object, ...]:
+        # One that the VM is to be apart from may be among those that can go.
+        apart = bool(planner.ledger.together(vm, host.spec))
+        return apart, max(shape.memory - host.memory, 0), max(shape.vcpus - host.vcpus, 0), host.index
+
+    hosts.sort(key=most_likely_first)
     found = [moves for host in hosts[:HOSTS_TRIED] if (moves := _make_room(planner, vm, host)) is not None]
     return min(found, key=lambda moves: (sum(one.bytes for one in moves), len(moves)), default=None)
 

@@ -109,6 +109,16 @@ def test_moves_of_a_host_are_told_with_what_they_cost() -> None:
     assert moves_from(planner(hosts, [*vms, vm("vm3", host="hv1", gib=1)], present), "hv1") is None
 
 
+def test_vm_moves_that_another_is_to_be_apart_from() -> None:
+    hosts = {"hv1": host("hv1", controllers=1), "hv2": host("hv2", controllers=1)}
+    vms = [vm("vm1", gib=1, apart={"from": "big"}), vm("big", host="hv1")]
+    before = placed(plan(hosts, [vm("vm1", gib=1)]))
+    assert before["vm1"].host == "hv1"
+    moves = moves_for(planner(hosts, vms, before.values()), "big")
+    assert moves is not None
+    assert [(one.vm, one.target.host) for one in moves] == [("vm1", "hv2")]
+
+
 def test_move_to_another_controller_of_its_host_says_so() -> None:
     hosts = {"hv1": host("hv1", controllers=2)}
     vms = [vm("vm1"), vm("big", disks=[{"name": "data", "size": "95 GiB", "controller": "HV1-0"}])]
