@@ -9,7 +9,7 @@ import multiprocessing
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,6 +163,24 @@ def hosts_of(directory: Path) -> dict[str, Host]:
     return hosts
 
 
+def operators_of(directory: Path, hosts: dict[str, Host], *names: str) -> list[Operator]:
+    for folder in (*names, "shared"):
+        (directory / folder).mkdir()
+    return [Operator(directory / name, directory / "shared", hosts) for name in names]
+
+
+def at_once(calls: Sequence[tuple[Callable[..., None], tuple[Any, ...]]]) -> list[Any]:
+    """What processes put into a queue that start what they do at one moment."""
+    start, results = FORK.Barrier(len(calls)), FORK.Queue()
+    running = [FORK.Process(target=call, args=(*arguments, start, results)) for call, arguments in calls]
+    for process in running:
+        process.start()
+    found = [results.get(timeout=300) for _process in running]
+    for process in running:
+        process.join()
+    return found
+
+
 def disks(hosts: dict[str, Host]) -> dict[str, list[dict[str, Any]]]:
     return {name: [disk for vm in describe(host)["placed"] for disk in vm["disks"]] for name, host in hosts.items()}
 
@@ -172,25 +190,14 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path, fle
     for fleet_number in range(fleets):
         directory = tmp_path / str(fleet_number)
         hosts = hosts_of(directory)
-        operators = [Operator(directory / name, directory / "shared", hosts) for name in ("one", "other")]
-        for folder in ("one", "other", "shared"):
-            (directory / folder).mkdir()
+        operators = operators_of(directory, hosts, "one", "other")
         there: list[str] = []
         for number in range(RACES_EACH):
             new = [f"{owner}{number}" for owner in ("one", "other")]
-            start, results = FORK.Barrier(2), FORK.Queue()
             before = {name: generation(host).number for name, host in hosts.items()}
             operators[0].pull()
             operators[1].lose()
-            running = [
-                FORK.Process(target=operator.race, args=([*there, vm], [*there, *new], start, results))
-                for operator, vm in zip(operators, new)
-            ]
-            for process in running:
-                process.start()
-            ended = [results.get(timeout=300) for _process in running]
-            for process in running:
-                process.join()
+            ended = at_once([(operator.race, ([*there, vm], [*there, *new])) for operator, vm in zip(operators, new)])
             # Both wanted the same host for theirs: one got it.
             [(where, won), (same, lost)] = sorted(ended)
             assert (same, won, lost) == (where, False, True)
@@ -208,9 +215,7 @@ def test_of_two_control_nodes_one_wins_and_the_other_is_told(tmp_path: Path, fle
 def test_deployment_that_was_interrupted_is_told_and_goes_on(tmp_path: Path) -> None:
     """Before its host has accepted its file, which is then only newer than the host, and after that."""
     hosts = hosts_of(tmp_path)
-    operator = Operator(tmp_path / "one", tmp_path / "shared", hosts)
-    for folder in ("one", "shared"):
-        (tmp_path / folder).mkdir()
+    [operator] = operators_of(tmp_path, hosts, "one")
     wishes = ["vm1", "vm2"]
     written = operator.plan(wishes)
     assert operator.plan(wishes) == written
@@ -237,25 +242,17 @@ def test_vm_that_two_lists_put_on_two_hosts_at_once_is_on_both_and_the_next_plan
     for number in range(races):
         directory = tmp_path / str(number)
         hosts = hosts_of(directory)
-        operators = [Operator(directory / name, directory / "shared", hosts) for name in ("one", "other")]
-        for folder in ("one", "other", "shared"):
-            (directory / folder).mkdir()
+        operators = operators_of(directory, hosts, "one", "other")
         there = ["vm1", "vm2"]
         assert not operators[0].apply(operators[0].plan(there))
-        start, results = FORK.Barrier(2), FORK.Queue()
-        running = []
         for operator, host in zip(operators, HOSTS):
             operator.pull()
             operator.pins = {"new": host}
-            running.append(FORK.Process(target=operator.deploy, args=([*there, "new"], start, results)))
-        for process in running:
-            process.start()
         # Who comes to the other's host second is told that it has changed; at the own one nothing is wrong.
-        told = [one for _process in running for one in results.get(timeout=300).items()]
+        refused = at_once([(operator.deploy, ([*there, "new"],)) for operator in operators])
+        told = [one for by_host in refused for one in by_host.items()]
         assert len({host for host, _sentence in told}) == len(told)
         assert all(TOLD.fullmatch(sentence) for _host, sentence in told), told
-        for process in running:
-            process.join()
         for name, host in hosts.items():
             assert "new" in [vm["vm"] for vm in describe(host)["placed"]], name
         # Whoever plans next, whatever their list says.
