@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement, Slice
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host, Namespace
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources import Controller, Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
 
 # VMs by name, as lightiov.nvme.host_info tells what is placed.
@@ -63,8 +63,9 @@ def unapplied(host: Host, written: Iterable[Placement], told: Told, known: Conta
             without += [placement.vm] if slices else []
             continue
         both = list(_both(placement, here))
+        paired_slices, paired_disks = [one for one, _disk in both], [disk for _one, disk in both]
         for one in slices:
-            if one not in [each for each, _disk in both]:
+            if one not in paired_slices:
                 yield (
                     f"Disk {one.name} of VM {placement.vm} is {_place(one.namespace, one.controller)} {by}, and the "
                     "host itself does not have it: lightiov.nvme.deploy makes it; take it out of lightiov_vms if it "
@@ -72,7 +73,7 @@ def unapplied(host: Host, written: Iterable[Placement], told: Told, known: Conta
                 )
         yield from _changes(placement, both, by)
         for disk in here["disks"]:
-            if disk not in [each for _one, each in both]:
+            if disk not in paired_disks:
                 yield (
                     f"Disk {disk['name']} of VM {placement.vm} is {_place(disk['namespace'], disk['controller'])} by "
                     f"host {host.name} itself, and not by its placements, which it has accepted: lightiov.nvme.deploy "
@@ -129,18 +130,15 @@ def _is_there(one: Slice, disk: Mapping[str, Any], controller: Controller | None
     """Whether a disk is in the namespace that is written, which may be by its number, or by its name on a list."""
     if one.controller != disk["controller"]:
         return False
-    names = [_names(each) for each in controller.namespaces] if controller else []
-    return one.namespace == disk["namespace"] or any({one.namespace, disk["namespace"]} <= each for each in names)
+    namespaces = controller.namespaces if controller else ()
+    wanted = {one.namespace, disk["namespace"]}
+    return len(wanted) == 1 or any(wanted <= each.names for each in namespaces)
 
 
 def _can_be_seen(one: Slice, controllers: Mapping[str, Controller]) -> bool:
     """A host tells nothing of disks whose controller or namespace is missing, and the plan says that these are."""
     controller = controllers.get(one.controller)
-    return controller is not None and any(one.namespace in _names(each) for each in controller.namespaces)
-
-
-def _names(namespace: Namespace) -> set[str]:
-    return {namespace.name, str(namespace.nsid), namespace.listed}
+    return controller is not None and any(one.namespace in each.names for each in controller.namespaces)
 
 
 def _place(namespace: object, controller: object) -> str:

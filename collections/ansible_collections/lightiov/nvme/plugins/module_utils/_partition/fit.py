@@ -64,11 +64,7 @@ def _place_on(
     usable = [
         one
         for one in host.controllers
-        if not one.closed
-        and one.spare >= shape.least
-        and one.windows >= wanted
-        and one.serves(shape.tenant, shape.kind)
-        and (node is None or one.spec.numa_node == node)
+        if not one.closed and _takes_one_more(one, shape, wanted) and (node is None or one.spec.numa_node == node)
     ]
     taken = _allot(shape, usable)
     if taken is None:
@@ -164,6 +160,11 @@ def _one(
     return None
 
 
+def _takes_one_more(state: ControllerState, shape: Shape, wanted: int) -> bool:
+    """Whether a VM with a window of so many bytes, which has no mdev there yet, may have one."""
+    return state.spare >= shape.least and state.windows >= wanted and state.serves(shape.tenant, shape.kind)
+
+
 def _give_back(taken: Taken) -> None:
     for disk, _state, namespace, first in reversed(taken):
         namespace.give(first, disk.size, disk.read_only)
@@ -217,15 +218,11 @@ def extend(ledger: Ledger, host: HostState, vm: str, shape: Shape, disks: Sequen
     current = host.placed[vm]
     pairs = dict(current.queue_pairs)
     wanted = window(current.memory)
-
-    def takes_one_more(one: ControllerState) -> bool:
-        return one.spare >= shape.least and one.windows >= wanted and one.serves(shape.tenant, shape.kind)
-
     usable = [
         one
         for one in host.controllers
         if not one.closed
-        and (one.spec.serial in pairs or takes_one_more(one))
+        and (one.spec.serial in pairs or _takes_one_more(one, shape, wanted))
         and (current.node is None or one.spec.numa_node == current.node)
     ]
     usable.sort(key=lambda one: (one.spec.serial not in pairs, *_preference(one)))

@@ -32,8 +32,7 @@ class NamespaceState:
     def __init__(self, spec: Namespace) -> None:
         self.name = spec.name
         self.nsid = spec.nsid
-        # What a pin may say.
-        self.names = frozenset({spec.name, str(spec.nsid), spec.listed} - {""})
+        self.names = spec.names
         self.extents = Extents(spec.bytes, spec.granularity)
         self.closed = spec.cordon in CLOSED
         # Disks that are all of it, and none of which is written to.

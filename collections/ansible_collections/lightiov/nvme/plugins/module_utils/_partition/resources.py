@@ -30,6 +30,11 @@ class Namespace:
     cordon: str = "none"
     listed: str = ""
 
+    @property
+    def names(self) -> frozenset[str]:
+        """What a pin or a placement may say."""
+        return frozenset({self.name, str(self.nsid), self.listed} - {""})
+
 
 @dataclass(frozen=True)
 class Controller:
