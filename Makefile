@@ -75,7 +75,6 @@ unit unit39 properties exhaustive: export TMPDIR := /dev/shm
 unit: $(READY) ## unit tests
 	$(BIN)/pytest -n 2 -q tests/unit
 	$(BIN)/pytest -n 2 -q -m "not exhaustive" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
-	$(MAKE) --no-print-directory -C $(COLLECTION)/native/tools check
 	$(MAKE) --no-print-directory unit39
 
 .PHONY: unit39
@@ -114,7 +113,7 @@ docs: $(READY) ## write the tables of variables in the roles' READMEs and in doc
 	$(BIN)/python tests/role_readmes.py
 
 .PHONY: native
-native: $(READY) ## build the kernel modules for every supported kernel; compiler, sparse, checkpatch silent
+native: $(READY) ## liov's own tests; the kernel modules built for every supported kernel: compiler, sparse, checkpatch silent
 	$(BIN)/pytest -q tests/native
 
 # Molecule remembers that it has created the hosts, also after `make down`: so the lab is seen to here. Each scenario

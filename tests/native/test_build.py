@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel modules build for every supported kernel without a word from the compiler, sparse or checkpatch."""
+"""The kernel modules build for every supported kernel without a word from the compiler, sparse or checkpatch.
+
+liov passes its own tests. Nothing is built in the source tree, which deployments may be packing meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ import kernels
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
+COLLECTION = ROOT / "collections/ansible_collections/lightiov/nvme"
+NATIVE = COLLECTION / "native"
+PACK = COLLECTION / "roles/native/files/pack.sh"
 TREE = kernels.ensure_tree()
 # What dkms.conf says for a build without debug information.
 AS_DKMS = ("KCFLAGS=-g0", "CONFIG_DEBUG_INFO_BTF_MODULES=")
@@ -24,12 +29,24 @@ SOURCES = sorted(path for part in ("abi", "host", "guest", "tools") for path in 
 
 
 @pytest.fixture
-def source() -> Iterator[Path]:
-    """A copy of the native tree where the kernels' build tools see it: modules are built in place."""
+def source(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the native tree where the kernels' build tools see it: modules are built in place.
+
+    What was built there must not make another source of it for a deployment.
+    """
     copy = TREE / "tmp" / f"native-{uuid.uuid4()}"
     shutil.copytree(NATIVE, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd"))
+    before = packed_as(copy, tmp_path)
     yield copy
+    after = packed_as(copy, tmp_path)
     shutil.rmtree(copy)
+    assert after == before
+
+
+def packed_as(source: Path, cache: Path) -> list[str]:
+    """The names of the content: of the whole, and of the guest driver."""
+    pack = subprocess.run(["sh", PACK, source, cache], check=True, capture_output=True, text=True)
+    return pack.stdout.split()
 
 
 @pytest.mark.parametrize("version", kernels.versions(TREE))
@@ -61,8 +78,8 @@ def test_modules_are_one_unit_each_for_dkms(source: Path) -> None:
     assert {unit.parent.name for unit in source.rglob("one_unit.o")} == {"host", "guest"}
 
 
-def test_files_of_liov_call_downwards(source: Path) -> None:
-    subprocess.run(["make", "-s", "-C", source / "tools"], check=True)
+def test_liov_passes_its_own_tests_and_its_files_call_downwards(source: Path) -> None:
+    subprocess.run(["make", "-s", "-C", source / "tools", "check"], check=True)
     assert not upward_calls(source / "tools", "Makefile")
 
 
