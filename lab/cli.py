@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from . import images, patched_qemu
+from . import compiled, images, patched_qemu
 from .errors import LabError
 from .labs import DEFAULT_HOSTS, Lab
 from .progress import Progress
@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
 
 def build(lab: Lab, options: argparse.Namespace) -> None:
     print(patched_qemu.ensure(lab.progress).root)
-    print(images.ensure(options.flavour, lab.progress).root)
+    image_set = images.ensure(options.flavour, lab.progress)
+    print(image_set.root)
+    print(compiled.ensure(image_set, lab.progress))
 
 
 def up(lab: Lab, options: argparse.Namespace) -> None:

@@ -108,7 +108,7 @@ class Host(Remote):
 
     # Starting and stopping
 
-    def start(self, emulator: Emulator, images: ImageSet, accel: str, iommu: bool) -> None:
+    def start(self, emulator: Emulator, images: ImageSet, compiled: Path | None, accel: str, iommu: bool) -> None:
         """Start the machine; `ready` tells when it has booted."""
         self.make_disks(emulator, images)
         port = ports.pick(self.machine.ssh_port if self.started_before else None)
@@ -116,7 +116,13 @@ class Host(Remote):
         with self.log_file.open("w") as output:
             child = subprocess.Popen(
                 qemu.command(
-                    replace(self.spec, iommu=iommu), emulator, images, port, accel=accel, boot=self.chosen_kernel
+                    replace(self.spec, iommu=iommu),
+                    emulator,
+                    images,
+                    port,
+                    accel=accel,
+                    boot=self.chosen_kernel,
+                    compiled=compiled,
                 ),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,

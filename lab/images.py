@@ -2,7 +2,7 @@
 """Builds the images of a lab, or finds them in the cache.
 
 An image set is a directory named by the hash of its recipes: the host's and the guest's disk, the host's kernel and
-initramfs.
+initramfs, and the tree that the host's disk was made from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .progress import Progress
 from .recipe import SUITE, Recipe
 
 # Raise when the steps below change what comes out of an unchanged recipe.
-FORMAT = 2
+FORMAT = 3
 GIB = 1 << 30
 MODULES = "*/modules/*/kernel"
 FLAVOURS = ("stock", "debug")
@@ -67,6 +67,16 @@ class ImageSet:
     @property
     def initrd(self) -> Path:
         return self.root / "initrd.img"
+
+    @property
+    def host_tree(self) -> Path:
+        """What the host's disk was made from. Images of former versions lack it."""
+        return self.root / "host"
+
+    @property
+    def host_kernel(self) -> str:
+        """As `uname -r` says."""
+        return kernel_version(self.host_tree)
 
 
 def images_dir() -> Path:
@@ -144,7 +154,6 @@ class Trees:
         self.progress.say(subject, "making the disk")
         kernel = kernel_version(tree)
         finish(tree, whole)
-        shutil.rmtree(tree)
         self.progress.say(subject, "done")
         return kernel
 
@@ -226,6 +235,7 @@ def finish_host(tree: Path, whole: Path) -> None:
     for name in ("vmlinuz", "initrd.img"):
         shutil.copy(tree / name, whole)
     disk.make_ext4(tree, whole / "host.raw", HOST_DISK, "host-root")
+    tree.rename(whole / "host")
 
 
 def finish_guest(tree: Path, whole: Path) -> None:
@@ -239,3 +249,4 @@ def finish_guest(tree: Path, whole: Path) -> None:
     start = disk.PARTITION_START * disk.SECTOR
     disk.make_ext4(tree, image, GUEST_DISK - start, "guest-root", offset=start)
     disk.make_bootable(image, (tree / "usr/lib/grub/i386-pc/boot.img").read_bytes(), core_img)
+    shutil.rmtree(tree)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from . import images, patched_qemu
+from . import compiled, images, patched_qemu
 from .emulator import Emulator
 from .errors import LabError, tail
 from .host import Host
@@ -63,7 +63,7 @@ class Lab:
     def start(self, hosts: list[Host], flavour: str, accel: str, iommu: bool) -> None:
         emulator, image_sets = self.build(hosts, flavour)
         for host, image_set in zip(hosts, image_sets, strict=True):
-            host.start(emulator, image_set, accel, iommu)
+            host.start(emulator, image_set, compiled.ensure(image_set, self.progress), accel, iommu)
             self.state.save()
             self.progress.say(host.name, "booting")
 

@@ -12,9 +12,13 @@ from .images import ImageSet
 from .spec import Controller, HostSpec
 
 # Without what costs an emulated CPU much and no test needs: a fifth level of page tables, which accesses of a VM walk
-# twice; user memory that is unlocked for each access; wide registers that are saved at every VM exit; and fast string
-# instructions, which are emulated byte by byte where a kernel or libc without them moves eight bytes.
-CPU = "max,la57=off,smap=off,xsave=off,erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off"
+# twice; user memory that is unlocked for each access; wide registers that are saved at every VM exit, with all that
+# computes in them, since not every program looks whether they can be saved; and fast string instructions, which are
+# emulated byte by byte where a kernel or libc without them moves eight bytes.
+CPU = (
+    "max,la57=off,smap=off,xsave=off,avx=off,avx2=off,fma=off,f16c=off,vaes=off,"
+    "erms=off,fsrm=off,fzrm=off,fsrs=off,fsrc=off"
+)
 ROOT_DISK = "root.qcow2"
 CONSOLE = "console.log"
 QMP_SOCKET = "qmp.sock"
@@ -45,9 +49,16 @@ class Boot:
 
 
 def command(
-    spec: HostSpec, emulator: Emulator, images: ImageSet, ssh_port: int, *, accel: str = "tcg", boot: Boot | None = None
+    spec: HostSpec,
+    emulator: Emulator,
+    images: ImageSet,
+    ssh_port: int,
+    *,
+    accel: str = "tcg",
+    boot: Boot | None = None,
+    compiled: Path | None = None,
 ) -> list[str]:
-    """It boots the kernel of its images, unless another is given."""
+    """It boots the kernel of its images, unless another is given. `compiled` is a disk with a compiler's results."""
     arguments = emulator.command("qemu-system-x86_64")
     arguments += machine(spec, accel)
     arguments += numa(spec)
@@ -60,6 +71,8 @@ def command(
     arguments += root_complexes(spec)
     for slot, controller in enumerate(spec.controllers, start=1):
         arguments += nvme(controller, slot)
+    if compiled:
+        arguments += read_only("compiled", compiled)
     return arguments
 
 
@@ -112,8 +125,15 @@ def disks(images: ImageSet) -> list[str]:
     return [
         "-drive", f"if=none,id=root,file={ROOT_DISK},format=qcow2,cache=unsafe,discard=unmap",
         "-device", "virtio-blk-pci,drive=root",
-        "-drive", f"if=none,id=guestbase,file={images.guest_disk},format=raw,readonly=on",
-        "-device", "virtio-blk-pci,drive=guestbase,serial=guestbase",
+        *read_only("guestbase", images.guest_disk),
+    ]  # fmt: skip
+
+
+def read_only(name: str, image: Path) -> list[str]:
+    """A disk that hosts share; in each it is /dev/disk/by-id/virtio-NAME."""
+    return [
+        "-drive", f"if=none,id={name},file={image},format=raw,readonly=on",
+        "-device", f"virtio-blk-pci,drive={name},serial={name}",
     ]  # fmt: skip
 
 

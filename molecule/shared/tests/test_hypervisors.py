@@ -31,3 +31,8 @@ def test_no_queue_has_two_owners(hypervisor: Host) -> None:
     queues = hypervisor.check_output("cat /sys/bus/mdev/devices/*/queues").splitlines()
     hardware = [line.split()[1] for line in queues]
     assert len(hardware) == len(set(hardware)) > 0
+
+
+def test_what_was_compiled_for_the_labs_hosts_was_found(hypervisor: Host) -> None:
+    statistics = dict(line.split("\t") for line in hypervisor.check_output("ccache --print-stats").splitlines())
+    assert int(statistics["remote_storage_hit"]) > 0

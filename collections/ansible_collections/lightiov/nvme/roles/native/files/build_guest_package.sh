@@ -3,8 +3,13 @@
 # Build the package of the guest driver beside its source, which stays as it is.
 # Usage: build_guest_package.sh SOURCE KERNEL DIRECTORY REVISION
 set -eu
-build=$(mktemp -d)
+# One build at a time, and each in the same place, which the module names: what is built twice is alike.
+build=$3/.guest-driver
+mkdir -p "$3"
+exec 9>"$build.lock"
+flock --timeout 1800 9
+rm -rf "$build"
 trap 'rm -rf "$build"' EXIT
-cp -R "$1/." "$build"
+cp -R "$1" "$build"
 timeout 1800 make -C "$build" -j "$(nproc)" LIGHTIOV_PART=guest LIGHTIOV_ONE_UNIT=1 KERNEL_SRC="/lib/modules/$2/build" KCFLAGS=-g0 CONFIG_DEBUG_INFO_BTF_MODULES= modules
 "$build/guest/deb/build-deb" "$build/guest/lightiov_guest.ko" "$3" "$4"
