@@ -80,7 +80,7 @@ def moves_for(planner: Planner, vm: str) -> list[Move] | None:
         if planner.where(vm) or trial.add(vm):
             return []
     shape = planner.intent.shapes[vm]
-    hosts = [host for host in planner.ledger.hosts if fit.allowed(host, shape) and host.placed]
+    hosts = [host for host in planner.ledger.hosts if fit.allowed(host, shape) and planner.placed_on(host)]
 
     def most_likely_first(host: HostState) -> tuple[object, ...]:
         # One that the VM is to be apart from may be among those that can go.
@@ -100,7 +100,7 @@ def moves_from(planner: Planner, name: str) -> list[Move] | None:
     planner.refresh(host)
     try:
         with _Trial(planner) as trial:
-            return _elsewhere(trial, sorted(host.placed.values(), key=_heaviest_first))
+            return _elsewhere(trial, sorted(planner.placed_on(host), key=_heaviest_first))
     finally:
         host.closed = was
         planner.refresh(host)
@@ -110,7 +110,7 @@ def _make_room(planner: Planner, vm: str, host: HostState) -> list[Move] | None:
     """The cheapest, if that is found soon; else what goes without the lightest VMs."""
     shape = planner.intent.shapes[vm]
     tries = 0
-    for chosen in islice(_by_cost(host.placed.values()), MOST_CHOICES):
+    for chosen in islice(_by_cost(planner.placed_on(host)), MOST_CHOICES):
         memory = host.memory + sum(one.memory for one in chosen)
         vcpus = host.vcpus + sum(one.vcpus for one in chosen)
         if memory < shape.memory or vcpus < shape.vcpus:
@@ -162,7 +162,7 @@ def _by_cost(placements: Iterable[Placement]) -> Iterator[list[Placement]]:
 
 def _victims(planner: Planner, vm: str, host: HostState) -> list[str] | None:
     """The lightest VMs without which the other one fits, and none of them in vain."""
-    lightest = sorted(host.placed.values(), key=_lightest_first)
+    lightest = sorted(planner.placed_on(host), key=_lightest_first)
     with _Trial(planner) as trial:
         chosen: list[str] = []
         for one in lightest:

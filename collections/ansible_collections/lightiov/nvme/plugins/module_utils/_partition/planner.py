@@ -101,6 +101,10 @@ class Planner:
     def where(self, vm: str) -> HostState | None:
         return self._where.get(vm)
 
+    def placed_on(self, host: HostState) -> list[Placement]:
+        """What can be taken from the host: not a VM that another one has, too, which is for people to settle."""
+        return [one for vm, one in host.placed.items() if self._where.get(vm) is host]
+
     def release(self, vm: str) -> Placement:
         host = self._where[vm]
         placement = self.take(vm)
@@ -198,6 +202,9 @@ class Planner:
                     f"VM {one.vm} is placed on host {self._where[one.vm].spec.name} and on host {one.host}: remove "
                     "it from the placements of the one that does not run it"
                 )
+                # Neither loses it meanwhile: what a plan does not write is taken away.
+                if one.host in self.ledger.by_name:
+                    self.plan.refused += fit.keep(self.ledger, one)
             elif one.host not in self.ledger.by_name:
                 self.plan.refused.append(
                     f"VM {one.vm} is placed on host {one.host}, which is not in lightiov_hosts: list the host again, "

@@ -35,7 +35,7 @@ def homeless(planner: Planner, reserved: Sequence[HostState]) -> dict[str, list[
 
 def _left_over(planner: Planner, lost: HostState) -> list[str]:
     """Of the VMs of a host; everything is as before afterwards."""
-    gone = [planner.take(vm) for vm in list(lost.placed)]
+    gone = [planner.take(one.vm) for one in planner.placed_on(lost)]
     order = planner.order([one.vm for one in gone], without=lost)
     left = [vm for vm in order if not planner.add(vm)]
     others = [(vm, host) for vm in order if (host := planner.where(vm))]

@@ -298,7 +298,12 @@ def test_vm_that_two_hosts_have_is_where_the_files_say() -> None:
     twice = (
         "VM vm1 is placed on host hv1 and on host hv2: remove it from the placements of the one that does not run it"
     )
-    assert partition(hosts)["refused"] == [twice]
+    planned = partition(hosts)
+    assert planned["refused"] == [twice]
+    # Which of the two it is taken away from is for people to say.
+    assert planned["placements"] == {"hv1": [entry], "hv2": [elsewhere]}
+    # Nor is it moved from there before.
+    assert partition(hosts, moves_from=["hv2"])["moves"][0]["moves"] == []
     for name, empty, kept in (("hv1", "hv2", entry), ("hv2", "hv1", elsewhere)):
         hosts[name]["placements"], hosts[empty]["placements"] = {"lightiov_vms": [kept]}, {"lightiov_vms": []}
         planned = partition(hosts)
