@@ -53,6 +53,7 @@ def _controller(controller: Controller, made: Mapping[str, Made]) -> dict[str, A
                 "nsid": one.nsid,
                 "id": one.id or "",
                 "bytes": one.lba_size * one.lba_count,
+                **({"granularity": one.granularity} if one.granularity else {}),
                 **({"listed": listed[one.id]} if one.id in listed else {}),
             }
             for one in controller.namespaces

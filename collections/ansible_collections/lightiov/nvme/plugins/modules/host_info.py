@@ -116,11 +116,11 @@ controllers:
       sample: 0
     namespaces:
       description:
-        - Namespaces with their number, their identity and their size in bytes, and of those that
-          M(lightiov.nvme.namespace) has made, their name on its list.
+        - Namespaces with their number, their identity, their size in bytes, as C(granularity) the bytes of which sizes
+          of disks are multiples, and of those that M(lightiov.nvme.namespace) has made, their name on its list.
       type: list
       elements: dict
-      sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776, "listed": "db1-data"}]
+      sample: [{"nsid": 1, "id": "eui.0011223344556677", "bytes": 1099511627776, "granularity": 4096, "listed": "db"}]
 placed:
   description: VMs with the disks that they have, each with its place in bytes; a whole namespace has none.
   returned: success

@@ -151,6 +151,13 @@ def _grow(ledger: Ledger, host: HostState, vm: str, one: Slice, disk: Disk) -> l
             "disk of another name"
         ]
     extents = namespace.extents
+    if not namespace.gives(disk.size):
+        most = disk.size // extents.unit * extents.unit
+        return [
+            f"{where} cannot grow from {show_size(one.size)} to {show_size(disk.size)} in namespace {namespace.name} "
+            f"of controller {one.controller}, which is given in units of {namespace.granularity} bytes: ask for "
+            f"{show_size(most if most > one.size else most + extents.unit)}"
+        ]
     if not extents.grow(one.first, one.size, disk.size):
         most = extents.rounded(one.size) + extents.room(one.first + extents.rounded(one.size))
         return [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import lcm
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import MAX_EXTENTS, Disk, Shape
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.ledger import (
@@ -182,7 +183,10 @@ def has_room(state: ControllerState, disks: Sequence[Disk]) -> bool:
     """Whether a controller has the bytes, pinned namespaces included."""
     if len(disks) == 1 and disks[0].size and not disks[0].controller:
         wanted = disks[0].size
-        return any(not one.closed and one.extents.rounded(wanted) <= one.extents.largest for one in state.namespaces)
+        return any(
+            not one.closed and one.gives(wanted) and one.extents.rounded(wanted) <= one.extents.largest
+            for one in state.namespaces
+        )
     if sum(disk.size for disk in disks) > sum(one.extents.free for one in state.namespaces):
         return False
     counts: dict[str, int] = {}
@@ -202,15 +206,16 @@ def smaller(state: ControllerState, shape: Shape) -> tuple[Disk, ...] | None:
     if not all(disk.size for disk in shape.disks):
         return None
     largest = max(shape.disks, key=lambda disk: (disk.size, disk.name))
-    # What is left beside the others, to the granularity that sizes are written in.
-    low, high = 0, largest.size >> 20
+    # What is left beside the others, in units that sizes are written in and that every namespace gives.
+    unit = lcm(*(one.extents.unit for one in state.namespaces))
+    low, high = 0, -(-largest.size // unit)
     while high - low > 1:
         middle = (low + high) // 2
-        tried = [replace(disk, size=middle << 20) if disk is largest else disk for disk in shape.disks]
+        tried = [replace(disk, size=middle * unit) if disk is largest else disk for disk in shape.disks]
         low, high = (middle, high) if has_room(state, tried) else (low, middle)
     if not low:
         return None
-    return tuple(replace(disk, size=low << 20) if disk is largest else disk for disk in shape.disks)
+    return tuple(replace(disk, size=low * unit) if disk is largest else disk for disk in shape.disks)
 
 
 def extend(ledger: Ledger, host: HostState, vm: str, shape: Shape, disks: Sequence[Disk]) -> bool:

@@ -27,12 +27,13 @@ def owner_of(tenant: str, kind: str) -> str:
 
 
 class NamespaceState:
-    __slots__ = ("closed", "extents", "name", "names", "nsid", "readers")
+    __slots__ = ("closed", "extents", "granularity", "name", "names", "nsid", "readers")
 
     def __init__(self, spec: Namespace) -> None:
         self.name = spec.name
         self.nsid = spec.nsid
         self.names = spec.names
+        self.granularity = spec.granularity
         self.extents = Extents(spec.bytes, spec.granularity)
         self.closed = spec.cordon in CLOSED
         # Disks that are all of it, and none of which is written to.
@@ -41,8 +42,12 @@ class NamespaceState:
     def allot(self, size: int, read_only: bool) -> int | None:
         """The place of a disk that has none yet; one of size 0 is the whole namespace."""
         if size:
-            return self.extents.allot(size)
+            return self.extents.allot(size) if self.gives(size) else None
         return 0 if self.take(0, 0, read_only) else None
+
+    def gives(self, size: int) -> bool:
+        """Whether a disk may have so many bytes of it: the host refuses what is no multiple of the granularity."""
+        return size % self.granularity == 0
 
     def take(self, first: int, size: int, read_only: bool) -> bool:
         """A place that a disk has already; False if another has a part of it that may not be shared."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import addresses
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents import ALIGNMENT
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import KINDS
+from ansible_collections.lightiov.nvme.plugins.module_utils._placement import PAGE
 
 # none; nothing new; nothing at all; only warned about.
 CORDONS = ("none", "new", "all", "warn")
@@ -26,7 +26,8 @@ class Namespace:
     name: str
     bytes: int
     nsid: int = 0
-    granularity: int = ALIGNMENT
+    # Of which sizes of disks are multiples, in bytes.
+    granularity: int = PAGE
     cordon: str = "none"
     listed: str = ""
 
@@ -159,7 +160,7 @@ def _namespace(options: Any, controller: str) -> Namespace:
         name=str(options.get("id") or nsid),
         nsid=nsid,
         bytes=_number(options.get("bytes"), "bytes", where, 0),
-        granularity=_number(options.get("granularity"), "granularity", where, ALIGNMENT),
+        granularity=_number(options.get("granularity"), "granularity", where, PAGE) or PAGE,
         cordon=_cordon(options, where),
         listed=str(options.get("listed") or ""),
     )

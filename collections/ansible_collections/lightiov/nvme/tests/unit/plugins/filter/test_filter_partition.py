@@ -475,3 +475,25 @@ def test_vm_is_bound_to_the_node_of_its_controller() -> None:
     assert (entry["numa_node"], entry["numa_cpus"]) == (1, "32-63")
     hosts = fleet(vm("vm1", numa="required"), hv1=found)
     assert partition(applied(hosts, partition(hosts)))["placements"]["hv1"] == [entry]
+
+
+def test_sizes_are_multiples_of_what_the_namespace_is_given_in() -> None:
+    """A host refuses all others; where one cannot be had, the next smaller one is offered."""
+    units = 48 << 10
+    found = told("hv1")
+    for namespace in found["controllers"][0]["namespaces"]:
+        namespace["granularity"] = units
+    hosts = fleet(vm("vm1"), hv1=found)
+    [unplaced] = partition(hosts)["unplaced"]
+    assert unplaced["remedy"] == "ask for 10239 MiB for disk data; host hv1 then has the room"
+    hosts["hv1"]["vms"][0]["disks"][0]["size"] = "10239 MiB"
+    planned = partition(hosts)
+    assert not planned["unplaced"]
+    hosts = applied(hosts, planned)
+    hosts["hv1"]["vms"][0]["disks"][0]["size"] = "11 GiB"
+    assert partition(hosts)["refused"] == [
+        "Disk data of VM vm1 cannot grow from 10239 MiB to 11 GiB in namespace 1 of controller HV1-0, which is given "
+        "in units of 49152 bytes: ask for 11262 MiB"
+    ]
+    hosts["hv1"]["vms"][0]["disks"][0]["size"] = "11262 MiB"
+    assert not partition(hosts)["refused"]

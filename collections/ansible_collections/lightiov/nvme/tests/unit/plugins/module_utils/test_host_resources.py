@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import cpus, describe
-from fake_host import FakeHost
+from fake_host import GRANULARITY, FakeHost
 from mdev_calls import U1, U2, A, B, act, disk, one
 
 MIB = 1 << 20
@@ -21,7 +21,9 @@ def test_what_the_host_has(host: Host, fake: FakeHost) -> None:
     assert (found["generation"], found["memory_mib"], found["vcpus"]) == (0, 16000, 5)
     told_of = [(one["serial"], one["queue_pairs"], one["windows"]) for one in found["controllers"]]
     assert told_of == [("S1", 64, 510 << 30)]
-    assert found["controllers"][0]["namespaces"][0]["bytes"] > 0
+    [namespace] = found["controllers"][0]["namespaces"]
+    assert (namespace["nsid"], namespace["granularity"]) == (1, GRANULARITY)
+    assert namespace["bytes"] > 0
     assert (found["nodes"], found["placed"]) == ({}, [])
 
 
