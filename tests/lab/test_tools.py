@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tools are recorded to leave on a host, by which unit tests judge their fakes, is what they leave.
+
+LIGHTIOV_RECORD=1 records it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from modules import ROOT
+from passthrough import MODULE, Controller
+
+from lab import Host
+
+UNIT = ROOT / "collections/ansible_collections/lightiov/nvme/tests/unit"
+RECORD = UNIT / "recorded.json"
+sys.path.insert(0, str(UNIT))
+import recorded  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def known_to_modprobe(host: Host) -> Iterator[None]:
+    """The host module, which driverctl asks for by the driver's name."""
+    place = "/lib/modules/$(uname -r)/updates/lightiov_host.ko"
+    host.run(f"install -D {MODULE} {place} && depmod")
+    yield
+    host.run(f"rm {place} && depmod")
+
+
+@pytest.mark.usefixtures("known_to_modprobe")
+@pytest.mark.parametrize("tool", sorted(recorded.COMMANDS))
+def test_they_leave_what_is_recorded(host: Host, controller: Controller, tool: str) -> None:
+    # driverctl takes a controller that the stock driver has, and gives it back.
+    one = Controller.find(host, "LIOV1B") if tool == "driverctl" else controller
+    host.copy(UNIT / "recorded.py", "/root/recorded.py")
+    names = {"address": one.address, "serial": one.serial, "kernel": host.run("uname -r").stdout.strip()}
+    done = json.loads(host.run(f"python3 /root/recorded.py {tool} '{json.dumps(names)}'", timeout=1200).stdout)
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    if os.environ.get("LIGHTIOV_RECORD"):
+        RECORD.write_text(json.dumps({**record, tool: done}, indent=1, sort_keys=True) + "\n")
+    else:
+        assert done == record[tool]
