@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A VM that comes back from hibernation finds other hardware queues: those of before are somebody else's."""
+"""A VM that comes back from hibernation finds other hardware queues, or a smaller disk: it must not go on as before."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from fleet import STOP, VM
@@ -15,9 +16,12 @@ SWAP = "/var/lib/libvirt/images/vm2-swap.img"
 DEVICE = "/dev/vdb"
 RESUME = "/etc/initramfs-tools/conf.d/resume"
 LOAD = "verified-load"
+NAMESPACE = "nvme0n2"  # vm2's, as the emulator names it
+GIB = 1 << 30
+SMALLER = GIB - (2 << 20)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def swap(vm2: VM) -> Iterator[None]:
     """A disk of the VM that takes its memory."""
     vm2.host.run(f"qemu-img create -q -f raw {SWAP} 1G && virsh attach-disk vm2 {SWAP} vdb --persistent")
@@ -37,36 +41,92 @@ def squatter(vm2: VM) -> Iterator[str]:
     vm2.host.run(f"echo 1 > /sys/bus/mdev/devices/{name}/remove")
 
 
-def hibernate(vm: VM) -> None:
+def boot_id(vm: VM) -> str:
+    return vm.remote.run("cat /proc/sys/kernel/random/boot_id").stdout
+
+
+@contextmanager
+def hibernated(vm: VM) -> Iterator[None]:
+    """The VM is off meanwhile, and what ran in it before runs on afterwards."""
+    booted = boot_id(vm)
     vm.restore_pm_registers()
     vm.remote.run("(sleep 1; echo disk > /sys/power/state) > /dev/null 2>&1 &")
     wait_until(lambda: "shut off" in vm.host.run(f"virsh domstate {vm.name}").stdout, f"{vm.name} to hibernate", 300)
     vm.remote.disconnect()
+    yield
+    vm.host.run(f"virsh start {vm.name}")
+    vm.remote.wait(600)
+    assert boot_id(vm) == booted, "it booted anew"
+
+
+def start_load(vm: VM) -> None:
+    """One that outlasts the connection to the VM."""
+    vm.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm.verify_until_stopped()}")
+    vm.goes_on("before it sleeps")
+
+
+def wait_for_end_of_load(vm: VM) -> None:
+    wait_until(lambda: vm.remote.run(f"systemctl is-active {LOAD}", check=False).returncode != 0, "the load to end")
+
+
+def load_failed(vm: VM) -> bool:
+    return vm.remote.run(f"systemctl is-failed {LOAD}", check=False).returncode == 0
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("swap")
 def test_other_queues_after_hibernation(vm1: VM, vm2: VM, squatter: str) -> None:
     before = [line.split()[1] for line in vm2.queues]
-    booted = vm2.remote.run("cat /proc/sys/kernel/random/boot_id").stdout
-    vm2.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm2.verify_until_stopped()}")
-    vm2.goes_on("before it sleeps")
+    start_load(vm2)
     with vm1.verified_load():
-        hibernate(vm2)
-        parent = vm2.host.run(f"readlink -f {vm2.mdev}/..").stdout.strip()
-        vm2.host.run(f"""
-            set -e
-            mdevctl stop --uuid {vm2.uuid}
-            echo {squatter} > {parent}/mdev_supported_types/lightiov-passthrough/create
-            echo blue > {parent}/{squatter}/tenant
-            echo {len(before)} > {parent}/{squatter}/queue_pairs
-            mdevctl start --uuid {vm2.uuid}
-        """)
-        assert not set(before) & {line.split()[1] for line in vm2.queues}
-        vm2.host.run(f"virsh start {vm2.name}")
-        vm2.remote.wait(600)
-        assert vm2.remote.run("cat /proc/sys/kernel/random/boot_id").stdout == booted, "it booted anew"
+        with hibernated(vm2):
+            parent = vm2.host.run(f"readlink -f {vm2.mdev}/..").stdout.strip()
+            vm2.host.run(f"""
+                set -e
+                mdevctl stop --uuid {vm2.uuid}
+                echo {squatter} > {parent}/mdev_supported_types/lightiov-passthrough/create
+                echo blue > {parent}/{squatter}/tenant
+                echo {len(before)} > {parent}/{squatter}/queue_pairs
+                mdevctl start --uuid {vm2.uuid}
+            """)
+            assert not set(before) & {line.split()[1] for line in vm2.queues}
         vm2.goes_on("of what ran before")
     vm2.remote.run(f"touch {STOP}")
-    wait_until(lambda: vm2.remote.run(f"systemctl is-active {LOAD}", check=False).returncode != 0, "the load to end")
-    assert vm2.remote.run(f"systemctl is-failed {LOAD}", check=False).returncode != 0, "an error of its I/O"
+    wait_for_end_of_load(vm2)
+    assert not load_failed(vm2), "an error of its I/O"
+
+
+def namespace_size(vm: VM) -> int:
+    """Bytes, as the host module knows it."""
+    lines = vm.host.run(f"cat {vm.mdev}/../lightiov/namespaces").stdout.splitlines()
+    return next(int(fields[1]) * int(fields[2]) for fields in map(str.split, lines) if fields[0] == "2")
+
+
+def resize(vm: VM, size: int) -> None:
+    vm.host.qmp("block_resize", device=NAMESPACE, size=size)
+    wait_until(lambda: namespace_size(vm) == size, f"{NAMESPACE} with {size} bytes")
+
+
+def has_disk_of(vm: VM, size: int) -> bool:
+    link = "/dev/disk/by-id/lightiov-*-ns[0-9]"
+    return vm.remote.run(f"blockdev --getsize64 {link}", check=False).stdout.strip() == str(size)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("swap")
+def test_a_disk_that_has_shrunk_meanwhile_fails(vm2: VM) -> None:
+    """What is on it may lie beyond its end. Once nobody has it open it comes anew, as large as it is."""
+    said = len(vm2.kernel_log)
+    start_load(vm2)
+    try:
+        with hibernated(vm2):
+            resize(vm2, SMALLER)
+        wait_for_end_of_load(vm2)
+        assert load_failed(vm2)
+        assert any("the host has shrunk namespace 2: its I/O fails" in line for line in vm2.kernel_log[said:])
+        wait_until(lambda: has_disk_of(vm2, SMALLER), f"{vm2.name}: a disk of {SMALLER} bytes")
+        vm2.fio("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+    finally:
+        vm2.remote.run(f"systemctl reset-failed {LOAD}", check=False)
+        resize(vm2, GIB)
+    wait_until(lambda: has_disk_of(vm2, GIB), f"{vm2.name}: a disk of {GIB} bytes")

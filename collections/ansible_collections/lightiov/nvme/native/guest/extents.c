@@ -153,6 +153,9 @@ void liov_extent_follow(struct liov_ns *ns)
 	lba_count = le64_to_cpu(info->lba_count);
 	if (flags & LIOV_NS_GONE)
 		liov_extent_fail(ns, "deleted or detached");
+	/* Of a VM that runs the disk just follows, and its users are told. */
+	if (ldev->restored && lba_count < ns->lba_count)
+		liov_extent_fail(ns, "shrunk");
 	WRITE_ONCE(ns->asked, flags & LIOV_NS_ASKED);
 	WRITE_ONCE(ns->read_only, flags & LIOV_NS_READ_ONLY);
 	if (liov_fits(ns, lba_count))
