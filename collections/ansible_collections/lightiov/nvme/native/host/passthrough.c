@@ -4,6 +4,7 @@
  * in its memory and whose doorbells it writes itself, and is told of them by
  * registers.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "passthrough.h"
@@ -183,6 +184,13 @@ static unsigned int liov_passthrough_vectors(struct liov_mdev *mdev)
 	return liov_passthrough_of(mdev)->nr_queues + 1;
 }
 
+/* Of a vector that is not the one for events; VFIO has checked that it exists. */
+static unsigned int liov_vector_queue(struct liov_passthrough *pt,
+				      unsigned int number)
+{
+	return array_index_nospec(number - LIOV_VECTOR_QUEUE(0), pt->nr_queues);
+}
+
 static void liov_passthrough_set_vector(struct liov_mdev *mdev,
 					unsigned int number,
 					struct eventfd_ctx *eventfd)
@@ -191,7 +199,7 @@ static void liov_passthrough_set_vector(struct liov_mdev *mdev,
 	struct eventfd_ctx *old;
 
 	if (number != LIOV_VECTOR_EVENT) {
-		liov_queue_set_trigger(pt, number - LIOV_VECTOR_QUEUE(0),
+		liov_queue_set_trigger(pt, liov_vector_queue(pt, number),
 				       eventfd);
 		return;
 	}
@@ -208,7 +216,7 @@ static void liov_passthrough_fire_vector(struct liov_mdev *mdev,
 	if (number == LIOV_VECTOR_EVENT)
 		liov_trigger_fire(&pt->event);
 	else
-		liov_trigger_fire(&pt->triggers[number - LIOV_VECTOR_QUEUE(0)]);
+		liov_trigger_fire(&pt->triggers[liov_vector_queue(pt, number)]);
 }
 
 const struct liov_kind liov_passthrough_kind = {

@@ -224,6 +224,7 @@ static int liov_mailbox_create_queues(struct liov_passthrough *pt,
 	    polled > count || !liov_valid_entries(pt, args[2]))
 		return -EINVAL;
 	first = array_index_nospec(first, pt->nr_queues);
+	count = array_index_nospec(count - 1, pt->nr_queues - first) + 1;
 
 	for (i = first; i < first + count; i++) {
 		rings = pt->regs + LIOV_REG_RINGS(i);

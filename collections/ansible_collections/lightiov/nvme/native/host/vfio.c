@@ -3,6 +3,7 @@
  * The mediated device as VFIO shows it: a PCI device with MSI-X.  What is in
  * its BARs, and where its interrupts come from, its kind knows.
  */
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -120,13 +121,14 @@ static void liov_region_write(struct liov_mdev *mdev, u32 index, u32 offset,
 static ssize_t liov_region_clip(struct liov_mdev *mdev, loff_t pos,
 				size_t count, u32 *index, u32 *offset)
 {
+	u64 start = pos & LIOV_REGION_MASK;
 	u64 size;
 
 	*index = pos >> LIOV_REGION_SHIFT;
-	*offset = pos & LIOV_REGION_MASK;
 	size = liov_region_size(mdev, *index);
-	if ((pos & LIOV_REGION_MASK) >= size)
+	if (start >= size)
 		return -EINVAL;
+	*offset = array_index_nospec(start, size);
 	return min3(count, (size_t)(size - *offset), (size_t)LIOV_ACCESS_MAX);
 }
 
