@@ -10,12 +10,15 @@ from contextlib import contextmanager
 import pytest
 from passthrough import GIB_BLOCKS, OWNER, PCI, Controller, Mdev, load_module
 
-from lab import Host, Program, wait_until
+from lab import Admin, Fault, Host, Kind, Program, wait_until
 from lab.fault import RETRY_DELAYS_MS
 
 READ_ONLY, GONE = 1, 2
 SLOT = "nvme1"
 ENOUGH = "/run/enough-changes"
+CNS_NAMESPACE = 0
+# Bytes of Identify Namespace; the first format is that of all namespaces of the lab.
+FLBAS, METADATA = 26, 128
 
 
 def told(mdev: Mdev) -> dict:
@@ -88,6 +91,20 @@ def watched(mdev: Mdev) -> Iterator[Callable[..., None]]:
     assert watcher.wait() == 0, watcher.output()
 
 
+@contextmanager
+def put(controller: Controller, at: int, value: int) -> Iterator[None]:
+    """What namespace 1 says of itself has this byte there meanwhile, and the host module has read it."""
+    rescan = f"nvme ns-rescan {controller.admin}"
+    lie = Fault(Kind.PUT, value, command=Admin.IDENTIFY, nsid=1, cdw10=CNS_NAMESPACE, at=at)
+    try:
+        with controller.fault(lie):
+            controller.host.run(rescan)
+            assert controller.faults_played == 1
+            yield
+    finally:
+        controller.host.run(rescan)
+
+
 class TestLimits:
     def test_an_owner_is_told_what_the_controller_tells(self, controller: Controller) -> None:
         host = controller.host
@@ -126,6 +143,26 @@ class TestLimits:
             finally:
                 controller.remove_mdevs()
                 controller.bind("")
+
+
+@pytest.mark.parametrize(("at", "value"), [(FLBAS, 0x20), (METADATA, 8)], ids=["format 16", "metadata"])
+class TestFormats:
+    """A controller may have 64 of them; those of the emulated one end with the eighth."""
+
+    def test_one_without_plain_blocks_is_not_given_away(self, controller: Controller, at: int, value: int) -> None:
+        mdev, log = controller.create(), len(controller.host.kernel_log())
+        with put(controller, at, value):
+            assert "not supported" in mdev.write("namespaces", "1", check=False).stderr
+        said = controller.host.kernel_log()[log:]
+        assert any("namespace 1 has metadata or is not made of plain blocks" in line for line in said)
+        mdev.write("namespaces", "1")
+
+    def test_one_that_is_given_away_is_gone_with_them(self, controller: Controller, at: int, value: int) -> None:
+        with watched(controller.mdev("1")) as expect:
+            expect((0, GIB_BLOCKS))
+            with put(controller, at, value):
+                expect((GONE, GIB_BLOCKS))
+            expect((0, GIB_BLOCKS))
 
 
 class TestChanges:
