@@ -18,7 +18,7 @@ SLOT = "nvme1"
 ENOUGH = "/run/enough-changes"
 CNS_NAMESPACE = 0
 # Bytes of Identify Namespace; the first format is that of all namespaces of the lab.
-FLBAS, METADATA = 26, 128
+FLBAS, NOIOB, NPWG, NOWS, METADATA = 26, 46, 64, 72, 128
 
 
 def told(mdev: Mdev) -> dict:
@@ -126,6 +126,17 @@ class TestLimits:
         assert namespace["dealloc_granularity"] == ns["npdg"] + 1 > 1
         assert namespace["boundary"] == ns["noiob"]
         assert namespace["atomic_write"] == max(ns["nawupf"], 0) + 1
+
+    @pytest.mark.parametrize(
+        ("name", "at", "value", "lbas"),
+        [("write_granularity", NPWG, 15, 16), ("write_optimal", NOWS, 31, 32), ("boundary", NOIOB, 64, 64)],
+    )
+    def test_also_what_is_told_seldom(self, controller: Controller, name: str, at: int, value: int, lbas: int) -> None:
+        (usual,) = told(controller.mdev("1"))["namespaces"]
+        controller.remove_mdevs()
+        with put(controller, at, value):
+            (namespace,) = told(controller.mdev("1"))["namespaces"]
+        assert namespace == usual | {name: lbas} != usual
 
     @pytest.mark.usefixtures("lockdep_looks_away")
     def test_a_drive_that_lies_is_known(self, host: Host) -> None:
