@@ -19,6 +19,7 @@ from lab.fault import DO_NOT_RETRY, IO, RETRY_DELAYS_MS, retry_delay
 CONTROLLER = "nvme0"  # of vm1 and vm2, and of vm3
 INTERNAL_ERROR = 0x006
 TRIES = 6
+READ_AHEAD = 50001 * 4096
 LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 300), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
 # As many as requests of a verified load: each is lied about some times, and not until it has had all its tries.
@@ -35,6 +36,8 @@ VERDICTS = {
     "LBA out of range": (Io.READ, 0x080, "Remote I/O error"),
     "capacity exceeded": (Io.WRITE, 0x081, "No space left on device"),
     "reservation conflict": (Io.WRITE, 0x083, "Invalid exchange"),
+    "interrupted": (Io.READ, 0x021, "Remote I/O error"),
+    "not ready": (Io.READ, 0x082, "Remote I/O error"),
     "invalid opcode": (Io.READ, 0x001, "Operation not supported"),
     "internal error": (Io.READ, INTERNAL_ERROR, "Input/output error"),
 }
@@ -108,6 +111,19 @@ class TestRetries:
             done = vm2.remote.run(commands[Io.WRITE], check=False)
             assert played(vm2) == TRIES
         assert "Input/output error" in done.stderr
+
+    def test_not_of_what_may_fail_at_once(self, vm2: VM, nsid: int) -> None:
+        """What is read ahead, for instance: who needs it will ask for it."""
+        ahead = (
+            f"import os; disk = os.open('{vm2.disk}', os.O_RDONLY);"
+            f" os.posix_fadvise(disk, {READ_AHEAD}, 4096, os.POSIX_FADV_WILLNEED)"
+        )
+        before = vm2.driver_statistics
+        with fault(vm2, Fault(Kind.STATUS, INTERNAL_ERROR, command=Io.READ, nsid=nsid)):
+            vm2.remote.run(f'blockdev --flushbufs {vm2.disk} && python3 -c "{ahead}"')
+            wait_until(lambda: grown(vm2, before)["errors"] > 0, "the end of what is read ahead")
+            assert played(vm2) == 1
+        assert grown(vm2, before) == {"errors": 1, "retries": 0, "timeouts": 0, "resets": 0}
 
     def test_after_as_long_as_the_controller_wants(self, vm2: VM, nsid: int, commands: dict[Io, str]) -> None:
         status = INTERNAL_ERROR | retry_delay(3)
