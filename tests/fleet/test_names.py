@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import struct
+import uuid
+import zlib
 from collections.abc import Iterator
 
 import pytest
-from fleet import VM
+from fleet import VM, stock_disk
 
-from lab import wait_until
+from lab import Host, Remote, wait_until
 
 UUID = "7d3b8e0a-2f4c-4b8e-9d55-0c1de5f00d42"
+PARTITION = "0b5e4a7c-93d1-4a53-8a1f-5f0f8de0c7aa"
+LINUX_DATA = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+OTHER = "LIOV2B"  # a controller of vm3's host that is with the stock driver
+MIB = 1 << 20
 
 
 def links(vm: VM) -> set[str]:
@@ -41,6 +50,61 @@ def test_names_by_content_and_place(vm3: VM, file_system: str) -> None:
     assert vm3.remote.run(f"lsblk --noheadings --nodeps --output SERIAL,UUID {file_system}").stdout.split() == [
         "LIOV2A", UUID
     ]  # fmt: skip
+
+
+def identity(machine: Remote, disk: str) -> dict[str, str]:
+    """What lsblk, which asks udev, tells of a disk."""
+    shown = machine.run(f"lsblk --json --nodeps --output SERIAL,WWN,MODEL {disk}").stdout
+    found: dict[str, str] = json.loads(shown)["blockdevices"][0]
+    return found
+
+
+def test_identity_as_of_the_drive_with_the_stock_driver(host2: Host, vm3: VM) -> None:
+    """The two drives are of one model."""
+    shown = identity(vm3.remote, vm3.disk)
+    assert shown["serial"] == vm3.serial
+    assert shown["wwn"] == vm3.remote.run(f"cat /sys/block/{vm3.disk.removeprefix('/dev/')}/wwid").stdout.strip()
+    assert shown["model"] == identity(host2, stock_disk(host2, OTHER))["model"]
+
+
+def partition_table(block: int, blocks: int) -> bytes:
+    """A GUID partition table with one partition, of 16 MiB, and without its copy at the end of the disk.
+
+    VMs of the lab have no program that writes one.
+    """
+    first, last = MIB // block, 17 * MIB // block - 1
+    entry = uuid.UUID(LINUX_DATA).bytes_le + uuid.UUID(PARTITION).bytes_le + struct.pack("<QQQ", first, last, 0)
+    entries = (entry + "orders".encode("utf-16-le")).ljust(128 * 128, b"\0")
+
+    def header(checksum: int) -> bytes:
+        sizes = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, checksum, 0)
+        places = struct.pack("<QQQQ16s", 1, blocks - 1, first, blocks - first, uuid.UUID(UUID).bytes_le)
+        return sizes + places + struct.pack("<QIII", 2, 128, 128, zlib.crc32(entries))
+
+    protective = bytes(446) + struct.pack("<B3xB3xII", 0, 0xEE, 1, 0xFFFFFFFF) + bytes(48) + b"\x55\xaa"
+    return protective.ljust(block, b"\0") + header(zlib.crc32(header(0))).ljust(block, b"\0") + entries
+
+
+@pytest.fixture
+def partitioned(vm3: VM) -> Iterator[str]:
+    """The VM's disk with a partition, and afterwards blank: udev, which watches it, has the kernel look at both."""
+    disk = vm3.disk
+    size = int(vm3.remote.run(f"blockdev --getsize64 {disk}").stdout)
+    block = vm3.limit("logical_block_size")
+    table = base64.b64encode(partition_table(block, size // block)).decode()
+    vm3.remote.run(f"base64 -d | dd of={disk} conv=notrunc,fsync status=none", stdin=table)
+    yield disk
+    vm3.remote.run(f"blkdiscard --zeroout --length 2m {disk}")
+    wait_until(lambda: f"by-partuuid/{PARTITION}" not in links(vm3), f"{vm3.name}: the end of the partition")
+
+
+def test_names_of_a_partition(vm3: VM, partitioned: str) -> None:
+    wait_for_link(vm3, f"by-partuuid/{PARTITION}")
+    assert "by-partlabel/orders" in links(vm3)
+    found = (
+        "readlink -f /dev/disk/by-partuuid/{} /dev/disk/by-partlabel/orders /dev/disk/by-id/lightiov-*-ns[0-9]-part1"
+    )
+    assert set(vm3.remote.run(found.format(PARTITION)).stdout.split()) == {f"{partitioned}p1"}
 
 
 @pytest.fixture
