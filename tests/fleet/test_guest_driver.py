@@ -14,6 +14,7 @@ from lab import Program, wait_until
 ENDLESS = ("--name=load", "--rw=randwrite", "--bs=4k", "--iodepth=16", "--numjobs=2", "--size=32m", "--time_based",
            "--runtime=600")  # fmt: skip
 VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+MIB = 1 << 20
 
 
 def endless_load(vm: VM) -> Program:
@@ -196,6 +197,40 @@ def controller_off_the_bus(*vms: VM) -> Iterator[None]:
         wait_until(lambda: [vm.statistics["commands"] for vm in vms] != before, "a time-out in a VM")
     finally:
         host.run(f"setpci -s {address} COMMAND=4:4")
+
+
+@contextmanager
+def waiting(vm: VM) -> Iterator[None]:
+    """Its device cannot be started again: its QEMU must not pin the memory that a reset by PCI has given back."""
+    limit = f"prlimit --pid {vm.pid} --memlock"
+    usual = vm.host.run(f"{limit} --output SOFT --noheadings --raw").stdout.strip()
+    vm.host.run(f"{limit}={MIB}:")
+    try:
+        vm.remote.run(f"echo 1 > /sys/bus/pci/devices/{vm.address}/reset")
+        wait_until(lambda: vm.driver_state == "waiting", f"the device of {vm.name} to wait")
+        yield
+    finally:
+        vm.host.run(f"{limit}={usual}:")
+
+
+def test_waits_for_what_may_pass(vm2: VM) -> None:
+    with vm2.verified_load():
+        before = vm2.statistics["resets"]
+        with waiting(vm2):
+            # It is tried again, and in vain.
+            wait_until(lambda: vm2.statistics["resets"] > before + 5, "more starts")
+            assert vm2.driver_state == "waiting"
+        wait_until(lambda: vm2.driver_state == "live", f"the device of {vm2.name} to be live")
+        vm2.goes_on("after it has waited")
+
+
+def test_unbound_while_it_waits(vm2: VM) -> None:
+    address, load = vm2.address, endless_load(vm2)
+    with waiting(vm2):
+        vm2.unbind()
+        assert failed(load), load.output()
+    vm2.bind(address)
+    vm2.fio(*VERIFIED)
 
 
 @pytest.mark.slow
