@@ -28,6 +28,10 @@ HUGE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000  # MAP_HUGETLB
 LARGE = 64 << 20
 QUEUES_LOST = 2
 HOST_AREA = 1 << 32  # the first granule above the MSI hole; the admin SQ is the first thing that the host needs there
+# What the controller borrows comes after the two rings. At the beginning of its pages the emulated one writes itself.
+LENT = HOST_AREA + 2 * PAGE + PAGE // 2
+LENT_PAGES = 8
+BLOCK = 512
 
 
 def vfio(number: int) -> int:
@@ -200,6 +204,26 @@ def trespass(mdev: str) -> None:
         owner.submit(0, READ, 1, own + 512 * i, i)
     entries = [owner.memory[page + 64 * i :][:64] for i in range(32)]
     print("opcodes", *sorted({entry[0] for entry in entries if any(entry)}))
+
+
+def lend(mdev: str, soil: str) -> None:
+    """Have the controller fill a part of the memory that it borrows, if so asked; how many blocks of that are there."""
+    owner, filled = Owner(mdev), b"\xa5" * BLOCK
+    if owner.start() or owner.create(0):
+        sys.exit("cannot start")
+    page = SIZE - PAGE
+    own = owner.window() + GPA + page
+    statuses = []
+    if int(soil):
+        owner.memory[page : page + BLOCK] = filled
+        statuses = [owner.submit(0, WRITE, 1, own)]
+        statuses += [owner.submit(0, READ, 1, LENT + i * PAGE) for i in range(LENT_PAGES)]
+    found = 0
+    for i in range(LENT_PAGES):
+        owner.memory[page : page + BLOCK] = bytes(BLOCK)
+        statuses += [owner.submit(0, WRITE, 1, LENT + i * PAGE, 1), owner.submit(0, READ, 1, own, 1)]
+        found += owner.memory[page : page + BLOCK] == filled
+    print(f"statuses {sorted(set(statuses))}, found {found}")
 
 
 def poll(mdev: str, polled: str) -> None:
@@ -380,6 +404,6 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 if __name__ == "__main__":
     programs = (
-        churn, mourn, trespass, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, identify, ask,
+        churn, mourn, trespass, lend, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, identify, ask,
     )  # fmt: skip
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from passthrough import Controller, load_module
+from passthrough import OWNER, Controller, load_module
 
 from lab import Admin, Fault, Host, Kind
 from lab.fault import DO_NOT_RETRY
@@ -68,6 +68,16 @@ def test_it_is_lent_at_each_start_and_taken_back_before_the_end(controller: Cont
             assert controller.faults_played == 1
             assert controller.borrowed == 0
         controller.bind("lightiov")
+
+
+def test_what_one_tenant_leaves_in_it_the_next_does_not_find(controller: Controller) -> None:
+    """A command of a VM can name it, as it can name any memory that the controller reaches."""
+    with asking(controller, 64):
+        for tenant, soil, found in (("blue", 1, 8), ("blue", 0, 8), ("red", 0, 0)):
+            mdev = controller.mdev("1", tenant=tenant)
+            said = controller.host.run(f"python3 {OWNER} lend {mdev.uuid} {soil}").stdout
+            assert said.strip() == f"statuses [0], found {found}"
+            mdev.remove()
 
 
 def test_no_more_is_lent_than_the_host_allows(controller: Controller) -> None:
