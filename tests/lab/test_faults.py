@@ -7,6 +7,7 @@ LIGHTIOV_LIES says how many lies a test has to stand (default 100, and 10000 whe
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count, cycle
@@ -23,6 +24,8 @@ LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 100), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
 # The longest that a controller is waited for, and some for the rest.
 WITHOUT_ANSWER = 180
+# What a queue of a busy drive may take to go, in seconds: more than an impatient host would wait.
+LATE = 12
 
 
 def works(mdev: Mdev, queues: int = 1) -> None:
@@ -65,6 +68,7 @@ class TestQueues:
                 wait_until(lambda: controller.faults_played == 2, "the deletions")
                 enough = neighbour.statistic("interrupts") + 50
                 wait_until(lambda: neighbour.statistic("interrupts") > enough, "the neighbour's I/O")
+                time.sleep(LATE)
                 assert holder.running()
             assert holder.wait() == 0, holder.output()
         steady.signal("TERM")
