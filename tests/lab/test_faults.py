@@ -13,15 +13,17 @@ from dataclasses import replace
 from itertools import count, cycle
 
 import pytest
-from passthrough import GIB_BLOCKS, Controller, Mdev, under_load, verified_all_the_while
+from passthrough import GIB_BLOCKS, OWNER, Controller, Mdev, under_load, verified_all_the_while
 
-from lab import Admin, Fault, Kind, wait_until
+from lab import Admin, Fault, Kind, Program, wait_until
 from lab.fault import ADMIN, DO_NOT_RETRY
 
 INTERNAL_ERROR = 0x006
-CNS_NAMESPACE = 0
+CNS_NAMESPACE, CNS_CONTROLLER = 0, 1
 LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 100), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
+# Admin commands that there are at once, beside the host's request for events.
+FULL = 30
 # The longest that a controller is waited for, and some for the rest.
 WITHOUT_ANSWER = 180
 # What a queue of a busy drive may take to go, in seconds: more than an impatient host would wait.
@@ -316,6 +318,23 @@ class TestNoAnswer:
         self.was_reset(controller, log, Admin.DELETE_SQ)
         assert mdev.statistic("pinned_bytes") == 0
         works(mdev, 2)
+
+    def test_to_a_crowd_before_a_reset_and_after_it(self, controller: Controller) -> None:
+        """Larger than the admin queue. A command is of the time in which it was given, not in which it was wanted."""
+        host, before, enough = controller.host, resets(controller), "/run/enough-asked"
+        host.run(f"rm -f {enough}")
+        with controller.fault(Fault(Kind.VANISH, command=Admin.IDENTIFY, cdw10=CNS_CONTROLLER)):
+            crowd = Program(host, f"python3 {OWNER} ask {controller.admin} {enough}")
+            wait_until(lambda: controller.faults_played >= FULL, "a full admin queue")
+            host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+            wait_until(lambda: controller.faults_played >= 2 * FULL, "another one")
+            host.run(f"touch {enough}")
+            assert crowd.wait(WITHOUT_ANSWER) == 0, crowd.output()
+        assert resets(controller) >= before + 2
+        assert controller.read("state") == "live"
+        works(controller.mdev("1", 8), 8)
+        # A scan had to wait for its turn in the crowd.
+        wait_until(lambda: controller.identities() == all_identities(controller), "all namespaces to be listed")
 
     def was_reset(self, controller: Controller, log: int, command: Admin) -> None:
         said = "\n".join(controller.host.kernel_log()[log:])
