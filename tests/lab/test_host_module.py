@@ -7,10 +7,11 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from passthrough import OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
+from passthrough import LIOV, LOAD, OWNER, PCI, Controller, Mdev, load_module, under_load, unload_module
 from tracing import traced
 
 from lab import Host, Program, wait_until
@@ -36,6 +37,7 @@ SLEEP = (
     "echo 1 > /sys/module/suspend/parameters/pm_test_delay && echo devices > /sys/power/pm_test"
     " && echo mem > /sys/power/state && echo none > /sys/power/pm_test"
 )
+FAILSLAB = "/sys/kernel/debug/failslab"
 VENDOR_COMMANDS = "/sys/module/lightiov_host/parameters/vendor_commands"
 # What the emulated controller answers to what it does not know.
 UNKNOWN = "Invalid Command Opcode", "Invalid Field in Command"
@@ -80,6 +82,29 @@ def loses_queues_and_nothing_else(controller: Controller, reset: Callable[[], No
         assert "deleted its queues" in load.output()
         still_verified(mdev, 8)
     assert controller.read("state") == "live"
+
+
+@contextmanager
+def one_allocation_fails(host: Host, function: str) -> Iterator[str]:
+    """The first that this function of the kernel makes for the command behind the prefix; at the end it has failed."""
+    next_symbol = f'$3 == "{function}" {{ at = $1 }} at && $1 != at {{ print "0x" at, "0x" $1; exit }}'
+    start, end = host.run(f"sort /proc/kallsyms | awk '{next_symbol}'").stdout.split()
+    settings = {
+        "require-start": start,
+        "require-end": end,
+        "stacktrace-depth": 32,
+        "task-filter": "Y",
+        "ignore-gfp-wait": "N",
+        "verbose": 0,
+        "times": 1,
+        "probability": 100,
+    }
+    host.run("set -e; " + "; ".join(f"echo {value} > {FAILSLAB}/{name}" for name, value in settings.items()))
+    try:
+        yield "echo 1 > /proc/self/make-it-fail && exec"
+        assert host.run(f"cat {FAILSLAB}/times").stdout.strip() == "0"
+    finally:
+        host.run(f"echo 0 > {FAILSLAB}/probability; echo N > {FAILSLAB}/task-filter")
 
 
 class TestOwnership:
@@ -362,6 +387,19 @@ class TestDataPath:
             ended_well(load)
         verified(first, 3, "--count 8192 --queues 3")
         verified(second, 4, "--count 8192 --queues 2")
+
+    @pytest.mark.debug
+    def test_a_queue_pair_that_is_refused_an_interrupt_shares_one(self, controller: Controller) -> None:
+        """As on a host whose CPUs have no more vectors; here it is the memory for it that is missing."""
+        mdev, neighbour = controller.mdev("1"), controller.mdev("2")
+        steady = under_load(neighbour, "--seconds 600")
+        with one_allocation_fails(controller.host, "request_threaded_irq") as prefix:
+            load = Program(controller.host, f"sh -c '{prefix} {LIOV} bench {mdev.uuid} {LOAD} --seconds 600'")
+            wait_until(lambda: mdev.statistic("interrupts") > 50 or not load.running(), "load")
+            assert mdev.vectors() == neighbour.vectors(), load.output()
+        ended_well(load)
+        ended_well(steady)
+        verified(mdev, 26, "--count 1024")
 
     @pytest.mark.parametrize("polled", [0, 1], ids=["created by itself", "created with the other"])
     def test_a_queue_pair_that_does_not_interrupt(self, controller: Controller, polled: int) -> None:
