@@ -26,6 +26,15 @@ def failed(load: Program) -> bool:
     return load.wait() != 0 and "io_u error" in load.output()
 
 
+def test_tells_what_its_namespace_is(vm2: VM) -> None:
+    """As Linux's own driver does; the host's name for it comes of that."""
+    attributes = f"cd /sys/block/{vm2.disk.removeprefix('/dev/')} && cat nguid host_id"
+    nguid, host_id = vm2.remote.run(attributes).stdout.split()
+    listed = vm2.host.run(f"cat {vm2.mdev}/../lightiov/namespaces").stdout.split()
+    assert host_id == f"eui.{nguid.replace('-', '')}"
+    assert host_id in listed
+
+
 def test_controller_reset(vm1: VM, vm2: VM) -> None:
     before = vm1.statistics
     with vm1.verified_load(), vm2.verified_load():
