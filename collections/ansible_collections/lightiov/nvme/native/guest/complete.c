@@ -316,7 +316,7 @@ static bool liov_cancel_request(struct request *req, void *data)
 /**
  * liov_requests_cancel() - take back all commands that did not complete
  * @ldev: device whose queues are gone from the controller, and whose block
- *	queues are quiesced
+ *	queues are quiesced, or whose other requests fail
  *
  * They are tried again once the block queues run, or fail.
  */

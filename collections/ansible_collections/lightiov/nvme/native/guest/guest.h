@@ -285,6 +285,8 @@ struct liov_stats {
  *	hibernation: its table is not that of @disks; under @lock
  * @restored: since hibernation the table has not been looked at, and extents may
  *	be in other slots; under @lock
+ * @has_queues: the controller may have queues, and so reach what they name: from
+ *	before they are created until they are known to be gone; under @lock
  * @told_release: users have been told that the host asks for the device back
  * @unsettled: being probed or removed: nothing waits for what may pass, no disk
  *	comes
@@ -345,6 +347,7 @@ struct liov_dev {
 	unsigned int retry_ms;
 	bool stranger;
 	bool restored;
+	bool has_queues;
 	bool told_release;
 	bool unsettled;
 	bool asleep;

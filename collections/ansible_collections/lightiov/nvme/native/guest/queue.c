@@ -70,6 +70,10 @@ void liov_rings_free(struct liov_dev *ldev)
 	struct device *dev = &ldev->pdev->dev;
 	unsigned int i;
 
+	/* Rather lost than somebody else's while the controller may use them. */
+	if (ldev->has_queues)
+		return;
+
 	for (i = 0; i < ldev->nr_queues; i++) {
 		struct liov_queue *q = &ldev->queues[i];
 

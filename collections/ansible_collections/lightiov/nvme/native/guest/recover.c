@@ -6,6 +6,12 @@
  * The rule behind all of it: a request is completed only when the controller
  * can no longer reach its memory, that is, when the controller answered it,
  * when the host deleted the queue, or when the controller is gone.
+ *
+ * Where nothing of that is known, since a device that is still there obeys in no
+ * way, requests in flight and rings are kept (liov_dev.has_queues), and each
+ * reset that is tried later may end that.  Whoever waits for such requests, to
+ * remove a disk or to sleep, waits as long: memory that the controller may still
+ * write to must not become somebody else's.
  */
 #include <linux/delay.h>
 #include <linux/sched/mm.h>
@@ -28,10 +34,24 @@ static void liov_drain(struct liov_dev *ldev)
 	}
 }
 
+/* The queues are gone: end what was in them. */
+static void liov_take_back(struct liov_dev *ldev)
+{
+	unsigned int i;
+
+	if (!ldev->has_queues)
+		return;
+	/* What completed before they went has its true status. */
+	for (i = 0; i < ldev->nr_queues; i++)
+		liov_queue_reap(&ldev->queues[i], NULL);
+	liov_requests_cancel(ldev);
+	ldev->has_queues = false;
+}
+
 /*
  * Delete all queues, and have the host forget all memory.  Afterwards the
- * controller reaches none of it, whatever is returned; -ENODEV: the device is
- * gone.
+ * controller reaches none of it, whatever is returned, unless the device still
+ * has_queues; -ENODEV: the device is gone.
  */
 static int liov_reset_all(struct liov_dev *ldev)
 {
@@ -45,8 +65,10 @@ static int liov_reset_all(struct liov_dev *ldev)
 	 */
 	if (err == -ENODEV &&
 	    liov_read32(ldev, LIOV_REG_MAGIC) != LIOV_MAGIC &&
-	    pci_device_is_present(ldev->pdev))
-		pcie_flr(ldev->pdev);
+	    pci_device_is_present(ldev->pdev) &&
+	    pcie_reset_flr(ldev->pdev, PCI_RESET_DO_RESET))
+		return -EIO;
+	liov_take_back(ldev);
 	return err;
 }
 
@@ -57,10 +79,11 @@ static int liov_reset_all(struct liov_dev *ldev)
  */
 static int liov_reset(struct liov_dev *ldev)
 {
-	if (ldev->announced &&
-	    !liov_command(ldev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0))
-		return 0;
-	return liov_reset_all(ldev);
+	if (!ldev->announced ||
+	    liov_command(ldev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0))
+		return liov_reset_all(ldev);
+	liov_take_back(ldev);
+	return 0;
 }
 
 /**
@@ -73,8 +96,6 @@ static int liov_reset(struct liov_dev *ldev)
  */
 void liov_stop(struct liov_dev *ldev, bool leave)
 {
-	unsigned int i;
-
 	lockdep_assert_held(&ldev->lock);
 	if (!liov_is_quiet(ldev))
 		liov_disks_quiesce(ldev);
@@ -88,11 +109,9 @@ void liov_stop(struct liov_dev *ldev, bool leave)
 			liov_reset_all(ldev);
 		else
 			liov_reset(ldev);
-
-		/* What completed before the reset has its true status. */
-		for (i = 0; i < ldev->nr_queues; i++)
-			liov_queue_reap(&ldev->queues[i], NULL);
-		liov_requests_cancel(ldev);
+		if (ldev->has_queues)
+			dev_err(&ldev->pdev->dev,
+				"does not answer and cannot be reset: the controller may still use this VM's memory, so that requests in flight wait until it can be, or until it is unplugged\n");
 	}
 	WRITE_ONCE(ldev->state, LIOV_STOPPED);
 }
@@ -155,6 +174,7 @@ static int liov_start(struct liov_dev *ldev)
 	err = liov_rings_alloc(ldev);
 	if (err)
 		return err;
+	ldev->has_queues = true;
 	err = liov_queues_create(ldev);
 	if (err)
 		return err;
@@ -324,6 +344,9 @@ static void liov_recover(struct liov_dev *ldev)
 	int err;
 
 	mutex_lock(&ldev->lock);
+	/* In other states the next start does so. */
+	if (ldev->state == LIOV_DEAD && ldev->has_queues)
+		liov_reset_all(ldev);
 	do {
 		generation = liov_read32(ldev, LIOV_REG_GENERATION);
 		status = liov_read32(ldev, LIOV_REG_STATUS);
