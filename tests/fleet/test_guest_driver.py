@@ -15,6 +15,8 @@ ENDLESS = ("--name=load", "--rw=randwrite", "--bs=4k", "--iodepth=16", "--numjob
            "--runtime=600")  # fmt: skip
 VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
 MIB = 1 << 20
+# Milliseconds after which a command counts as lost, where many are to be.
+IMPATIENT = 2000
 
 
 def endless_load(vm: VM) -> Program:
@@ -74,6 +76,24 @@ def test_driver_unbound(vm2: VM) -> None:
     assert failed(load), load.output()
     assert vm2.state != "ready", "a queue pair outlived the driver"
     vm2.bind(address)
+    vm2.fio(*VERIFIED)
+
+
+def test_registers_out_of_reach(vm2: VM) -> None:
+    """Switched off they take no command, and the queues would go on: the function is reset by PCI, and given up."""
+    address, before, said = vm2.address, vm2.statistics["resets"], len(vm2.kernel_log)
+    load = endless_load(vm2)
+    with vm2.impatient(IMPATIENT):
+        vm2.remote.run(f"setpci -s {address} COMMAND=0:2")
+        try:
+            wait_until(lambda: vm2.driver_state == "dead", "the device to be given up")
+            assert failed(load), load.output()
+        finally:
+            vm2.remote.run(f"setpci -s {address} COMMAND=2:2")
+    assert vm2.statistics["resets"] > before
+    assert vm2.state != "ready", "a queue pair outlived the device"
+    assert not any("cannot be reset" in line for line in vm2.kernel_log[said:])
+    vm2.bind(vm2.unbind())
     vm2.fio(*VERIFIED)
 
 
