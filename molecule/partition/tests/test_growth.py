@@ -74,8 +74,13 @@ def test_added_host_moves_nothing_and_lost_files_are_found_again(fleet: Fleet) -
 
 def test_removed_vm_changes_one_host_and_of_that_nothing_else(fleet: Fleet) -> None:
     before = {vm: (fleet.of(vm), fleet.things(vm)) for vm in ("vm1", "vm2", "vm3")}
+    placed = fleet.of("vm4")
     fleet.vms.remove(MORE)
+    told = fleet.deploy("--check", "--diff", *ONLY)
+    assert re.search(r"^-.* vm4$", told.output, re.MULTILINE), "the placements' difference is not shown"
+    assert (fleet.of("vm4"), {vm: (fleet.of(vm), fleet.things(vm)) for vm in before}) == (placed, before)
     run = fleet.deploy(*ONLY)
+    assert told.changed == run.changed
     assert run.did_to("host1") == set()
     assert run.did_to("host2")
     assert {vm: (fleet.of(vm), fleet.things(vm)) for vm in before} == before
