@@ -49,6 +49,16 @@ static void liov_take_back(struct liov_dev *ldev)
 }
 
 /*
+ * Registers that are out of reach took no command, whatever they seem to return:
+ * they read as ones on a bus, and as zeroes, which is success, in a VM whose
+ * device has memory switched off.
+ */
+static bool liov_answers(struct liov_dev *ldev)
+{
+	return liov_read32(ldev, LIOV_REG_MAGIC) == LIOV_MAGIC;
+}
+
+/*
  * Delete all queues, and have the host forget all memory.  Afterwards the
  * controller reaches none of it, whatever is returned, unless the device still
  * has_queues; -ENODEV: the device is gone.
@@ -59,15 +69,13 @@ static int liov_reset_all(struct liov_dev *ldev)
 
 	ldev->announced = false;
 	err = liov_command(ldev, LIOV_CMD_RESET, 0, 0, 0, 0);
-	/*
-	 * Registers that do not answer took no command either, and the queues
-	 * of a device that is still there would go on.
-	 */
-	if (err == -ENODEV &&
-	    liov_read32(ldev, LIOV_REG_MAGIC) != LIOV_MAGIC &&
-	    pci_device_is_present(ldev->pdev) &&
-	    pcie_reset_flr(ldev->pdev, PCI_RESET_DO_RESET))
-		return -EIO;
+	if (!liov_answers(ldev)) {
+		/* The queues of a device that is still there would go on. */
+		if (pci_device_is_present(ldev->pdev) &&
+		    pcie_reset_flr(ldev->pdev, PCI_RESET_DO_RESET))
+			return -EIO;
+		err = -ENODEV;
+	}
 	liov_take_back(ldev);
 	return err;
 }
@@ -80,7 +88,8 @@ static int liov_reset_all(struct liov_dev *ldev)
 static int liov_reset(struct liov_dev *ldev)
 {
 	if (!ldev->announced ||
-	    liov_command(ldev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0))
+	    liov_command(ldev, LIOV_CMD_RESET_QUEUES, 0, 0, 0, 0) ||
+	    !liov_answers(ldev))
 		return liov_reset_all(ldev);
 	liov_take_back(ldev);
 	return 0;
