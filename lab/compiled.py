@@ -12,13 +12,12 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from . import cache, disk
-from .errors import LabError, tail
+from . import builder, cache, disk
+from .builder import Builder
 from .images import ImageSet
 from .paths import PACKAGE, PROJECT
 from .progress import Progress
@@ -26,6 +25,7 @@ from .progress import Progress
 COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
 NATIVE = COLLECTION / "native"
 SCRIPTS = COLLECTION / "roles/native/files"
+WHAT = "native source"
 STEPS = PACKAGE / "compiled.sh"
 # What role native tells module dkms_module.
 PACKAGE_NAME = "lightiov-host"
@@ -44,22 +44,16 @@ def ensure(images: ImageSet, progress: Progress) -> Path | None:
     if not target.exists() and os.geteuid() != 0:  # as for building images; hosts can do without
         return None
 
-    def build(scratch: Path, whole: Path) -> None:
-        progress.say("native source", "compiling it for the hosts")
-        stage, kept = scratch / "stage", scratch / "kept"
+    def build(compiling: Builder, whole: Path) -> None:
+        progress.say(WHAT, "compiling it for the hosts")
+        stage, kept = whole.parent / "stage", whole.parent / "kept"
         fill(stage)
         kept.mkdir()
-        log = target.parent / "build.log"
-        with log.open("w") as output:
-            done = subprocess.run(
-                ["unshare", "--mount", "sh", STEPS, images.host_tree, stage, kept, images.host_kernel],
-                check=False, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        if done.returncode != 0:
-            raise LabError("the native source could not be compiled; the last lines say why", log, tail(log))
+        places = map(str, (STEPS, images.host_tree, stage, kept))
+        compiling.run(["unshare", "--mount", "sh", *places, images.host_kernel])
         disk.make_ext4(kept, whole / DISK, SIZE, "compiled")
 
-    cache.ensure("native source", target, build, progress)
+    builder.ensure(WHAT, target, build, progress)
     return target / DISK
 
 
