@@ -24,6 +24,10 @@ MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smalle
 # In a VM: ends its verified load.
 STOP = "/run/stop"
 SLEEP = "echo mem > /sys/power/state"
+# What a VM's disk still does after what was done to it.
+VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+# Milliseconds after which a command counts as lost, where many are to be.
+IMPATIENT = 2000
 # In a VM: its driver's folder.
 DRIVER = "/sys/bus/pci/drivers/lightiov_guest"
 POLL_QUEUES = "/sys/module/lightiov_guest/parameters/poll_queues"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from fleet import DRIVER, VM
+from fleet import DRIVER, IMPATIENT, VERIFIED, VM
 
 from lab import Admin, Fault, Io, Kind, wait_until
 from lab.fault import DO_NOT_RETRY, IO, RETRY_DELAYS_MS, retry_delay
@@ -24,9 +24,6 @@ LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 300), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
 # As many as requests of a verified load: each is lied about some times, and not until it has had all its tries.
 BURST = 16
-# Milliseconds after which a command counts as lost, where many are to be.
-IMPATIENT = 2000
-VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
 # As Linux's nvme driver would have it: the command, the status it is completed with, and what its program is told.
 VERDICTS = {
     "unrecovered read error": (Io.READ, 0x281, "No data available"),

@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fleet import SLEEP, VM
+from fleet import IMPATIENT, SLEEP, VERIFIED, VM
 
 from lab import Program, wait_until
 
 ENDLESS = ("--name=load", "--rw=randwrite", "--bs=4k", "--iodepth=16", "--numjobs=2", "--size=32m", "--time_based",
            "--runtime=600")  # fmt: skip
-VERIFIED = ("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
 MIB = 1 << 20
-# Milliseconds after which a command counts as lost, where many are to be.
-IMPATIENT = 2000
 
 
 def endless_load(vm: VM) -> Program:

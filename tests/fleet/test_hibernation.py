@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from fleet import STOP, VM
+from fleet import STOP, VERIFIED, VM
 
 from lab import wait_until
 
@@ -125,7 +125,7 @@ def test_a_disk_that_has_shrunk_meanwhile_fails(vm2: VM) -> None:
         assert load_failed(vm2)
         assert any("the host has shrunk namespace 2: its I/O fails" in line for line in vm2.kernel_log[said:])
         wait_until(lambda: has_disk_of(vm2, SMALLER), f"{vm2.name}: a disk of {SMALLER} bytes")
-        vm2.fio("--name=after", "--rw=randwrite", "--bs=64k", "--size=4m", "--verify=crc32c", "--verify_fatal=1")
+        vm2.fio(*VERIFIED)
     finally:
         vm2.remote.run(f"systemctl reset-failed {LOAD}", check=False)
         resize(vm2, GIB)

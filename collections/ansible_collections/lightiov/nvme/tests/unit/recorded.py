@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# What differs from host to host has a name here, with @ around it: `address`, `kernel`, `serial`, `good`, `bad`.
+# What differs from host to host has a name here, with @ around it.
 COMMANDS = {
     "driverctl": (
         "set-override @address@ lightiov",
