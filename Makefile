@@ -235,11 +235,17 @@ test-lab: $(READY) ## the whole system in the lab, VMs included
 	$(ALONE)
 	tests/timed.py lab molecule fleet down
 
+# Over two labs, since one seldom keeps two cores busy. Instruments are asked last, also when a test has failed.
 .PHONY: test-debug
-test-debug: export LIGHTIOV_TEST_LAB := test-debug
+test-debug: export LIGHTIOV_TEST_LAB := test-debug test-debug-2
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
 test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
-	$(BIN)/pytest -q --durations=5 tests/lab
+	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab up --name $$lab --flavour debug host1 || exit; done
+	status=0; \
+	$(BIN)/pytest -n 2 --dist loadfile -v --durations=5 --ignore tests/lab/test_watched.py tests/lab || status=$$?; \
+	$(BIN)/pytest -q tests/lab/test_watched.py || status=$$?; \
+	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab down --name $$lab; done; \
+	exit $$status
 
 # What of the fleet's tests is the guest driver's, in VMs whose kernel is instrumented as the host's is.
 .PHONY: test-debug-guest

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A lab of its own for what the host module promises: a host, the module and liov built from this source.
 
-LIGHTIOV_TEST_LAB names the lab (default "test"), LIGHTIOV_TEST_FLAVOUR its images (default "stock").
+LIGHTIOV_TEST_LAB names the lab (default "test"), or, where pytest-xdist distributes the tests, one for each worker;
+LIGHTIOV_TEST_FLAVOUR is their images (default "stock").
 """
 
 from __future__ import annotations
@@ -20,11 +21,19 @@ from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 from lab import Host, Lab, wait_until
 
 FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
+LABS = os.environ.get("LIGHTIOV_TEST_LAB", "test").split()
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab.open(os.environ.get("LIGHTIOV_TEST_LAB", "test"))
+def labs() -> list[Lab]:
+    return [Lab.open(name) for name in LABS]
+
+
+@pytest.fixture(scope="session")
+def lab(labs: list[Lab]) -> Lab:
+    assert len(labs) > WORKER, f"each worker needs a lab of its own: name more than {LABS} in LIGHTIOV_TEST_LAB"
+    return labs[WORKER]
 
 
 @pytest.fixture(scope="session")

@@ -10,23 +10,37 @@ import pytest
 import watched
 from passthrough import Controller
 
-from lab import Host
+from lab import Host, Lab
 
 pytestmark = pytest.mark.debug
 
 
-def test_nothing_leaked(host: Host, controller: Controller) -> None:
-    controller.unbind()
-    leaks = watched.leaks(host)
-    assert not leaks, "\n".join(leaks)
+@pytest.fixture(scope="module")
+def hosts(host: Host, labs: list[Lab]) -> list[Host]:
+    """All those that the tests before these were distributed over; `host` is one of them."""
+    return [lab.host(host.name) for lab in labs]
 
 
-def test_lockdep_watched_until_now(host: Host) -> None:
-    assert watched.lockdep_watches(host), "\n".join(host.kernel_problems())
+def test_nothing_leaked(hosts: list[Host]) -> None:
+    for host in hosts:
+        controller = Controller.find(host, "LIOV1A")
+        controller.remove_mdevs()
+        controller.unbind()
+        leaks = watched.leaks(host)
+        assert not leaks, "\n".join(leaks)
 
 
-def test_every_function_was_reached(host: Host, module: Path, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After all other tests of this folder have run."""
-    coverage = gcov.measure(host, module, tree)
+def test_lockdep_watched_until_now(hosts: list[Host]) -> None:
+    for host in hosts:
+        assert watched.lockdep_watches(host), "\n".join(host.kernel_problems())
+
+
+def test_every_function_was_reached(
+    hosts: list[Host], module: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By all other tests of this folder, which have run."""
+    coverage = gcov.Coverage()
+    for host in hosts:
+        coverage.add(gcov.measure(host, module, tree))
     watched.report(coverage, "host", module.parent, capsys)
     watched.every_function_was_reached(coverage, "host")

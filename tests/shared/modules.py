@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from lab import Remote, debug_kernel
+from lab import Remote, compiled, debug_kernel
+from lab.locks import exclusive
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
@@ -44,14 +46,19 @@ def headers_of(kernel: str, tree: Path, machine: Remote, flavour: str) -> Path:
 
 
 def build(part: str, machine: Remote, tree: Path, flavour: str) -> Path:
-    """The module of that part, `host` or `guest`; what it was built from and with stays beside it."""
-    headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
-    inside = Path("tmp") / f"lab-module-{part}"
-    shutil.rmtree(tree / inside, ignore_errors=True)
-    shutil.copytree(NATIVE, tree / inside, ignore=BUILT)
-    subprocess.run(
-        ["chroot", tree, "make", "-s", "-C", f"/{headers}", f"M=/{inside}", f"LIGHTIOV_PART={part}", *FLAGS[flavour],
-         "modules"],
-        check=True,
-    )  # fmt: skip
+    """The module of that part, `host` or `guest`; what it was built from and with stays beside it.
+
+    Once for each kernel and source: counters of two builds cannot be added up.
+    """
+    with exclusive(tree.with_suffix(".lock")):
+        headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
+        of = f"{headers} {FLAGS[flavour]} {compiled.digest(NATIVE)}"
+        inside = Path("tmp") / f"lab-module-{part}-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
+        whole = tree / inside / ".whole"
+        if not whole.exists():
+            shutil.rmtree(tree / inside, ignore_errors=True)
+            shutil.copytree(NATIVE, tree / inside, ignore=BUILT)
+            make = ["make", "-s", "-C", f"/{headers}", f"M=/{inside}", f"LIGHTIOV_PART={part}", *FLAGS[flavour]]
+            subprocess.run(["chroot", tree, *make, "modules"], check=True)
+            whole.touch()
     return tree / inside / part / f"lightiov_{part}.ko"
