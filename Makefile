@@ -134,9 +134,13 @@ fleet: $(READY) ## what a deployment promises, checked on the lab that `make mol
 fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed inventories, Galaxy install
 	$(BIN)/pytest -q --durations=5 -m slow tests/fleet
 
+# A host of the lab seldom keeps two cores busy, two hosts do.
+OVER_TWO_LABS := -n 2 --dist loadfile
+
 .PHONY: host-module
-host-module: $(READY) ## the host module's rules, on a lab of their own with `liov` in the place of VMs
-	$(BIN)/pytest -q --durations=5 -m "not debug and not slow" tests/lab
+host-module: export LIGHTIOV_TEST_LAB := test test-2
+host-module: $(READY) ## the host module's rules, on labs of their own with `liov` in the place of VMs
+	$(BIN)/pytest $(OVER_TWO_LABS) -q --durations=5 -m "not debug and not slow" tests/lab
 
 .PHONY: host-module-slow
 host-module-slow: $(READY) ## the host module's rules that take minutes: controllers that do not answer
@@ -235,14 +239,14 @@ test-lab: $(READY) ## the whole system in the lab, VMs included
 	$(ALONE)
 	tests/timed.py lab molecule fleet down
 
-# Over two labs, since one seldom keeps two cores busy. Instruments are asked last, also when a test has failed.
+# Instruments are asked last, also when a test has failed.
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug test-debug-2
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
 test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
 	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab up --name $$lab --flavour debug host1 || exit; done
 	status=0; \
-	$(BIN)/pytest -n 2 --dist loadfile -v --durations=5 --ignore tests/lab/test_watched.py tests/lab || status=$$?; \
+	$(BIN)/pytest $(OVER_TWO_LABS) -v --durations=5 --ignore tests/lab/test_watched.py tests/lab || status=$$?; \
 	$(BIN)/pytest -q tests/lab/test_watched.py || status=$$?; \
 	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab down --name $$lab; done; \
 	exit $$status

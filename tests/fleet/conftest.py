@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from figures import figures, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 from fleet import PROJECT, VM, Ansible
 
 from lab import Host, Lab

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import watched
 from fleet import VM
@@ -24,8 +26,8 @@ def test_lockdep_watched_until_now(vm1: VM, vm2: VM) -> None:
         assert watched.lockdep_watches(vm.remote), "\n".join(vm.complaints)
 
 
-def test_every_function_was_reached(watched_guests: WatchedGuests, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_function_was_reached(watched_guests: WatchedGuests, figures: Callable[[str], None]) -> None:
     watched_guests.read()
     coverage = watched_guests.coverage
-    watched.report(coverage, "guest", watched_guests.module.parent, capsys)
+    watched.report(coverage, "guest", watched_guests.module.parent, figures)
     watched.every_function_was_reached(coverage, "guest")

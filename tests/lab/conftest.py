@@ -15,6 +15,7 @@ from pathlib import Path
 
 import modules
 import pytest
+from figures import figures, pytest_terminal_summary  # noqa: F401 - pytest finds them here
 from modules import BUILT, NATIVE
 from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -34,20 +34,19 @@ def setup(mdev: Mdev, options: str) -> dict[str, float]:
 @pytest.mark.usefixtures("huge_pages")
 def test_a_huge_page_is_one_mapping(controller: Controller) -> None:
     mdev = controller.mdev("1")
-    figures = setup(mdev, "--memory 16M --hugepages --queue-depth 1")
-    assert (figures["memory_bytes"], figures["iommu_mappings"]) == (16 << 20, 8)
+    opened = setup(mdev, "--memory 16M --hugepages --queue-depth 1")
+    assert (opened["memory_bytes"], opened["iommu_mappings"]) == (16 << 20, 8)
     assert mdev.statistic("iommu_mappings") == 0
 
 
-def test_figures(controller: Controller, capsys: pytest.CaptureFixture[str]) -> None:
+def test_figures(controller: Controller, figures: Callable[[str], None]) -> None:
     mdev = controller.mdev("1", 4)
     rounds = [setup(mdev, f"--memory {MEMORY} --queues 4") for _ in range(ROUNDS)]
-    medians = {name: median(figures[f"{name}_ms"] for figures in rounds) for name in TIMES}
-    with capsys.disabled():
-        print(f"\n{MEMORY} of memory, 4 queue pairs, median of {ROUNDS}, in ms:")
-        print(*(f"{name} {value:.1f}" for name, value in medians.items()), sep=", ")
-        print(f"{max(figures['pinned_gib_per_second'] for figures in rounds):.2f} GiB/s pinned,", end=" ")
-        print(f"{rounds[-1]['iommu_mappings']} IOMMU mappings")
+    medians = {name: median(each[f"{name}_ms"] for each in rounds) for name in TIMES}
+    figures(f"{MEMORY} of memory, 4 queue pairs, median of {ROUNDS}, in ms:")
+    figures(", ".join(f"{name} {value:.1f}" for name, value in medians.items()))
+    pinned = max(each["pinned_gib_per_second"] for each in rounds)
+    figures(f"{pinned:.2f} GiB/s pinned, {rounds[-1]['iommu_mappings']} IOMMU mappings")
     # That is what new queues in the same memory are for.
     assert medians["requeue"] < medians["memory"]
     assert mdev.statistic("pinned_bytes") == mdev.statistic("iommu_mappings") == 0
@@ -64,13 +63,13 @@ def whole(host: Host, controller: Controller) -> Iterator[Controller]:
     whole.bind("")
 
 
-def without_memory(figures: dict[str, float]) -> float:
-    return figures["open_ms"] - figures["memory_ms"]
+def without_memory(opened: dict[str, float]) -> float:
+    return opened["open_ms"] - opened["memory_ms"]
 
 
 @pytest.mark.parametrize("memory", [16, 512], ids="{} MiB".format)
 def test_beside_a_whole_device(
-    controller: Controller, whole: Controller, memory: int, capsys: pytest.CaptureFixture[str]
+    controller: Controller, whole: Controller, memory: int, figures: Callable[[str], None]
 ) -> None:
     """Which is reset when it is opened. VFIO pins a device's own memory in bulk, and a mediated one's page by page."""
     mdev = controller.mdev("1", 4)
@@ -81,10 +80,10 @@ def test_beside_a_whole_device(
         theirs.append(json.loads(said))
     ratios = [one["open_ms"] / other["open_ms"] for one, other in zip(ours, theirs)]
     apart = [without_memory(one) / without_memory(other) for one, other in zip(ours, theirs)]
-    with capsys.disabled():
-        print(f"\n{memory} MiB of memory, 4 queue pairs, from open to the first read, median of {PAIRS}, in ms:")
-        for name, rounds in (("LightIOV", ours), ("whole device", theirs)):
-            print(name, *(f"{part} {median(one[f'{part}_ms'] for one in rounds):.1f}" for part in ("open", *SHARED)))
-        print(f"ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", end=", ")
-        print(f"without the memory {median(apart):.3f} ({min(apart):.3f} to {max(apart):.3f})")
+    figures(f"{memory} MiB of memory, 4 queue pairs, from open to the first read, median of {PAIRS}, in ms:")
+    for name, rounds in (("LightIOV", ours), ("whole device", theirs)):
+        parts = (f"{part} {median(one[f'{part}_ms'] for one in rounds):.1f}" for part in ("open", *SHARED))
+        figures(" ".join((name, *parts)))
+    whole_ratio = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    figures(f"ratio {whole_ratio}, without the memory {median(apart):.3f} ({min(apart):.3f} to {max(apart):.3f})")
     assert median(apart) < GOAL

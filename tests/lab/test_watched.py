@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gcov
@@ -36,11 +37,11 @@ def test_lockdep_watched_until_now(hosts: list[Host]) -> None:
 
 
 def test_every_function_was_reached(
-    hosts: list[Host], module: Path, tree: Path, capsys: pytest.CaptureFixture[str]
+    hosts: list[Host], module: Path, tree: Path, figures: Callable[[str], None]
 ) -> None:
     """By all other tests of this folder, which have run."""
     coverage = gcov.Coverage()
     for host in hosts:
         coverage.add(gcov.measure(host, module, tree))
-    watched.report(coverage, "host", module.parent, capsys)
+    watched.report(coverage, "host", module.parent, figures)
     watched.every_function_was_reached(coverage, "host")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import tomllib
 from gcov import Coverage
 
@@ -33,13 +33,12 @@ def lockdep_watches(machine: Remote) -> bool:
     return bool(re.search(r"debug_locks: +1$", machine.run("cat /proc/lockdep_stats").stdout, re.MULTILINE))
 
 
-def report(coverage: Coverage, module: str, sources: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def report(coverage: Coverage, module: str, sources: Path, figures: Callable[[str], None]) -> None:
     summary = "\n".join(coverage.summary())
     path = REPORTS / f"coverage-{module}.txt"
     path.parent.mkdir(exist_ok=True)
     path.write_text("\n".join((summary, "", "Not reached:", *coverage.unreached_lines(sources), "")))
-    with capsys.disabled():
-        print(f"\nReached of module {module}; {path.name} in build/ has the lines that were not:\n{summary}")
+    figures(f"Reached of module {module}; {path.name} in build/ has the lines that were not:\n{summary}")
 
 
 def every_function_was_reached(coverage: Coverage, module: str) -> None:
