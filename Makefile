@@ -135,7 +135,7 @@ fleet-slow: $(READY) ## the promises that take minutes each: killed VMs, changed
 	$(BIN)/pytest -q --durations=5 -m slow tests/fleet
 
 # A host of the lab seldom keeps two cores busy, two hosts do.
-OVER_TWO_LABS := -n 2 --dist loadfile
+OVER_TWO_LABS := -n 2 --dist loadscope
 
 .PHONY: host-module
 host-module: export LIGHTIOV_TEST_LAB := test test-2

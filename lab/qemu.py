@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .emulator import Emulator
-from .images import ImageSet
+from .images import ImageSet, flavour
 from .spec import Controller, HostSpec
 
 # Without what costs an emulated CPU much and no test needs: a fifth level of page tables, which accesses of a VM walk
@@ -32,7 +32,7 @@ KERNEL_ARGUMENTS = (
     # Lock-up detectors that allow for an emulated CPU.
     "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
-# Cheap detectors of memory errors, in what drivers allocate.
+# Cheap detectors of memory errors, in what drivers allocate. KASAN sees the same and more.
 WATCHFUL = "slub_debug=FZP,kmalloc-* kfence.sample_interval=100"
 
 
@@ -65,7 +65,8 @@ def command(
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
-    arguments += kernel(spec, boot or Boot(images.kernel, images.initrd))
+    watchful = spec.watchful and flavour(images.id) != "debug"
+    arguments += kernel(spec, boot or Boot(images.kernel, images.initrd), watchful)
     arguments += disks(images)
     arguments += network(ssh_port)
     arguments += root_complexes(spec)
@@ -115,9 +116,8 @@ def root_complexes(spec: HostSpec) -> list[str]:
     return arguments
 
 
-def kernel(spec: HostSpec, boot: Boot) -> list[str]:
-    watchful = f"{WATCHFUL} " if spec.watchful else ""
-    arguments = f"{KERNEL_ARGUMENTS} {watchful}systemd.hostname=lightiov-{spec.name}"
+def kernel(spec: HostSpec, boot: Boot, watchful: bool) -> list[str]:
+    arguments = f"{KERNEL_ARGUMENTS} {WATCHFUL + ' ' if watchful else ''}systemd.hostname=lightiov-{spec.name}"
     return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", arguments]
 
 

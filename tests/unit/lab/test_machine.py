@@ -54,6 +54,13 @@ def test_sixth_host_is_for_measuring() -> None:
     assert all("tsc=reliable watchdog_thresh=60" in command for command in commands)
 
 
+def test_an_instrumented_kernel_needs_no_cheap_detectors() -> None:
+    for flavour, cheap in (("stock", True), ("debug", False)):
+        images = ImageSet(Path(f"/i/{flavour}-0123"))
+        command = qemu.command(host_spec("host1"), Emulator(Path("/e")), images, ssh_port=2222)
+        assert any("slub_debug" in word for word in command) == cheap
+
+
 def test_namespaces_keep_their_identity_in_another_slot() -> None:
     host = host_spec("host1")
     other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])
