@@ -32,8 +32,9 @@ KERNEL_ARGUMENTS = (
     # Lock-up detectors that allow for an emulated CPU.
     "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
-# Cheap detectors of memory errors, in what drivers allocate. KASAN sees the same and more.
-WATCHFUL = "slub_debug=FZP,kmalloc-* kfence.sample_interval=100"
+# Cheap detectors of memory errors, in what drivers allocate; KASAN sees the same and more. So off with those that the
+# kernel's own debug.config has for all memory: they check and trace each allocation under a lock that lockdep watches.
+WATCHFUL = {"stock": "slub_debug=FZP,kmalloc-* kfence.sample_interval=100 ", "debug": "slub_debug=- "}
 
 
 def namespace_file(controller: Controller, nsid: int) -> str:
@@ -65,7 +66,7 @@ def command(
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
-    watchful = spec.watchful and flavour(images.id) != "debug"
+    watchful = WATCHFUL[flavour(images.id)] if spec.watchful else ""
     arguments += kernel(spec, boot or Boot(images.kernel, images.initrd), watchful)
     arguments += disks(images)
     arguments += network(ssh_port)
@@ -116,8 +117,8 @@ def root_complexes(spec: HostSpec) -> list[str]:
     return arguments
 
 
-def kernel(spec: HostSpec, boot: Boot, watchful: bool) -> list[str]:
-    arguments = f"{KERNEL_ARGUMENTS} {WATCHFUL + ' ' if watchful else ''}systemd.hostname=lightiov-{spec.name}"
+def kernel(spec: HostSpec, boot: Boot, watchful: str) -> list[str]:
+    arguments = f"{KERNEL_ARGUMENTS} {watchful}systemd.hostname=lightiov-{spec.name}"
     return ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", arguments]
 
 
