@@ -22,6 +22,8 @@ from .progress import Progress
 from .recipe import SUITE
 
 FRAGMENT = PACKAGE / "debug.config"
+# In the kernel's source, which has a debug.config of its own: make would take that one, too.
+AS = "lightiov_debug.config"
 # `linux-source` is the suite's own kernel; the rest is what its `make bindeb-pkg` asks for.
 PACKAGES = (
     "linux-source", "xz-utils", "build-essential", "bc", "bison", "cpio", "debhelper", "flex", "kmod", "libelf-dev",
@@ -29,7 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 BASE = ("x86_64_defconfig", "kvm_guest.config")
 # Raise when the steps below change what comes out of unchanged inputs.
-FORMAT = 1
+FORMAT = 2
 MAKE = ("make", "-C", "/usr/src/linux")
 
 
@@ -78,8 +80,8 @@ def configure(kernel: Builder) -> None:
     kernel.inside("sh", "-c", unpack)
     source = kernel.tree / "usr/src/linux"
     # The kernel's makefiles merge fragments that lie in this directory.
-    shutil.copy(FRAGMENT, source / "arch/x86/configs")
-    kernel.inside(*MAKE, *BASE, FRAGMENT.name)
+    shutil.copy(FRAGMENT, source / "arch/x86/configs" / AS)
+    kernel.inside(*MAKE, *BASE, AS)
     if lost := unmet(FRAGMENT.read_text(), (source / ".config").read_text()):
         raise LabError(
             f"the kernel's configuration contradicts {FRAGMENT.name} in {', '.join(lost)}: "

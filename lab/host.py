@@ -92,8 +92,8 @@ class Host(Remote):
     @property
     def chosen_kernel(self) -> qemu.Boot | None:
         """What `choose_kernel` took from the host's disk."""
-        chosen = qemu.Boot(self.directory / "vmlinuz", self.directory / "initrd.img")
-        return chosen if chosen.initrd.exists() else None
+        initrd = self.directory / "initrd.img"
+        return qemu.Boot(self.directory / "vmlinuz", initrd) if initrd.exists() else None
 
     def images(self) -> ImageSet | None:
         """The images that the host's disk was made from; None if there is no disk, or the cache has lost them."""

@@ -61,6 +61,13 @@ def test_an_instrumented_kernel_needs_no_cheap_detectors(flavour: str, detectors
     assert f" slub_debug={detectors} " in " ".join(command)
 
 
+@pytest.mark.parametrize(("flavour", "needed"), [("stock", True), ("debug", False)])
+def test_a_kernel_with_all_built_in_needs_no_initramfs(flavour: str, needed: bool) -> None:
+    images = ImageSet(Path(f"/i/{flavour}-0123"))
+    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), images, ssh_port=2222)
+    assert (str(images.initrd) in command) == needed
+
+
 def test_namespaces_keep_their_identity_in_another_slot() -> None:
     host = host_spec("host1")
     other = host.with_hardware([("nvme1", "LIOV1B"), ("nvme0", "LIOV1A")])
