@@ -32,9 +32,8 @@ KERNEL_ARGUMENTS = (
     # Lock-up detectors that allow for an emulated CPU.
     "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=120"
 )
-# Cheap detectors of memory errors, in what drivers allocate; KASAN sees the same and more. So off with those that the
-# kernel's own debug.config has for all memory: they check and trace each allocation under a lock that lockdep watches.
-WATCHFUL = {"stock": "slub_debug=FZP,kmalloc-* kfence.sample_interval=100 ", "debug": "slub_debug=- "}
+# Cheap detectors of memory errors, in what drivers allocate. KASAN sees the same and more.
+WATCHFUL = "slub_debug=FZP,kmalloc-* kfence.sample_interval=100"
 
 
 def of_images(images: ImageSet) -> Boot:
@@ -71,7 +70,7 @@ def command(
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
-    watchful = WATCHFUL[flavour(images.id)] if spec.watchful else ""
+    watchful = spec.watchful and flavour(images.id) != "debug"
     arguments += kernel(spec, boot or of_images(images), watchful)
     arguments += disks(images)
     arguments += network(ssh_port)
@@ -122,8 +121,9 @@ def root_complexes(spec: HostSpec) -> list[str]:
     return arguments
 
 
-def kernel(spec: HostSpec, boot: Boot, watchful: str) -> list[str]:
-    arguments = f"{KERNEL_ARGUMENTS} {watchful}systemd.hostname=lightiov-{spec.name}"
+def kernel(spec: HostSpec, boot: Boot, watchful: bool) -> list[str]:
+    detectors = f"{WATCHFUL} " if watchful else ""
+    arguments = f"{KERNEL_ARGUMENTS} {detectors}systemd.hostname=lightiov-{spec.name}"
     initrd = ["-initrd", str(boot.initrd)] if boot.initrd else []
     return ["-kernel", str(boot.kernel), *initrd, "-append", arguments]
 
