@@ -249,7 +249,7 @@ test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak a
 	status=0; \
 	$(BIN)/pytest $(OVER_TWO_LABS) -v --durations=5 $(addprefix --ignore tests/lab/test_,watched.py tools.py) tests/lab || status=$$?; \
 	$(BIN)/pytest -q tests/lab/test_watched.py || status=$$?; \
-	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab down --name $$lab; done; \
+	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab reset --name $$lab; done; \
 	exit $$status
 
 # What of the fleet's tests is the guest driver's, in VMs whose kernel is instrumented as the host's is.

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from modules import ROOT
@@ -21,6 +25,7 @@ UNIT = ROOT / "collections/ansible_collections/lightiov/nvme/tests/unit"
 RECORD = UNIT / "recorded.json"
 sys.path.insert(0, str(UNIT))
 import recorded  # noqa: E402
+import recorded_libvirt  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -39,9 +44,24 @@ def known_to_modprobe(host: Host) -> Iterator[None]:
 def test_they_leave_what_is_recorded(host: Host, controller: Controller, tool: str) -> None:
     # driverctl takes a controller that the stock driver has, and gives it back.
     one = Controller.find(host, "LIOV1B") if tool == "driverctl" else controller
-    host.copy(UNIT / "recorded.py", "/root/recorded.py")
     names = {"address": one.address, "serial": one.serial, "kernel": host.run("uname -r").stdout.strip()}
-    done = json.loads(host.run(f"python3 /root/recorded.py {tool} '{json.dumps(names)}'", timeout=1200).stdout)
+    hold_against_the_record(tool, done_by(host, recorded, tool, json.dumps(names)))
+
+
+def test_libvirt_answers_what_is_recorded(host: Host, controller: Controller) -> None:
+    mdev = controller.mdev("1")
+    hold_against_the_record("libvirt", done_by(host, recorded_libvirt, mdev.uuid))
+
+
+def done_by(host: Host, recorder: ModuleType, *arguments: str) -> list[dict[str, Any]]:
+    """What it prints, as a program on the host."""
+    program = Path(str(recorder.__file__))
+    host.copy(program, f"/root/{program.name}")
+    words = shlex.join(("python3", f"/root/{program.name}", *arguments))
+    return json.loads(host.run(words, timeout=1200).stdout)
+
+
+def hold_against_the_record(tool: str, done: list[dict[str, Any]]) -> None:
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     if os.environ.get("LIGHTIOV_RECORD"):
         RECORD.write_text(json.dumps({**record, tool: done}, indent=1, sort_keys=True) + "\n")

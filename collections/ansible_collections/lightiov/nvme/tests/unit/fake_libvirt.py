@@ -116,7 +116,7 @@ class FakeDomain:
         self._answer()
         devices = self._tree(flags).find("devices")
         if mdev_of(xml) in self.has(flags):
-            raise LibvirtError(55, "Requested operation is not valid: device is already in the domain configuration")
+            raise LibvirtError(67, "unsupported configuration: mediated device is already in the domain configuration")
         if flags == LIVE and len(devices) >= self.ports:
             raise LibvirtError(1, "internal error: No more available PCI slots")
         devices.append(ET.fromstring(xml))
@@ -259,16 +259,19 @@ def _fill_in_size(domain: ET.Element) -> None:
     if memory is None:
         memory = ET.SubElement(domain, "memory")
     cells = [int(cell.get("memory")) for cell in domain.iterfind("cpu/numa/cell")]
-    kib = sum(cells) or int(memory.text or 0) * {"KiB": 1, "MiB": 1 << 10, "GiB": 1 << 20}[memory.get("unit", "KiB")]
+    kib = sum(cells) or _in_kib(memory)
     current = domain.find("currentMemory")
     if current is None:
         current = ET.SubElement(domain, "currentMemory")
         current.text = str(kib)
-    if int(current.text) > kib:
-        raise LibvirtError(27, "XML error: current memory is larger than the memory")
+    current.text = str(min(_in_kib(current), kib))
     memory.text = str(kib)
     for element in (memory, current):
         element.set("unit", "KiB")
+
+
+def _in_kib(size: ET.Element) -> int:
+    return int(size.text or 0) * {"KiB": 1, "MiB": 1 << 10, "GiB": 1 << 20}[size.get("unit", "KiB")]
 
 
 class FakeConnection:
@@ -332,15 +335,14 @@ class FakeConnection:
         """One that runs goes on as it is. Memory comes out in KiB, and that of NUMA cells is the domain's."""
         config = ET.fromstring(xml)
         name = config.findtext("name")
-        domain = next((one for one in self.domains if one.name() == name), None)
-        if domain is None:
-            domain = FakeDomain(name)
-            self.add(domain)
-        elif config.findtext("uuid") != domain.UUIDString():
+        domain = next((one for one in self.domains if one.name() == name), None) or FakeDomain(name)
+        if domain.connection and config.findtext("uuid") != domain.UUIDString():
             raise LibvirtError(9, f"operation failed: domain '{name}' already exists with uuid {domain.UUIDString()}")
         if config.find("uuid") is None:
             ET.SubElement(config, "uuid").text = domain.UUIDString()
         _fill_in_size(config)
+        if not domain.connection:
+            self.add(domain)
         domain.config = config
         return domain
 

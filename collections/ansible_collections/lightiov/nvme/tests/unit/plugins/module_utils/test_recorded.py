@@ -1,7 +1,7 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fakes of driverctl, mdevctl and dkms do what the real ones were recorded to do."""
+"""The fakes of driverctl, mdevctl, dkms and libvirt do what the real ones were recorded to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import recorded
+import recorded_libvirt
 from fake_host import KERNEL, FakeHost, Refused
+from fake_libvirt import FakeConnection, FakeLibvirt, FakeNetwork
 
 RECORD = json.loads(Path(recorded.__file__).with_suffix(".json").read_text(encoding="utf-8"))
 ADDRESS, SERIAL = "0000:02:00.0", "S1"
@@ -29,3 +31,11 @@ def test_the_fake_leaves_what_the_real_one_left(fake: FakeHost, tool: str) -> No
 
     names = recorded.prepare(fake.root, {"address": ADDRESS, "serial": SERIAL, "kernel": KERNEL})
     assert recorded.record(tool, run, fake.root, names) == RECORD[tool]
+
+
+def test_the_fake_libvirt_answers_what_the_real_one_answered() -> None:
+    connection = FakeConnection()
+    name = recorded_libvirt.NAME
+    connection.networks[name] = FakeNetwork(name, active=False, autostart=False)
+    mdev = "6a9f1c0e-64c5-4a5b-8d0e-3b7d0f1f7a11"
+    assert recorded_libvirt.record(FakeLibvirt(connection), connection, mdev) == RECORD["libvirt"]
