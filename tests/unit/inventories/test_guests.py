@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import resource
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
-# On an idle core 5 are the goal. Beside a lab, which has the other core and the caches, the same work has taken 7.
-SECONDS = 10
+# The goal, and what a core for which it holds takes to parse the same files and nothing else. A slower core, or one that
+# shares its caches with a lab, takes longer for both.
+SECONDS = 5
+PARSING_SECONDS = 0.6
 VM = {"name": "vm1", "tenant": "blue", "address": "192.168.122.11", "disks": []}
 DISK = {"name": "data", "controller": "S1", "namespace": 1}
 VARIABLES = (
@@ -163,8 +166,18 @@ def seconds(directory: Path, hosts: int) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+def parsing_seconds(directory: Path) -> float:
+    """Of a core, now."""
+    texts = [file.read_text() for file in directory.glob("inventory/placements/*.yml")]
+    before = time.process_time()
+    for text in texts:
+        yaml.load(text, Loader=yaml.CSafeLoader)
+    return time.process_time() - before
+
+
 def test_ten_thousand_vms(tmp_path: Path) -> None:
     """Whatever else the core does meanwhile; twice the VMs take about twice as long."""
     start, half, all_ = (seconds(tmp_path, hosts) for hosts in (1, 100, 200))
-    assert all_ < SECONDS, f"{all_:.1f} s"
+    slowdown = max(1, parsing_seconds(tmp_path / "200") / PARSING_SECONDS)
+    assert all_ < SECONDS * slowdown, f"{all_:.1f} s of a core that takes {slowdown:.1f} times as long as it could"
     assert all_ - start < 3 * (half - start), f"{start:.1f} s, {half:.1f} s, {all_:.1f} s"
