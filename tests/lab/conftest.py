@@ -49,8 +49,6 @@ def lab_host(lab: Lab) -> Iterator[Host]:
 
 @pytest.fixture
 def host_without_iommu(lab: Lab, module: Path) -> Iterator[Host]:
-    if FLAVOUR == "debug":
-        pytest.skip("to boot another host takes this kernel longer than all that its instruments could see there")
     lab.up(("host2",), FLAVOUR, iommu=False)
     host = lab.host("host2")
     host.copy(module, MODULE)

@@ -145,11 +145,11 @@ class TestOwnership:
     def test_queue_pairs_of_a_removed_mdev_serve_the_next(self, controller: Controller) -> None:
         total = int(controller.read("queue_pairs"))
         first = controller.mdev("1", total)
-        verified(first, 1, f"--count 16384 --queues {total}")
+        verified(first, 1, f"--count 65536 --queues {total}")
         first.remove()
         second = controller.mdev("1", total)
         assert sorted(second.queue_ids()) == list(range(1, total + 1))
-        verified(second, 2, f"--count 16384 --queues {total}")
+        verified(second, 2, f"--count 65536 --queues {total}")
 
     def test_one_tenant_at_a_time(self, controller: Controller) -> None:
         blue = controller.mdev("1", tenant="blue")

@@ -24,7 +24,7 @@ def test_nobody_else_is_harmed(controller: Controller) -> None:
     mdev = controller.mdev_of(own, Extent(2), queue_pairs=3)
     neighbour = controller.mdev_of(theirs, queue_pairs=2)
     seed = secrets.randbits(32)
-    mdev.liov("verify", f"--disk {own.id} --seed {seed} --count 16384 --yes-destroy-data")
+    mdev.liov("verify", f"--disk {own.id} --seed {seed} --yes-destroy-data")
     with verified_all_the_while(neighbour, "--queues 2") as worker:
         for number in range(-(-STEPS // STEPS_OF_A_RUN)):
             steps = min(STEPS_OF_A_RUN, STEPS - number * STEPS_OF_A_RUN)
@@ -37,6 +37,6 @@ def test_nobody_else_is_harmed(controller: Controller) -> None:
             assert worker.running(), worker.output()
     assert controller.read("state") == "live"
     # It has not even harmed itself.
-    mdev.liov("verify", f"--disk {own.id} --seed {seed} --count 16384 --check-only")
+    mdev.liov("verify", f"--disk {own.id} --seed {seed} --check-only")
     assert mdev.statistic("pinned_bytes") == 0
     assert mdev.read("window") == "-"
