@@ -53,6 +53,11 @@ class ImageSet:
         return self.root.name
 
     @property
+    def instrumented(self) -> bool:
+        """Whether their kernel is that of debug_kernel.py."""
+        return flavour(self.id) == "debug"
+
+    @property
     def host_disk(self) -> Path:
         return self.root / "host.raw"
 

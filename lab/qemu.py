@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .emulator import Emulator
-from .images import ImageSet, flavour
+from .images import ImageSet
 from .spec import Controller, HostSpec
 
 # Without what costs an emulated CPU much and no test needs: a fifth level of page tables, which accesses of a VM walk
@@ -38,7 +38,7 @@ WATCHFUL = "slub_debug=FZP,kmalloc-* kfence.sample_interval=100"
 
 def of_images(images: ImageSet) -> Boot:
     """The instrumented kernel finds its root disk by itself; what an initramfs does takes it minutes."""
-    return Boot(images.kernel, None if flavour(images.id) == "debug" else images.initrd)
+    return Boot(images.kernel, None if images.instrumented else images.initrd)
 
 
 def namespace_file(controller: Controller, nsid: int) -> str:
@@ -70,7 +70,7 @@ def command(
     if spec.iommu:
         # Before every device that it translates for. 48 bits: windows lie above 2^39.
         arguments += ["-device", "intel-iommu,intremap=on,caching-mode=on,aw-bits=48"]
-    watchful = spec.watchful and flavour(images.id) != "debug"
+    watchful = spec.watchful and not images.instrumented
     arguments += kernel(spec, boot or of_images(images), watchful)
     arguments += disks(images)
     arguments += network(ssh_port)

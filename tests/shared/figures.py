@@ -6,6 +6,7 @@ For a conftest.py: `from figures import figures, pytest_terminal_summary`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -21,14 +22,10 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    calls = [
-        report
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if isinstance(report, pytest.TestReport) and report.when == "call"
-    ]
-    for report in calls:
-        lines = [text for name, text in report.user_properties if name == PROPERTY]
-        if lines:
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        # Set-up and tear-down of a test have reports of their own.
+        if not isinstance(report, pytest.TestReport) or report.when != "call":
+            continue
+        if lines := [text for name, text in report.user_properties if name == PROPERTY]:
             terminalreporter.section(report.nodeid)
             terminalreporter.write_line("\n".join(lines))

@@ -46,7 +46,7 @@ def test_images_of_a_former_version_have_none(tmp_path: Path) -> None:
 
 def test_it_moves_no_other_device() -> None:
     """It is the last that QEMU makes."""
-    arguments = host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/stock-i")), 2222
+    arguments = host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/i")), 2222
     without, given = qemu.command(*arguments), qemu.command(*arguments, compiled=Path("/c/compiled.raw"))
     assert given[: len(without)] == without
     assert "file=/c/compiled.raw,format=raw,readonly=on" in " ".join(given[len(without) :])

@@ -36,7 +36,7 @@ def test_third_host_is_smaller() -> None:
 
 
 def test_fifth_host_has_queues_for_hundreds_of_vms() -> None:
-    command = qemu.command(host_spec("host5"), Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222)
+    command = qemu.command(host_spec("host5"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
     [large] = [json.loads(word) for word in command if '"LIOV5A"' in word and '"driver": "nvme"' in word]
     assert (large["max_ioqpairs"], large["msix_qsize"]) == (512, 513)
 
@@ -47,7 +47,7 @@ def test_sixth_host_is_for_measuring() -> None:
     assert [one.serial for one in measuring.controllers] == ["LIOV6A", "LIOV6B"]
     assert max(one.queue_pairs for one in measuring.controllers) == 512
     commands = [
-        " ".join(qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222))
+        " ".join(qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222))
         for spec in (measuring, other)
     ]
     assert ["slub_debug" in command for command in commands] == [False, True]
@@ -74,7 +74,7 @@ def test_namespaces_keep_their_identity_in_another_slot() -> None:
     assert (host.slot("nvme1"), other.slot("nvme1")) == (2, 1)
 
     def identities(spec: HostSpec) -> dict[str, object]:
-        command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222)
+        command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
         namespaces = [json.loads(word) for word in command if '"nvme-ns"' in word]
         assert not any(namespace["eui64-default"] for namespace in namespaces)
         return {namespace["drive"]: namespace.get("nguid", namespace.get("eui64")) for namespace in namespaces}
@@ -113,7 +113,7 @@ def test_the_command_line() -> None:
 
 def test_a_host_of_two_nodes_has_a_controller_on_one_of_them() -> None:
     spec = host_spec("host4")
-    command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222)
+    command = qemu.command(spec, Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
     options = list(zip(command, command[1:]))
     nodes = [value for option, value in options if option == "-numa"]
     memories = [value for option, value in options if option == "-object"]
@@ -131,7 +131,7 @@ def test_a_host_of_two_nodes_has_a_controller_on_one_of_them() -> None:
 
 
 def test_other_hosts_are_of_one_piece() -> None:
-    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222)
+    command = qemu.command(host_spec("host1"), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
     assert not {"-numa", "-object"} & set(command)
     assert not any("pxb" in word or ",bus=node" in word for word in command)
 

@@ -39,7 +39,7 @@ def test_another_input_is_another_emulator(input: Path, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("name", ["host1", "host4"])
 def test_the_emulator_has_the_devices_of_the_machine(name: str) -> None:
-    command = qemu.command(host_spec(name), Emulator(Path("/e")), ImageSet(Path("/stock-i")), ssh_port=2222)
+    command = qemu.command(host_spec(name), Emulator(Path("/e")), ImageSet(Path("/i")), ssh_port=2222)
     devices = [after for word, after in zip(command, command[1:], strict=False) if word == "-device"]
     names = {device.split('"')[3] if device.startswith("{") else device.split(",")[0] for device in devices}
     built = patched_qemu.DEVICES.read_text().split()

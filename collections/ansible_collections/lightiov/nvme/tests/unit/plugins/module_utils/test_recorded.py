@@ -37,5 +37,4 @@ def test_the_fake_libvirt_answers_what_the_real_one_answered() -> None:
     connection = FakeConnection()
     name = recorded_libvirt.NAME
     connection.networks[name] = FakeNetwork(name, active=False, autostart=False)
-    mdev = "6a9f1c0e-64c5-4a5b-8d0e-3b7d0f1f7a11"
-    assert recorded_libvirt.record(FakeLibvirt(connection), connection, mdev) == RECORD["libvirt"]
+    assert recorded_libvirt.record(FakeLibvirt(connection), connection, recorded.UUID) == RECORD["libvirt"]
