@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
-# The goal, and what a core for which it holds takes to parse the same files and nothing else. A slower core, or one that
-# shares its caches with a lab, takes longer for both.
+# The goal, and what a core for which it holds takes to parse the same files and nothing else. A slower core, or one
+# that shares its caches with a lab, takes longer for both.
 SECONDS = 5
 PARSING_SECONDS = 0.6
 VM = {"name": "vm1", "tenant": "blue", "address": "192.168.122.11", "disks": []}
