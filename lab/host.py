@@ -250,7 +250,14 @@ class Host(Remote):
 
     def qmp(self, command: str, **arguments: object) -> object:
         """A command to QEMU, by the QEMU Machine Protocol: qmp("device_del", id="nvme0")."""
-        return qmp.execute(self.directory / qemu.QMP_SOCKET, command, arguments)
+        try:
+            return qmp.execute(self.directory / qemu.QMP_SOCKET, command, arguments)
+        except TimeoutError as error:
+            raise self.failed(
+                f"{self.name}: QEMU did not answer {command}: its monitor serves one client at a time; end any other"
+            ) from error
+        except (OSError, qmp.QmpError) as error:
+            raise self.failed(f"{self.name}: QEMU did not do what it was told: {error}") from error
 
     @contextlib.contextmanager
     def fault(self, controller_id: str, fault: Fault) -> Iterator[None]:

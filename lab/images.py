@@ -90,6 +90,24 @@ def images_dir() -> Path:
 
 def ensure(flavour: str, progress: Progress) -> ImageSet:
     """The image set of a flavour; built now if nobody has built it before."""
+    recipes = recipes_of(flavour)
+    images = of_recipes(flavour, recipes)
+
+    def build_set(scratch: Path, whole: Path) -> None:
+        if images.instrumented:
+            debug_kernel.ensure(progress)
+        build(scratch, whole, recipes, progress)
+
+    cache.ensure("images", images.root, build_set, progress)
+    return images
+
+
+def newest(flavour: str) -> ImageSet:
+    """What `ensure` returns; it need not be built yet."""
+    return of_recipes(flavour, recipes_of(flavour))
+
+
+def recipes_of(flavour: str) -> list[Recipe]:
     if flavour not in FLAVOURS:
         raise LabError(f"the lab has no flavour {flavour!r}: choose {' or '.join(FLAVOURS)}")
     key = public_key()
@@ -97,21 +115,13 @@ def ensure(flavour: str, progress: Progress) -> ImageSet:
     if flavour == "debug":
         kernel = debug_kernel.packages()
         recipes = [recipe.with_kernel(kernel.image, kernel.headers) for recipe in recipes]
-    target = place(flavour, recipes)
-
-    def build_set(scratch: Path, whole: Path) -> None:
-        if flavour == "debug":
-            debug_kernel.ensure(progress)
-        build(scratch, whole, recipes, progress)
-
-    cache.ensure("images", target, build_set, progress)
-    return ImageSet(target)
+    return recipes
 
 
-def place(flavour: str, recipes: list[Recipe]) -> Path:
-    """Where images are that are built, and used, together."""
+def of_recipes(flavour: str, recipes: list[Recipe]) -> ImageSet:
+    """Images that are built, and used, together."""
     inputs = {"format": FORMAT, "suite": SUITE, "recipes": [recipe.as_json() for recipe in recipes]}
-    return cache.place("images", inputs, prefix=f"{flavour}-")
+    return ImageSet(cache.place("images", inputs, prefix=f"{flavour}-"))
 
 
 def build(scratch: Path, whole: Path, recipes: list[Recipe], progress: Progress) -> None:

@@ -84,6 +84,9 @@ class Lab:
                 f"{host.name} has a disk of flavour {images.flavour(current.id)}, not {flavour}: "
                 f"throw it away with `lab reset {host.name} --name {self.name}`"
             )
+        if current != images.newest(flavour):
+            remedy = f"`lab reset {host.name} --name {self.name}` throws its disk away"
+            self.progress.say(host.name, f"keeps its disk, made from images that have changed since: {remedy}")
         return current
 
     def wait(self, hosts: list[Host], started: list[Host]) -> None:

@@ -58,7 +58,7 @@ def test_the_images_differ_in_the_kernel_only() -> None:
     assert set(stock.packages) - set(debug.packages) == {"linux-image-amd64", "linux-headers-amd64"}
     assert set(debug.debs) == {"/k/linux-image.deb", "/k/linux-headers.deb"}
     assert set(debug.files) - set(stock.files) == {"etc/kernel/postinst.d/zz-lab"}
-    assert images.place("stock", [stock]) != images.place("stock", [debug])
+    assert images.of_recipes("stock", [stock]) != images.of_recipes("stock", [debug])
 
 
 def test_a_guest_gets_no_headers() -> None:

@@ -10,16 +10,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from lab import emulator, mirror, ports, qemu, qmp, ssh
+from lab import emulator, images, mirror, ports, qemu, qmp, ssh
 from lab.emulator import Emulator
 from lab.errors import LabError, tail
 from lab.host import Host
 from lab.images import ImageSet
+from lab.labs import Lab
 from lab.process import Process
+from lab.progress import Progress
 from lab.spec import HostSpec, host_spec
 from lab.state import Machine, State
 
@@ -284,6 +288,35 @@ def test_a_qmp_command(tmp_path: Path) -> None:
         qmp.execute(path, "device_del", {"id": "x"})
     thread.join()
     assert requests[1] == {"execute": "device_del", "arguments": {"id": "x"}}
+
+
+def test_a_monitor_that_somebody_else_uses(asleep: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qmp, "execute", partial(qmp.execute, timeout=0.1))
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(asleep.directory)
+        server.bind(qemu.QMP_SOCKET)
+        server.listen()
+        with pytest.raises(LabError, match="host1: QEMU did not answer stop: its monitor serves one client at a time"):
+            asleep.qmp("stop")
+    with pytest.raises(LabError, match=r"host1: QEMU did not do what it was told: .*refused"):
+        asleep.qmp("stop")
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_host_keeps_its_images_and_says_so(
+    asleep: Host, newest: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its disk is an overlay of one of them."""
+    monkeypatch.setenv("LIGHTIOV_CACHE", str(tmp_path / "cache"))
+    wanted = images.newest("stock")
+    had = wanted if newest else ImageSet.by_id("stock-0123")
+    had.root.mkdir(parents=True)
+    asleep.root_disk.touch()
+    asleep.state.machines["host1"] = replace(asleep.machine, images=had.id)
+    assert Lab(asleep.state, Progress()).images_for(asleep, "stock") == had
+    said = capsys.readouterr().err
+    assert newest == (said == "")
+    assert newest or "host1: keeps its disk, made from images that have changed since: `lab reset host1 --name" in said
 
 
 def test_errors_show_the_log(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def recipes(tmp_path: Path) -> Path:
 
 
 def key(root: Path, authorized: str = "ssh-ed25519 A", flavour: str = "stock") -> Path:
-    return images.place(flavour, [Recipe.load("host", authorized, root)])
+    return images.of_recipes(flavour, [Recipe.load("host", authorized, root)]).root
 
 
 def test_a_recipe_adds_to_the_common_one(recipes: Path) -> None:
