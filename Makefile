@@ -78,7 +78,7 @@ unit: $(READY) ## unit tests
 	$(MAKE) --no-print-directory unit39
 
 .PHONY: unit39
-unit39: ## unit tests of the collection with Python 3.9, where there is one
+unit39: ## unit tests of the collection with Python 3.9, where there is one; without those of many cases
 ifeq ($(PYTHON39),)
 	@# Also at the end of what timed.py runs: nobody reads this far up.
 	@echo "  0:00  unit39: skipped, since this machine has no Python 3.9: install one with pyenv" | tee -a "$${LIGHTIOV_TIMES:-/dev/null}"
@@ -86,7 +86,7 @@ else
 	@test -e $(VENV39)/.ready || { echo "Setting up $(VENV39)" && $(PYTHON39) -m venv $(VENV39) && \
 		$(VENV39)/bin/pip install --quiet --disable-pip-version-check $(PACKAGES39) && \
 		touch $(VENV39)/.ready; }
-	$(VENV39)/bin/pytest -n 2 -q -m "not exhaustive" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
+	$(VENV39)/bin/pytest -n 2 -q -m "not exhaustive and not many_cases" -c pyproject.toml --rootdir $(COLLECTION) $(COLLECTION)/tests/unit
 endif
 
 .PHONY: properties

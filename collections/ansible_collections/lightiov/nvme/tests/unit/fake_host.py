@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,7 @@ class FakeHost:
         self.root = root
         self.bin = root / "bin"
         self.bin.mkdir(parents=True, exist_ok=True)
+        self.accounts = True
         self.write("/proc/sys/kernel/osrelease", f"{KERNEL}\n")
 
     # Files
@@ -246,6 +248,8 @@ class FakeHost:
 
     def _account(self, device: str, traits: dict[str, Any]) -> None:
         """The attributes of a LightIOV controller that depend on its mdevs."""
+        if not self.accounts:
+            return
         owners: dict[str, set[str]] = {}
         tenants, used = set(), 0
         for mdev in self.mdevs(Path(device).name):
@@ -319,6 +323,14 @@ class FakeHost:
         self.link(f"/sys/bus/mdev/devices/{uuid}", device)
         if mdev_type == "lightiov-passthrough":
             self._account(self.device(address), self.hardware[address])
+
+    @contextlib.contextmanager
+    def accounted_once(self, address: str) -> Iterator[None]:
+        """Hundreds of mdevs come, and only then the controller tells what it has left."""
+        self.accounts = False
+        yield
+        self.accounts = True
+        self._account(self.device(address), self.hardware[address])
 
     def remove_mdev(self, uuid: str) -> None:
         link = self.path(f"/sys/bus/mdev/devices/{uuid}")

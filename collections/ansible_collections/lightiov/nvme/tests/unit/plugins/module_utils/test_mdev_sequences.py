@@ -21,6 +21,8 @@ from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from mdev_calls import U1, U2, A, B, disk, make, one
 
+pytestmark = pytest.mark.many_cases
+
 WISHES = {
     "nothing": (),
     "one": (one(U1),),

@@ -22,6 +22,8 @@ from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from namespace_calls import OTHERS, A, act, make, one
 
+pytestmark = pytest.mark.many_cases
+
 IMAGE = "/images/a.raw"
 DATA = "the VM's"
 # Of which one list keeps what another does not, in other states, in more or less of the drive's 16 GiB.

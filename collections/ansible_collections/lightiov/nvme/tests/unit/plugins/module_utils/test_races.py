@@ -31,6 +31,8 @@ from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 from mdev_calls import A
 
+pytestmark = pytest.mark.many_cases
+
 FORK = multiprocessing.get_context("fork")
 HOSTS = ("hv1", "hv2")
 # Each fleet sees its first deployment and some after it.

@@ -35,6 +35,8 @@ from every_case import only_exhaustive
 from fake_host import KERNEL, FakeHost
 from fake_libvirt import CONFIG, LIVE, FakeConnection, FakeDomain
 
+pytestmark = pytest.mark.many_cases
+
 A, B = "0000:01:00.0", "0000:02:00.0"
 NEXT = "6.12.107+deb13-amd64"
 IMAGE, VERSION = "/images/debian.raw", "0.2.0+aaaabbbbcccc"

@@ -71,9 +71,10 @@ def mdevs_of_who_knows(host: Host, fake: FakeHost) -> Plan:
 
 def mdevs_that_go(host: Host, fake: FakeHost) -> Plan:
     fake.add_controller(A, "S1", driver="lightiov")
-    for number, (vm, uuid) in enumerate(zip(VMS, UUIDS)):
-        extent = f"id={uuid},nsid=2,first={256 * number},count=256,name=data"
-        fake.add_mdev(A, uuid, serial="S1", label=f"{MARK}{vm}", tenant="blue", queue_pairs="1", extents=extent)
+    with fake.accounted_once(A):
+        for number, (vm, uuid) in enumerate(zip(VMS, UUIDS)):
+            extent = f"id={uuid},nsid=2,first={256 * number},count=256,name=data"
+            fake.add_mdev(A, uuid, serial="S1", label=f"{MARK}{vm}", tenant="blue", queue_pairs="1", extents=extent)
     going = make(host, predict=True)
     assert len(going.returned["released"]) == len(VMS)
     return going

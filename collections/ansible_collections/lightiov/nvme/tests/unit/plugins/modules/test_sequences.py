@@ -19,6 +19,8 @@ from every_case import only_exhaustive
 from explorer import Call, Explorer, State, check_all_put_right
 from fake_host import FakeHost, Refused
 
+pytestmark = pytest.mark.many_cases
+
 ADDRESSES = {"S1": "0000:01:00.0", "S2": "0000:02:00.0"}
 TOOLS = ("driverctl", "liov", "mdevctl", "modprobe", "systemctl", "udevadm")
 WRITES = {

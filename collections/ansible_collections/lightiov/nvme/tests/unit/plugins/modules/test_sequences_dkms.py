@@ -17,6 +17,8 @@ from every_case import only_exhaustive
 from explorer import Call, Explorer, State, check_all_put_right
 from fake_host import KERNEL, FakeHost, Refused
 
+pytestmark = pytest.mark.many_cases
+
 NEXT = "6.12.107+deb13-amd64"
 NAME, MODULE = "lightiov-host", "lightiov_host"
 TOOLS = ("dkms", "modinfo", "modprobe")

@@ -23,6 +23,8 @@ from explorer import Call, Explorer, State, check_all_put_right
 from fake_host import FakeHost
 from fake_libvirt import LIVE, SHUTOFF, FakeConnection, FakeDomain, FakeLibvirt, LibvirtError
 
+pytestmark = pytest.mark.many_cases
+
 ADDRESS, IMAGE, LIBVIRT = "0000:01:00.0", "/images/debian.raw", "/libvirt"
 TOOLS = ("liov", "mdevctl", "qemu-img", "systemctl", "udevadm")
 WRITES = {

@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition import resources
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.explain import WISHES
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.extents import Extents
@@ -20,6 +21,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner i
 from fleets import GIB, by_domain, check, fleets, host, placed, plan, remedied, wanted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.many_cases
 
 Fleet = tuple[dict[str, Any], list[dict[str, Any]]]
 STRATEGY = st.sampled_from(["pack", "spread"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.fleet import Policy, partition
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_from
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import Planner
@@ -14,6 +15,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.resources
 from fleets import GIB, accept, check, described, fleets, host, placed, plan, vm, wanted
 from hypothesis import given
 from hypothesis import strategies as st
+
+pytestmark = pytest.mark.many_cases
 
 WHOLE = {"name": "golden", "controller": "HV1-0", "namespace": 1}
 GOLDEN = {**WHOLE, "read_only": True}
