@@ -52,7 +52,8 @@ class Wanted:
     module: str
     parameters: dict[str, str]
     load: bool
-    reload: bool
+    # When a loaded module that is not as wanted is reloaded: always, unused or never.
+    reload: str
     kernels: tuple[str, ...]
 
     @classmethod
@@ -231,7 +232,9 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
         or not module.has_parameters(wanted.parameters)
         or module.has_any_of(former.dropped)
     )
-    reload = outdated and wanted.load and wanted.reload
+    reload = outdated and wanted.load and wanted.reload != "never"
+    if wanted.reload == "unused" and module.uses():
+        reload = False
     if reload:
         _plan_unload(module, result, "take reload out of lightiov_allow to leave it until then", until="")
     if reload or (wanted.load and not loaded):

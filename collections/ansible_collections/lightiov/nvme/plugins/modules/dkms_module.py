@@ -77,10 +77,12 @@ options:
     default: true
   reload:
     description:
-      - Whether to reload a kernel module that is not the installed one or has other parameters. With V(false)
-        the module leaves it as it is and returns RV(reload_needed), in later calls too, until it is loaded anew.
-    type: bool
-    default: true
+      - Whether to reload a kernel module that is not the installed one or has other parameters. V(always) refuses to
+        change anything while it is in use. V(unused) leaves it as it is then, and V(never) in any case; both return
+        RV(reload_needed), in later calls too, until it is loaded anew.
+    type: str
+    choices: [always, unused, never]
+    default: always
   kernels:
     description:
       - Kernel releases to build for. The default is the running one and the newest installed one, which boots next.
@@ -207,7 +209,7 @@ def main() -> None:
             "module": {"type": "str"},
             "parameters": {"type": "dict", "default": {}},
             "load": {"type": "bool", "default": True},
-            "reload": {"type": "bool", "default": True},
+            "reload": {"type": "str", "choices": ["always", "unused", "never"], "default": "always"},
             "kernels": {"type": "list", "elements": "str"},
         },
         required_if=[("state", "present", ("version", "src"))],

@@ -64,7 +64,7 @@ def make(host: Host, predict: bool = False, **changes: Any) -> Plan:
         "module": None,
         "parameters": {},
         "load": True,
-        "reload": True,
+        "reload": "always",
         "kernels": None,
         **changes,
     }
@@ -343,24 +343,33 @@ class TestLoadedModule:
     def test_unless_it_may_stay_until_later(self, host: Host, loaded: FakeHost) -> None:
         loaded.write("/sys/module/lightiov_host/refcnt", "1\n")
         add_source(loaded, code="int b;")
-        plan = make(host, reload=False)
+        plan = make(host, reload="never")
         assert plan.returned["reload_needed"] is True
-        assert act(host, reload=False) == ["copy", "add", "build", "install", "remove", "delete"]
+        assert act(host, reload="never") == ["copy", "add", "build", "install", "remove", "delete"]
         # The remembered difference is found again, not only the change.
-        plan = make(host, reload=False)
+        plan = make(host, reload="never")
         assert plan.returned["reload_needed"] is True
         assert plan.after["kernels"][KERNEL]["current"] is False
+
+    def test_what_is_in_use_is_reloaded_later(self, host: Host, loaded: FakeHost) -> None:
+        loaded.write("/sys/module/lightiov_host/refcnt", "1\n")
+        add_source(loaded, code="int b;")
+        assert act(host, reload="unused") == ["copy", "add", "build", "install", "remove", "delete"]
+        assert make(host, reload="unused").returned["reload_needed"] is True
+        loaded.write("/sys/module/lightiov_host/refcnt", "0\n")
+        assert act(host, reload="unused") == ["unload", "load"]
+        assert make(host, reload="unused").returned["reload_needed"] is False
 
     def test_a_dropped_parameter_is_remembered_until_then(self, host: Host, loaded: FakeHost) -> None:
         """The options tell of it no longer, and the module shows no default."""
         parameters = "/sys/module/lightiov_host/parameters/max_vectors"
         act(host, parameters={"max_vectors": 16})
-        assert act(host, reload=False) == ["write", "delete"]
-        assert make(host, reload=False).returned["reload_needed"] is True
+        assert act(host, reload="never") == ["write", "delete"]
+        assert make(host, reload="never").returned["reload_needed"] is True
         assert loaded.read(parameters) == "16"
         assert act(host) == ["unload", "load"]
         assert loaded.read(parameters) == "0"
-        assert make(host, reload=False).returned["reload_needed"] is False
+        assert make(host, reload="never").returned["reload_needed"] is False
 
     def test_not_to_be_loaded(self, host: Host, loaded: FakeHost) -> None:
         assert act(host, load=False) == ["delete"]

@@ -67,7 +67,7 @@ def test_whatever_is_left_is_put_right(explorer: Explorer, calls: int) -> None:
     wishes = [call("old"), call("new"), call("new", parameters={"max_vectors": 4}), call("new", state="absent")]
     broken = [call(version) for version in BROKEN]
     # It leaves the former module loaded.
-    waiting = call("new", reload=False)
+    waiting = call("new", reload="never")
 
     def deployment(_state: State, wish: Call) -> Iterator[Call]:
         yield wish
