@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from passthrough import MIB_BLOCKS, Controller, Mdev
+from passthrough import MIB_BLOCKS, Controller, Extent, Mdev
 
 from lab import Host
 
@@ -119,15 +119,16 @@ class TestCopyOut:
         finally:
             prepared.run(f"umount {COPY}.d && rmdir {COPY}.d")
 
-    def test_a_block_device_is_large_enough_and_free(self, mdev: Mdev, prepared: Host) -> None:
+    def test_a_block_device_is_large_enough_and_free(self, controller: Controller, prepared: Host) -> None:
+        mdev = controller.mdev_of(Extent(6, 0, 64 * MIB_BLOCKS))
         mdev.liov("copy-in", f"{IMAGE} --yes-destroy-data")
-        prepared.run(f"truncate -s 256M {COPY}.small && truncate -s 1G {COPY}.large")
+        prepared.run(f"truncate -s 16M {COPY}.small && truncate -s 64M {COPY}.large")
         attach = f"losetup --find --show {COPY}."
         small, large = (prepared.run(attach + size).stdout.strip() for size in ("small", "large"))
         try:
             refused = mdev.liov("copy-out", small, check=False)
             assert refused.returncode == 2
-            assert f"{small}: it has 268435456 bytes, and 1073741824 are to be copied" in refused.stderr
+            assert f"{small}: it has {16 << 20} bytes, and {64 << 20} are to be copied" in refused.stderr
             prepared.run(f"mkfs.ext4 -q {large} && mount {large} /mnt && echo precious > /mnt/file")
             try:
                 refused = mdev.liov("copy-out", large, check=False)
@@ -136,7 +137,7 @@ class TestCopyOut:
                 assert prepared.run("cat /mnt/file").stdout.strip() == "precious"
             finally:
                 prepared.run("umount /mnt")
-            mdev.liov("copy-out", large, timeout=600)
+            mdev.liov("copy-out", large)
             prepared.run(f"cmp -n 4194304 {large} {IMAGE}")
         finally:
             prepared.run(f"losetup -d {small} {large}")
