@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from passthrough import GIB_BLOCKS, MIB_BLOCKS, Controller, Extent, Mdev, under_load
+from passthrough import GIB_BLOCKS, MIB_BLOCKS, Controller, Extent, Mdev, mib, under_load
 
 from lab import Host, Program, wait_until
 
@@ -37,11 +37,6 @@ for lba in range(len(data) // 512):
         assert block == beside[lba * 512:lba * 512 + 512], lba
 print("looked at", len(data) // 512)
 """
-
-
-def mib(nsid: int, first: int, count: int, **properties: object) -> Extent:
-    """A slice, in MiB."""
-    return Extent(nsid, first * MIB_BLOCKS, count * MIB_BLOCKS, **properties)
 
 
 @contextmanager

@@ -11,19 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from passthrough import (
-    LIOV,
-    LOAD,
-    MIB_BLOCKS,
-    OWNER,
-    PCI,
-    Controller,
-    Extent,
-    Mdev,
-    load_module,
-    under_load,
-    unload_module,
-)
+from passthrough import LIOV, LOAD, OWNER, PCI, Controller, Mdev, load_module, mib, under_load, unload_module
 from tracing import traced
 
 from lab import Host, Program, wait_until
@@ -334,7 +322,7 @@ class TestData:
         )
 
     def test_a_copied_image_comes_back(self, controller: Controller) -> None:
-        mdev = controller.mdev_of(Extent(1, 0, 64 * MIB_BLOCKS))
+        mdev = controller.mdev_of(mib(1, 0, 64))
         run = controller.host.run
         run("dd if=/dev/urandom of=/root/image bs=1M count=8 status=none; truncate -s 20M /root/image")
         run(f"liov copy-in {mdev.uuid} /root/image --yes-destroy-data && liov copy-out {mdev.uuid} /root/copy")

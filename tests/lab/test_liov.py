@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from passthrough import MIB_BLOCKS, Controller, Extent, Mdev
+from passthrough import MIB_BLOCKS, Controller, Mdev, mib
 
 from lab import Host
 
@@ -120,7 +120,7 @@ class TestCopyOut:
             prepared.run(f"umount {COPY}.d && rmdir {COPY}.d")
 
     def test_a_block_device_is_large_enough_and_free(self, controller: Controller, prepared: Host) -> None:
-        mdev = controller.mdev_of(Extent(6, 0, 64 * MIB_BLOCKS))
+        mdev = controller.mdev_of(mib(6, 0, 64))
         mdev.liov("copy-in", f"{IMAGE} --yes-destroy-data")
         prepared.run(f"truncate -s 16M {COPY}.small && truncate -s 64M {COPY}.large")
         attach = f"losetup --find --show {COPY}."

@@ -46,6 +46,11 @@ class Extent:
         return ",".join(parts)
 
 
+def mib(nsid: int, first: int, count: int, **properties: object) -> Extent:
+    """A slice, in MiB."""
+    return Extent(nsid, first * MIB_BLOCKS, count * MIB_BLOCKS, **properties)
+
+
 @dataclass(frozen=True)
 class Listed:
     """A line of an mdev's attribute `extents`."""

@@ -232,9 +232,9 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
         or not module.has_parameters(wanted.parameters)
         or module.has_any_of(former.dropped)
     )
-    reload = outdated and wanted.load and wanted.reload != "never"
-    if wanted.reload == "unused" and module.uses():
-        reload = False
+    reload = (
+        outdated and wanted.load and (wanted.reload == "always" or (wanted.reload == "unused" and not module.uses()))
+    )
     if reload:
         _plan_unload(module, result, "take reload out of lightiov_allow to leave it until then", until="")
     if reload or (wanted.load and not loaded):

@@ -143,7 +143,7 @@ class Explorer:
         for entry in os.scandir(directory):
             name = prefix + entry.name
             if entry.is_symlink():
-                yield name, f"-> {os.readlink(entry.path)}"  # noqa: PTH115 - as below
+                yield name, f"-> {os.readlink(entry.path)}"  # noqa: PTH115 - as in _content
             elif entry.is_dir():
                 yield name, "/"
                 yield from self._entries(entry.path, f"{name}/")
