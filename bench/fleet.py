@@ -34,12 +34,17 @@ ADDED = 1000
 FILL = 0.95
 # More of a shape are not counted.
 ENOUGH = 200
+# So many that the rounding to whole hosts is a fraction of a percent of them.
+QUALITY_HOSTS = 400
+# Fewer, since for each of them it is sought what would empty it.
+FILLED_HOSTS = 100
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="a million VMs on 10,000 hosts, too")
-    parser.add_argument("--quality-hosts", type=int, default=100)
+    parser.add_argument("--quality-hosts", type=int, default=QUALITY_HOSTS)
+    parser.add_argument("--filled-hosts", type=int, default=FILLED_HOSTS)
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
     disks = many_disks()
@@ -49,7 +54,7 @@ def main() -> None:
         curve.append(speed(LARGE, 100))
     draw(curve)
     needed, fewest = quality(options.quality_hosts)
-    wrong = judge(Figures(curve, disks, needed, fewest, filled(options.quality_hosts)))
+    wrong = judge(Figures(curve, disks, needed, fewest, filled(options.filled_hosts)))
     if wrong:
         raise SystemExit("\n".join(wrong))
 
