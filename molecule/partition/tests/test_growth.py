@@ -58,6 +58,9 @@ def test_again_changes_nothing(fleet: Fleet) -> None:
     run = fleet.deploy()
     assert run.changed == {}
     assert fleet.placed == before
+    # Its plan of a host, with nothing in it, is taken at its word.
+    assert "Plan mediated devices" in run.output
+    assert "Make the mediated devices of the host" not in run.output
 
 
 def test_added_host_moves_nothing_and_lost_files_are_found_again(fleet: Fleet) -> None:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from playing import PROJECT, play
+from playing import PROJECT, play, play_on
 
 ROLE = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/preflight"
 BOOT, EARLIER = "11111111-4c4f-4b0e-8f3a-000000000000", "22222222-4c4f-4b0e-8f3a-000000000000"
@@ -34,6 +34,15 @@ SHOW = f"""
           missing: "{{{{ __lightiov_parents_missing }}}}"
           unseen: "{{{{ __lightiov_controllers_unseen | bool }}}}"
 """
+
+SETTLE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: lightiov.nvme.preflight, tasks_from: settle}
+    - ansible.builtin.debug: {msg: "{{ __lightiov_settled }}"}
+"""
+PLANS = ("__lightiov_controller_plan", "__lightiov_mdevs_planned", "__lightiov_vms_planned")
 
 
 @pytest.fixture
@@ -117,44 +126,47 @@ def unmet(until: str, object_: str = "") -> dict[str, str]:
     return {"sentence": f"until {until}", "until": until, "object": object_}
 
 
-@pytest.mark.parametrize(
-    ("plans", "allow", "shown"),
-    [
-        # Every task that may help is to come.
-        (([unmet("dkms_module"), unmet("mdev")], [unmet("controller")]), [], ([], ["S2"], False)),
-        (([unmet("packages")], []), [], (["until packages"], ["S2"], False)),
-        (([], [unmet("domain_mdev")]), [], (["until domain_mdev"], ["S2"], False)),
-        (([], [unmet("domain_mdev")]), ["detach"], ([], ["S2"], False)),
-        # A VM that is not to run is off by then; one that runs is not.
-        (([], [unmet("domain_mdev", "at rest")]), [], ([], ["S2"], False)),
-        (([], [unmet("domain_mdev", "used")]), [], (["until domain_mdev"], ["S2"], False)),
-        (([], [unmet("reload")]), ["detach"], (["until reload"], ["S2"], False)),
-        (([], [unmet("reload")]), ["reload"], ([], ["S2"], False)),
-        (([unmet("reboot")], []), ["reboot"], (["until reboot"], ["S2"], False)),
-        # A namespace that is listed is made before the disk that is on it.
-        (([], [unmet("namespace", "S1/data")]), [], ([], ["S2"], False)),
-        (([], [unmet("namespace", "S1/gone")]), [], (["until namespace"], ["S2"], False)),
-        (([], [unmet("namespace", "S2/data")]), [], (["until namespace"], ["S2"], False)),
-    ],
-)
-def test_what_no_task_of_a_deployment_helps_is_refused(
-    tmp_path: Path, plans: tuple[list[Any], list[Any]], allow: list[str], shown: tuple[Any, ...]
-) -> None:
-    last = play(
-        tmp_path,
-        SHOW,
-        lightiov_allow=allow,
-        __lightiov_probe_result={"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
-        __lightiov_controller_plan={"controllers": [OURS, OTHER], "unmet": plans[0]},
-        __lightiov_mdevs_planned={"unmet": plans[1]},
-        __lightiov_mdevs=[{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
-        __lightiov_mdevs_at_rest=["at rest"],
-        lightiov_namespaces=[
-            {"controller": "S1", "name": "data", "size": "1 GiB"},
-            {"controller": "S1", "name": "gone", "state": "absent"},
-        ],
-    )[-1]
-    assert (last["msg"]["unmet"], last["msg"]["missing"], last["msg"]["unseen"]) == shown
+# What plans of controllers and of mediated devices leave to others, what is allowed, and what of it is refused.
+REFUSED: list[tuple[tuple[list[Any], list[Any]], list[str], list[str]]] = [
+    # Every task that may help is to come.
+    (([unmet("dkms_module"), unmet("mdev")], [unmet("controller")]), [], []),
+    (([unmet("packages")], []), [], ["until packages"]),
+    (([], [unmet("domain_mdev")]), [], ["until domain_mdev"]),
+    (([], [unmet("domain_mdev")]), ["detach"], []),
+    # A VM that is not to run is off by then; one that runs is not.
+    (([], [unmet("domain_mdev", "at rest")]), [], []),
+    (([], [unmet("domain_mdev", "used")]), [], ["until domain_mdev"]),
+    (([], [unmet("reload")]), ["detach"], ["until reload"]),
+    (([], [unmet("reload")]), ["reload"], []),
+    (([unmet("reboot")], []), ["reboot"], ["until reboot"]),
+    # A namespace that is listed is made before the disk that is on it.
+    (([], [unmet("namespace", "S1/data")]), [], []),
+    (([], [unmet("namespace", "S1/gone")]), [], ["until namespace"]),
+    (([], [unmet("namespace", "S2/data")]), [], ["until namespace"]),
+]
+
+
+def test_what_no_task_of_a_deployment_helps_is_refused(tmp_path: Path) -> None:
+    given = {
+        f"case {at}": {
+            "lightiov_allow": allow,
+            "__lightiov_probe_result": {"stdout": json.dumps({"iommu": True, "iommu_announced": "intel"})},
+            "__lightiov_controller_plan": {"controllers": [OURS, OTHER], "unmet": controllers},
+            "__lightiov_mdevs_planned": {"unmet": mdevs},
+            "__lightiov_mdevs": [{"parent": "S1"}, {"parent": "S2"}, {"parent": "0000:01:00.0"}],
+            "__lightiov_mdevs_at_rest": ["at rest"],
+            "lightiov_namespaces": [
+                {"controller": "S1", "name": "data", "size": "1 GiB"},
+                {"controller": "S1", "name": "gone", "state": "absent"},
+            ],
+        }
+        for at, ((controllers, mdevs), allow, _shown) in enumerate(REFUSED)
+    }
+    found = play_on(tmp_path, SHOW, given)
+    assert {name: last["msg"] for name, [*_, last] in found.items()} == {
+        f"case {at}": {"unmet": shown, "missing": ["S2"], "unseen": False}
+        for at, (_plans, _allow, shown) in enumerate(REFUSED)
+    }
 
 
 def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_path: Path) -> None:
@@ -169,6 +181,28 @@ def test_a_controller_that_no_driver_shows_may_be_the_one_that_disks_are_on(tmp_
         __lightiov_mdevs_at_rest=[],
     )[-1]
     assert last["msg"] == {"unmet": [], "missing": ["S9"], "unseen": True}
+
+
+def test_only_a_host_that_is_as_it_should_be_is_settled(tmp_path: Path) -> None:
+    of_plans: dict[str, dict[str, Any]] = {
+        "has something to do": {"actions_total": 1, "unmet": []},
+        "waits for another": {"actions_total": 0, "unmet": [unmet("dkms_module")]},
+        # In check mode, where packages are missing.
+        "was not made": {"skipped": True, "changed": False},
+        # With --tags.
+        "is none": {},
+    }
+    outdated: dict[str, dict[str, Any]] = {
+        "another host module": {"__lightiov_host_module": {"changed": True}},
+        "other images": {"__lightiov_image_result": {"changed": True}},
+        "namespaces": {"lightiov_namespaces": [{"controller": "S1", "name": "data", "size": "1 GiB"}]},
+        **{f"{name} {what}": {name: plan} for name in PLANS for what, plan in of_plans.items()},
+    }
+    settled = {"no more": {}, "the same": {"__lightiov_host_module": {"changed": False}}}
+    plans = {name: {"actions_total": 0, "unmet": []} for name in PLANS}
+    given = {case: {**plans, **more} for case, more in {**outdated, **settled}.items()}
+    found = {case: last["msg"] for case, [*_, last] in play_on(tmp_path, SETTLE, given).items()}
+    assert found == {**dict.fromkeys(outdated, False), **dict.fromkeys(settled, True)}
 
 
 def test_a_tool_that_hangs_ends_the_look_at_the_host(
