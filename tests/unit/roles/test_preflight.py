@@ -42,6 +42,19 @@ SETTLE = """
     - ansible.builtin.include_role: {name: lightiov.nvme.preflight, tasks_from: settle}
     - ansible.builtin.debug: {msg: "{{ __lightiov_settled }}"}
 """
+# In check mode, should one of them act after all.
+ACTING = """
+- hosts: all
+  gather_facts: false
+  check_mode: true
+  tasks:
+    - ansible.builtin.import_role: {name: lightiov.nvme.preflight, tasks_from: settle}
+    - ansible.builtin.import_role: {name: lightiov.nvme.vm, tasks_from: shrink}
+    - ansible.builtin.import_role: {name: lightiov.nvme.mdev, tasks_from: shrink}
+    - ansible.builtin.import_role: {name: lightiov.nvme.controller}
+    - ansible.builtin.import_role: {name: lightiov.nvme.mdev, tasks_from: grow}
+    - ansible.builtin.import_role: {name: lightiov.nvme.vm}
+"""
 PLANS = ("__lightiov_controller_plan", "__lightiov_mdevs_planned", "__lightiov_vms_planned")
 
 
@@ -203,6 +216,15 @@ def test_only_a_host_that_is_as_it_should_be_is_settled(tmp_path: Path) -> None:
     given = {case: {**plans, **more} for case, more in {**outdated, **settled}.items()}
     found = {case: last["msg"] for case, [*_, last] in play_on(tmp_path, SETTLE, given).items()}
     assert found == {**dict.fromkeys(outdated, False), **dict.fromkeys(settled, True)}
+
+
+def test_of_a_settled_host_no_module_is_asked_again(tmp_path: Path) -> None:
+    vms = [{"name": "vm1", "tenant": "blue", "state": "stopped"}]
+    plans = {name: {"actions_total": 0, "unmet": [], "waiting": []} for name in PLANS}
+    done = play(tmp_path, ACTING, lightiov_controllers=[], lightiov_vms=vms, lightiov_allow=["detach"], **plans)
+    asked = [one for one in done if one["action"].startswith("lightiov.nvme.")]
+    assert len(asked) == 7
+    assert all(one.get("skipped") for one in asked), asked
 
 
 def test_a_tool_that_hangs_ends_the_look_at_the_host(
