@@ -22,6 +22,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 LISTED = PROJECT / "inventories/lab-pinned/host_vars"
 # What is of mediated devices and VMs; each run reports beside it.
 ONLY = ("--tags", "partition,mdev,vm")
+# All but what VMs are asked, which is the same whoever has placed them.
+HOSTS = ("--tags", "partition,preflight,native,image,controller,namespace,mdev,vm")
 # The first of it is vm3's own.
 POOL = {"network": "192.168.122.0/24", "ranges": ["192.168.122.13-192.168.122.19"]}
 # What a deployment says that writes placements down, on the first host and on those whose placements changed.

@@ -3,15 +3,8 @@
 
 from __future__ import annotations
 
-import pytest
-from conftest import Disk, disks
+from conftest import Disk
 from testinfra.host import Host
-
-
-@pytest.fixture(params=[disk for disk in disks() if disk.host == "host2"], ids=str)
-def disk(request: pytest.FixtureRequest) -> Disk:
-    """The disks of the host that side_effect.yml rebooted."""
-    return request.param
 
 
 def test_libvirt_waited_for_the_mediated_devices(disk: Disk, owner: Host) -> None:

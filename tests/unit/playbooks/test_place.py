@@ -102,6 +102,8 @@ def test_intent_alone_is_placed_and_stays(fleet: Fleet) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     assert fleet.placed == {"hv1": ["web1", "web2", "web3"], "hv2": []}
     assert guests(first) == {"web1 on hv1", "web2 on hv1", "web3 on hv1"}
+    # None of which is entered.
+    assert "Look at the mediated devices" not in first.stdout
     before = fleet.files
 
     # No room beside them on hv1. The difference is that of a run, and is of this VM alone.
@@ -159,29 +161,20 @@ def test_hosts_outside_the_limit_keep_what_they_have(fleet: Fleet) -> None:
     assert "Host hv1 does not answer" not in limited.stdout
 
 
-def test_stale_host_keeps_its_file_and_gets_nothing_new(fleet: Fleet) -> None:
-    fleet.run([vm("web1")])
+def test_stale_host_and_one_that_is_away_keep_their_files_and_others_go_on(fleet: Fleet) -> None:
+    fleet.run([vm("web[1:2]", 60)], hv1={}, hv2={}, hv3={})
     written = fleet.directory / "placements/hv1.yml"
     # The module asks this machine, which is at 0.
-    before = written.read_text().replace("lightiov_generation: 0", "lightiov_generation: 1")
-    written.write_text(before)
+    written.write_text(written.read_text().replace("lightiov_generation: 0", "lightiov_generation: 1"))
     fleet.found["hv1"] = recorded("hv1", generation=2, digest="of others")
-    run = fleet.run([vm("web[1:2]")])
-    assert run.returncode == 2, run.stdout
-    assert "hv1: The placements of host hv1 were planned from its generation 1" in run.stdout
-    assert written.read_text() == before
-    assert fleet.placed["hv2"] == ["web2"]
-
-
-def test_host_that_fails_keeps_its_file_and_others_go_on(fleet: Fleet) -> None:
-    fleet.run([vm("web1")])
     before = fleet.files
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
-    run = fleet.run([vm("web[1:2]")], hv1=away, hv2={})
+    run = fleet.run([vm("web[1:3]", 60)], hv1={}, hv2=away, hv3={})
     assert run.returncode == 2, run.stdout
-    assert "hv1: hv1 does not answer within 1 seconds" in run.stdout
-    assert fleet.files["hv1"] == before["hv1"]
-    assert fleet.placed["hv2"] == ["web2"]
+    assert "hv1: The placements of host hv1 were planned from its generation 1" in run.stdout
+    assert "hv2: hv2 does not answer within 1 seconds" in run.stdout
+    assert {name: fleet.files[name] for name in ("hv1", "hv2")} == {name: before[name] for name in ("hv1", "hv2")}
+    assert fleet.placed == {"hv1": ["web1"], "hv2": ["web2"], "hv3": ["web3"]}
 
 
 def test_missing_list_is_not_an_empty_one(fleet: Fleet) -> None:
