@@ -12,6 +12,7 @@ check=${2-}
 # Of a test; everything is below it.
 root=${DESTDIR-}
 changed=
+kept_in=$root/run/lightiov/initramfs
 
 hold=/usr/local/lib/lightiov/hold-controllers
 modprobe=/etc/modprobe.d/lightiov-hold.conf
@@ -98,19 +99,42 @@ wanted() {
 	echo "etc/lightiov/hold-$(cat "$root$hold" "$root$modprobe" | cksum | cut -d ' ' -f 1)"
 }
 
+# By name, what an initramfs has of this, and the stock driver. It is unpacked for that, which takes seconds, so what was
+# found is kept until the host boots or the file is another.
+found() {
+	kept=$kept_in/$kernel
+	file=$(stat --format='%i %s %y %z' "$initramfs")
+	if [ "$(sed -n 1p "$kept" 2>/dev/null)" = "$file" ]; then
+		sed 1d "$kept"
+		return
+	fi
+	names=$(lsinitramfs "$initramfs")
+	names=$(echo "$names" | grep -e '/nvme/host/nvme\.ko' -e ^etc/driverctl.d/pci- -e ^etc/lightiov/hold- || true)
+	echo "$names"
+	if [ -z "$check" ]; then
+		mkdir -p "$kept_in"
+		printf '%s\n' "$file" "$names" >"$kept.new"
+		mv "$kept.new" "$kept"
+	fi
+}
+
 for initramfs in "$root"/boot/initrd.img-*; do
 	kernel=${initramfs##*/initrd.img-}
 	[ -d "$root/lib/modules/$kernel" ] || continue
-	names=$(lsinitramfs "$initramfs")
+	names=$(found)
 	case $names in
 	*/nvme/host/nvme.ko*) ;;
 	*) continue ;;
 	esac
 	# With other files it has others in any case.
 	if [ -z "$changed" ]; then
-		has=$(echo "$names" | grep -e ^etc/driverctl.d/pci- -e ^etc/lightiov/hold- | sort)
+		has=$(echo "$names" | grep -v /nvme/host/nvme | sort)
 		[ "$has" != "$(wanted | sort)" ] || continue
 	fi
 	echo "${initramfs#"$root"}"
 	[ -n "$check" ] || timeout 1800 update-initramfs -u -k "$kernel" >&2
 done
+
+if [ "$state" = absent ] && [ -z "$check" ]; then
+	rm -rf "$kept_in"
+fi

@@ -33,7 +33,7 @@ FUNCTIONS = 'copy_file() { copy=${2#"$root"}; mkdir -p "$DESTDIR/${copy%/*}"; : 
 class Machine:
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.write("/bin/lsinitramfs", '#!/bin/sh\ncat "$1"\n').chmod(0o755)
+        self.write("/bin/lsinitramfs", '#!/bin/sh\necho >>"$DESTDIR/listed"\ncat "$1"\n').chmod(0o755)
         self.write("/bin/update-initramfs", UPDATE).chmod(0o755)
         self.write("/functions", FUNCTIONS)
         self.path(f"/lib/modules/{KERNEL}").mkdir(parents=True)
@@ -111,6 +111,16 @@ def test_the_initramfs_has_it_too_and_follows_the_controllers(machine: Machine) 
     assert machine.run("present") == ["/usr/local/lib/lightiov/hold-controllers", INITRAMFS]
 
 
+def test_an_initramfs_is_unpacked_again_when_it_is_another(machine: Machine) -> None:
+    machine.run("present")  # which writes it
+    assert [machine.run("present"), machine.run("present")] == [[], []]
+    assert len(machine.read("/listed")) == 2
+    machine.write(INITRAMFS, machine.read("/modules"))
+    assert machine.run("present") == [INITRAMFS]
+    assert machine.run("present") == []
+    assert len(machine.read("/listed")) == 4
+
+
 def test_an_initramfs_without_the_stock_driver_is_left_alone(machine: Machine) -> None:
     machine.write(INITRAMFS, "usr/lib/modules/6/kernel/drivers/block/virtio_blk.ko.xz\n")
     assert INITRAMFS not in machine.run("present")
@@ -119,6 +129,7 @@ def test_an_initramfs_without_the_stock_driver_is_left_alone(machine: Machine) -
 def test_check_mode_changes_nothing(machine: Machine) -> None:
     before = sorted(machine.root.rglob("*"))
     assert len(machine.run("present", "check")) == 5
+    machine.path("/listed").unlink()
     assert sorted(machine.root.rglob("*")) == before
 
 
@@ -127,4 +138,5 @@ def test_nothing_is_left_of_it(machine: Machine) -> None:
     assert machine.run("absent") == installed
     assert not [one for one in installed if machine.path(one).exists() and one != INITRAMFS]
     assert "lightiov" not in machine.read(INITRAMFS)
+    assert not list(machine.path("/run").rglob("initramfs"))
     assert machine.run("absent") == []
