@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from passthrough import LIOV, LOAD, OWNER, PCI, Controller, Mdev, load_module, mib, under_load, unload_module
+from passthrough import LIOV, LOAD, OWNER, PCI, READS, Controller, Mdev, load_module, mib, under_load, unload_module
 from tracing import traced
 
 from lab import Host, Program, wait_until
@@ -75,8 +75,7 @@ def loses_queues_and_nothing_else(controller: Controller, reset: Callable[[], No
     mdev = controller.mdev("1", 2)
     verified(mdev, 8)
     for _ in range(3):
-        load = mdev.start("bench", "--queues 2 --seconds 600")
-        time.sleep(1)
+        load = under_load(mdev, kind=READS)
         reset()
         assert load.wait() == 1
         assert "deleted its queues" in load.output()

@@ -23,6 +23,7 @@ GIB_BLOCKS = (1 << 30) // 512
 MIB_BLOCKS = (1 << 20) // 512
 ENOUGH = "/run/enough"
 LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
+READS = "--mode randread --queue-depth 32"
 
 
 @dataclass(frozen=True)
@@ -257,10 +258,10 @@ def unload_module(host: Host) -> None:
     host.run("! grep -q '^lightiov_host ' /proc/modules || rmmod lightiov_host")
 
 
-def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600") -> Program:
-    """Writes as fast as it can; returns once it does."""
+def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600", kind: str = LOAD) -> Program:
+    """Writes, or does another kind of I/O, as fast as it can; returns once it does."""
     enough = mdev.statistic("interrupts") + 50
-    load = mdev.start("bench", f"{LOAD} {options}")
+    load = mdev.start("bench", f"{kind} {options}")
     wait_until(lambda: mdev.statistic("interrupts") > enough or not load.running(), "load")
     assert load.running(), load.output()
     return load
