@@ -115,8 +115,11 @@ class TestOwnership:
     def test_what_it_offers(self, controller: Controller) -> None:
         offered = f"{controller.sysfs}/mdev_supported_types/lightiov-passthrough"
         assert "hardware I/O queue pairs" in controller.host.run(f"cat {offered}/description").stdout
+        free = int(controller.read("queue_pairs_free"))
         mdev = controller.mdev("1", 2)
         assert (mdev.read("queue_pairs"), mdev.read("quarantine")) == ("2", "0")
+        # Each further one needs a queue pair.
+        assert int(controller.host.run(f"cat {offered}/available_instances").stdout) == free - 2
 
     def test_takes_no_controller_without_an_iommu(self, host_without_iommu: Host) -> None:
         load_module(host_without_iommu)
