@@ -114,7 +114,7 @@ actions_total:
 images:
   description: >-
     C(path) and C(format) of each image's copy, by the path of the image; and C(boot) with C(kernel), C(initrd) and
-    C(arguments), if asked for and not in check mode.
+    C(arguments), if asked for, unless check mode finds that they are yet to be taken out.
   returned: always
   type: dict
   sample:
