@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from passthrough import LIOV, LOAD, OWNER, PCI, READS, Controller, Mdev, load_module, mib, under_load, unload_module
+from passthrough import LIOV, OWNER, PCI, READS, WRITES, Controller, Mdev, load_module, mib, under_load, unload_module
 from tracing import traced
 
 from lab import Host, Program, wait_until
@@ -396,7 +396,7 @@ class TestDataPath:
         mdev, neighbour = controller.mdev("1"), controller.mdev("2")
         steady = under_load(neighbour, "--seconds 600")
         with one_allocation_fails(controller.host, "request_threaded_irq") as prefix:
-            load = Program(controller.host, f"sh -c '{prefix} {LIOV} bench {mdev.uuid} {LOAD} --seconds 600'")
+            load = Program(controller.host, f"sh -c '{prefix} {LIOV} bench {mdev.uuid} {WRITES} --seconds 600'")
             wait_until(lambda: mdev.statistic("interrupts") > 50 or not load.running(), "load")
             assert mdev.vectors() == neighbour.vectors(), load.output()
         ended_well(load)

@@ -22,7 +22,7 @@ MDEVS = PurePosixPath("/sys/bus/mdev/devices")
 GIB_BLOCKS = (1 << 30) // 512
 MIB_BLOCKS = (1 << 20) // 512
 ENOUGH = "/run/enough"
-LOAD = "--mode randwrite --queue-depth 32 --yes-destroy-data"
+WRITES = "--mode randwrite --queue-depth 32 --yes-destroy-data"
 READS = "--mode randread --queue-depth 32"
 
 
@@ -258,7 +258,7 @@ def unload_module(host: Host) -> None:
     host.run("! grep -q '^lightiov_host ' /proc/modules || rmmod lightiov_host")
 
 
-def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600", kind: str = LOAD) -> Program:
+def under_load(mdev: Mdev, options: str = "--queues 2 --seconds 600", kind: str = WRITES) -> Program:
     """Writes, or does another kind of I/O, as fast as it can; returns once it does."""
     enough = mdev.statistic("interrupts") + 50
     load = mdev.start("bench", f"{kind} {options}")
