@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[3]
 GIB = 1 << 30
 PLACE = {"name": "data", "controller": "HV1", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
+REPLAYED = {"ANSIBLE_CONNECTION_PLUGINS": str(PROJECT / "bench/recorded/connection"), "ANSIBLE_PIPELINING": "1"}
 PINNED = {"name": "vm1", "tenant": "blue", "guest_install": "none", "disks": [PLACE]}
 
 
@@ -38,6 +40,8 @@ class Fleet:
     # By host; for others see `recorded`.
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     actions: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    # By host: what its refusal of placements from an older generation says.
+    stale: dict[str, str] = field(default_factory=dict)
 
     def run(
         self, vms: list[dict[str, Any]] | None, *options: str, playbook: str = "deploy.yml", **hosts: dict[str, Any]
@@ -45,7 +49,8 @@ class Fleet:
         """Hosts hv1 and hv2 unless others are given, with their own variables: the list too, where there are no VMs."""
         hosts = hosts or {"hv1": {}, "hv2": {}}
         variables = {
-            "ansible_connection": "local",
+            "ansible_connection": "recorded",
+            "recording": f"{self.directory}/{{{{ inventory_hostname }}}}.json",
             "ansible_python_interpreter": sys.executable,
             "lightiov_reach_timeout": 1,
             "lightiov_controllers": [],
@@ -53,27 +58,26 @@ class Fleet:
         }
         inventory = {"lightiov_hosts": {"hosts": hosts, "vars": variables}, "lightiov_guests": {}}
         (self.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
-        found = {name: self.found.get(name) or recorded(name) for name in hosts}
-        expected = {
-            name: {
-                "actions": self.actions.get(name, []),
-                "controllers": [{"serial": one["serial"], "driver": "lightiov"} for one in of["controllers"]],
-            }
-            for name, of in found.items()
-        }
-        # Nothing that a task registers is stronger than these.
-        recordings = {
-            "recorded_found": found,
-            "recorded_expected": expected,
-            "__lightiov_found": "{{ recorded_found[inventory_hostname] }}",
-            "__lightiov_controllers_expected": "{{ recorded_expected[inventory_hostname] }}",
-        }
+        for name in hosts:
+            self.record(name)
         return subprocess.run(
             ["ansible-playbook", "--inventory", self.directory / "hosts.yml", PROJECT / "playbooks" / playbook,
-             "--extra-vars", json.dumps(recordings), *(("--tags", "partition") if playbook == "deploy.yml" else ()),
-             *options],
-            cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False,
+             *(("--tags", "partition") if playbook == "deploy.yml" else ()), *options],
+            cwd=PROJECT, env={**os.environ, **REPLAYED}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=600, check=False,
         )  # fmt: skip
+
+    def record(self, name: str) -> None:
+        """What its modules answer; one that has no answer here fails when it is asked."""
+        found = self.found.get(name) or recorded(name)
+        taken = [{"serial": one["serial"], "driver": "lightiov"} for one in found["controllers"]]
+        modules = {
+            "ping": {"ping": "pong"},
+            "host_info": found,
+            "controller": {"actions": self.actions.get(name, []), "controllers": taken},
+            **({"generation": {"failed": True, "msg": self.stale[name]}} if name in self.stale else {}),
+        }
+        (self.directory / f"{name}.json").write_text(json.dumps({"modules": modules, "scripts": {}}))
 
     @property
     def files(self) -> dict[str, str]:
@@ -164,15 +168,15 @@ def test_hosts_outside_the_limit_keep_what_they_have(fleet: Fleet) -> None:
 def test_stale_host_and_one_that_is_away_keep_their_files_and_others_go_on(fleet: Fleet) -> None:
     fleet.run([vm("web[1:2]", 60)], hv1={}, hv2={}, hv3={})
     written = fleet.directory / "placements/hv1.yml"
-    # The module asks this machine, which is at 0.
     written.write_text(written.read_text().replace("lightiov_generation: 0", "lightiov_generation: 1"))
     fleet.found["hv1"] = recorded("hv1", generation=2, digest="of others")
+    fleet.stale["hv1"] = "planned from an older generation"
     before = fleet.files
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     # Both would have room for it.
     run = fleet.run([vm("web[1:2]", 60), vm("web3")], hv1={}, hv2=away, hv3={})
     assert run.returncode == 2, run.stdout
-    assert "hv1: The placements of host hv1 were planned from its generation 1" in run.stdout
+    assert "hv1: planned from an older generation" in run.stdout
     assert "hv2: hv2 does not answer within 1 seconds" in run.stdout
     assert {name: fleet.files[name] for name in ("hv1", "hv2")} == {name: before[name] for name in ("hv1", "hv2")}
     assert fleet.placed == {"hv1": ["web1"], "hv2": ["web2"], "hv3": ["web3"]}
