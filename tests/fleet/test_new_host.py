@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import modules
 import pytest
 import yaml
 from fleet import PROJECT, VM, Ansible, changed
+from passthrough import MODULE, Controller, load_module
 
 from lab import Host, Lab
 
@@ -49,6 +51,18 @@ def test_no_iommu(ansible: Ansible, host3: Host, tmp_path: Path) -> None:
     assert run.returncode != 0
     assert "host3 has no active IOMMU: enable it (VT-d, AMD-Vi) in the firmware" in run.stdout, run.stdout
     assert host3.run(SNAPSHOT).stdout == before
+    takes_no_controller(host3)
+
+
+def takes_no_controller(host: Host) -> None:
+    """Nor does the host module, whoever loads it."""
+    host.copy(modules.build("host", host, modules.ensure_tree(), "stock"), MODULE)
+    load_module(host)
+    controller = Controller.find(host, "LIOV3A")
+    controller.offer("lightiov")
+    assert not controller.driver()
+    assert any("boot with intel_iommu=on" in line for line in host.kernel_log())
+    assert not host.kernel_problems()
 
 
 @pytest.mark.parametrize("host3", ["iommu"], indirect=True)

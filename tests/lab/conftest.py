@@ -47,17 +47,6 @@ def lab_host(lab: Lab) -> Iterator[Host]:
         lab.down()
 
 
-@pytest.fixture
-def host_without_iommu(lab: Lab, module: Path) -> Iterator[Host]:
-    lab.up(("host2",), FLAVOUR, iommu=False)
-    host = lab.host("host2")
-    host.copy(module, MODULE)
-    yield host
-    problems = host.kernel_problems()
-    lab.reset(("host2",))
-    assert not problems, "\n".join(problems)
-
-
 @pytest.fixture(scope="session")
 def tree() -> Path:
     """Where modules are built."""

@@ -121,14 +121,6 @@ class TestOwnership:
         # Each further one needs a queue pair.
         assert int(controller.host.run(f"cat {offered}/available_instances").stdout) == free - 2
 
-    def test_takes_no_controller_without_an_iommu(self, host_without_iommu: Host) -> None:
-        load_module(host_without_iommu)
-        controller = Controller.find(host_without_iommu, "LIOV2A")
-        controller.offer("lightiov")
-        assert not controller.driver()
-        assert "boot with intel_iommu=on" in controller.host.run("dmesg").stdout
-        controller.bind("")
-
     def test_queue_pairs_have_one_owner(self, controller: Controller) -> None:
         total = int(controller.read("queue_pairs"))
         mdevs = [controller.mdev(str(nsid), queue_pairs) for nsid, queue_pairs in enumerate((1, 2, 5, 16), start=1)]
