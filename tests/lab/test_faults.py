@@ -238,14 +238,15 @@ class TestLiesWithoutEnd:
     @pytest.mark.parametrize("enough", ENOUGH)
     @pytest.mark.parametrize("kind", [Kind.STRAY, Kind.TWICE, Kind.WRONG_SQ_HEAD])
     def test_on_the_admin_queue(self, controller: Controller, kind: Kind, enough: int) -> None:
-        mdev = controller.mdev("1", 8)
-        self.stands(controller, Fault(kind, queue=ADMIN), enough, lambda: works(mdev, 8))
+        # Many lies at a time: four for each queue pair, made and deleted.
+        mdev = controller.mdev("1", 32)
+        self.stands(controller, Fault(kind, queue=ADMIN), enough, lambda: works(mdev, 32))
 
     @pytest.mark.parametrize("enough", ENOUGH)
     @pytest.mark.parametrize("amount", [None, 64], ids=["all", "some"])
     def test_of_a_namespace(self, controller: Controller, amount: int | None, enough: int) -> None:
         lies = Fault(Kind.GARBLE, amount, command=Admin.IDENTIFY, nsid=1)
-        rescans = f"for i in $(seq 20); do nvme ns-rescan {controller.admin}; done"
+        rescans = f"for i in $(seq 100); do nvme ns-rescan {controller.admin}; done"
         self.stands(controller, lies, enough, lambda: controller.host.run(rescans, check=False))
 
     @pytest.mark.parametrize("enough", ENOUGH)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.debug
 
 @pytest.fixture(scope="session")
 def host(lab_host: Host) -> Host:
-    """As the tests before these have left it: a leak of a module that was unloaded could not be told from others."""
+    """As the tests before these have left it."""
     return lab_host
 
 
