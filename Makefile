@@ -241,7 +241,8 @@ test-lab: $(READY) ## the whole system in the lab, VMs included
 	$(ALONE)
 	tests/timed.py lab molecule fleet down
 
-# Instruments are asked last, also when a test has failed. Hosts take minutes to boot that kernel: both at once.
+# Instruments are asked last, also when a test has failed. Hosts take minutes to boot that kernel: both at once. Tests
+# in the order of their files: the longest, which is alone in its own, comes first.
 .PHONY: test-debug
 test-debug: export LIGHTIOV_TEST_LAB := test-debug test-debug-2
 test-debug: export LIGHTIOV_TEST_FLAVOUR := debug
@@ -249,7 +250,7 @@ test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak a
 	./lab/lab build --flavour debug
 	echo $(LIGHTIOV_TEST_LAB) | xargs -n 1 -P 2 ./lab/lab up --flavour debug host1 --name
 	status=0; \
-	$(BIN)/pytest $(OVER_TWO_LABS) -v --durations=5 $(addprefix --ignore tests/lab/test_,watched.py tools.py) tests/lab || status=$$?; \
+	$(BIN)/pytest $(OVER_TWO_LABS) --no-loadscope-reorder -v --durations=20 $(addprefix --ignore tests/lab/test_,watched.py tools.py) tests/lab || status=$$?; \
 	$(BIN)/pytest -q tests/lab/test_watched.py || status=$$?; \
 	for lab in $(LIGHTIOV_TEST_LAB); do ./lab/lab reset --name $$lab; done; \
 	exit $$status
