@@ -26,8 +26,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks
 
 PROJECT = Path(__file__).resolve().parents[1]
 BUILD = PROJECT / "build"
-RECORDED = Path(__file__).resolve().parent / "recorded"
-CALLBACKS = RECORDED.with_name("callbacks")
+CALLBACKS = PROJECT / "bench/callbacks"
+# What Ansible's environment has for hosts whose connection is `recorded`.
+REPLAYED = {"ANSIBLE_CONNECTION_PLUGINS": str(PROJECT / "bench/recorded/connection"), "ANSIBLE_PIPELINING": "1"}
 SIZES = (25, 50, 100, 200)
 VMS_PER_HOST = 50
 # How many a host has in the second curve, of so many hosts.
@@ -150,9 +151,8 @@ class Fleet:
         report.unlink(missing_ok=True)
         environment = {
             **os.environ,
-            "ANSIBLE_CONNECTION_PLUGINS": str(RECORDED / "connection"),
+            **REPLAYED,
             "ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS),
-            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_CALLBACKS_ENABLED": "measured",
             "MEASURED_REPORT": str(report),
         }

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from bench.simulated import REPLAYED
+
 PROJECT = Path(__file__).resolve().parents[3]
 GIB = 1 << 30
 PLACE = {"name": "data", "controller": "HV1", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
-REPLAYED = {"ANSIBLE_CONNECTION_PLUGINS": str(PROJECT / "bench/recorded/connection"), "ANSIBLE_PIPELINING": "1"}
 PINNED = {"name": "vm1", "tenant": "blue", "guest_install": "none", "disks": [PLACE]}
 
 
