@@ -62,6 +62,7 @@ def takes_no_controller(host: Host) -> None:
     controller.offer("lightiov")
     assert not controller.driver()
     assert any("boot with intel_iommu=on" in line for line in host.kernel_log())
+    controller.bind("")
     assert not host.kernel_problems()
 
 
