@@ -66,6 +66,23 @@ def found(host: Host) -> str:
 
 
 @pytest.mark.slow
+def test_cut_as_soon_as_it_is_done(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> None:
+    """What a run has said to be done needs no other run after the next boot."""
+    runs = Runs(ansible, vm3)
+    mark(vm3.remote, vm3.disk, "vm3")
+    for run in reversed(RUNS):
+        runs.complete(run)
+    host2.cut_power()
+    vm3.remote.disconnect()
+    lab.up((host2.name,))
+    vm3.wait()
+    assert vm3.state == "ready"
+    assert marked(vm3.remote, vm3.disk) == "vm3"
+    unchanged = ansible.playbook(*runs.options("deploy"))
+    assert set(changed(unchanged).values()) == {0}, unchanged.stdout[-4000:]
+
+
+@pytest.mark.slow
 def test_power_cuts(lab: Lab, ansible: Ansible, host2: Host, vm3: VM, table: Table) -> None:
     chance = random.Random(SEED)
     runs = Runs(ansible, vm3)

@@ -51,7 +51,8 @@ class Mdevs:
     def of(cls, host: Host) -> Mdevs:
         found = active_mdevs(host)
         active = {mdev.uuid: mdev.type for mdev in found}
-        defined = {one.uuid: one.type for one in definitions(host)}
+        # What a power cut spoilt, mdev replaces or has named.
+        defined = {one.uuid: one.type for one in definitions(host) if not one.is_spoilt}
         former = (mdev.uuid for mdev in found if is_ours(mdev.type) and mdev.attributes.is_former)
         return cls({**defined, **active}, frozenset(active), frozenset(former))
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -101,6 +102,10 @@ def execute(
                         module.log(f"{number} of {len(plan.steps)}: {step.action} {step.object}")
                         step.run()
                     done.append(step.describe())
+                if plan.steps and not module.check_mode:
+                    # The tools that a step runs leave what they wrote in memory for half a minute, and a power cut
+                    # would then leave empty files.
+                    os.sync()
                 if module.check_mode or not (plan.provisional and plan.steps):
                     break
     except (LightiovError, OSError) as error:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,14 @@ def fake(tmp_path: Path) -> FakeHost:
 def host(fake: FakeHost) -> Host:
     """The same host as the modules see it."""
     return PlayedHost(fake.root, InProcess(fake))
+
+
+@pytest.fixture(autouse=True)
+def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Those of the modules; a host made of files survives no power cut, and the machine's own disks are busy."""
+    asked: list[str] = []
+    monkeypatch.setattr(os, "sync", lambda: asked.append("sync"))
+    return asked
 
 
 @pytest.fixture(autouse=True)

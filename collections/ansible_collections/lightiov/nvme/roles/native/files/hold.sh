@@ -38,6 +38,8 @@ file() {
 		mkdir -p "${path%/*}"
 		printf '%s\n' "$content" >"$path.new"
 		chmod "$2" "$path.new"
+		# A power cut leaves the old one or the new one, and not an empty one.
+		sync "$path.new"
 		mv "$path.new" "$path"
 	fi
 }
@@ -132,7 +134,10 @@ for initramfs in "$root"/boot/initrd.img-*; do
 		[ "$has" != "$(wanted | sort)" ] || continue
 	fi
 	echo "${initramfs#"$root"}"
-	[ -n "$check" ] || timeout 1800 update-initramfs -u -k "$kernel" >&2
+	if [ -z "$check" ]; then
+		timeout 1800 update-initramfs -u -k "$kernel" >&2
+		sync "$initramfs"
+	fi
 done
 
 if [ "$state" = absent ] && [ -z "$check" ]; then

@@ -35,6 +35,7 @@ class Machine:
         self.root = root
         self.write("/bin/lsinitramfs", '#!/bin/sh\necho >>"$DESTDIR/listed"\ncat "$1"\n').chmod(0o755)
         self.write("/bin/update-initramfs", UPDATE).chmod(0o755)
+        self.write("/bin/sync", '#!/bin/sh\nrealpath "$@" >>"$DESTDIR/synced"\n').chmod(0o755)
         self.write("/functions", FUNCTIONS)
         self.path(f"/lib/modules/{KERNEL}").mkdir(parents=True)
         self.write("/modules", "usr/lib/modules/6/kernel/drivers/nvme/host/nvme.ko.xz\n")
@@ -109,6 +110,13 @@ def test_the_initramfs_has_it_too_and_follows_the_controllers(machine: Machine) 
     # One that an earlier version of it wrote.
     machine.write("/usr/local/lib/lightiov/hold-controllers", "#!/bin/sh\n")
     assert machine.run("present") == ["/usr/local/lib/lightiov/hold-controllers", INITRAMFS]
+
+
+def test_a_power_cut_leaves_no_empty_file(machine: Machine) -> None:
+    installed = machine.run("present")
+    synced = [Path(line).relative_to(machine.root) for line in machine.read("/synced").splitlines()]
+    assert [f"/{path}".removesuffix(".new") for path in synced] == installed
+    assert installed.pop() == INITRAMFS
 
 
 def test_an_initramfs_is_unpacked_again_when_it_is_another(machine: Machine) -> None:

@@ -92,6 +92,15 @@ def test_an_mdev_that_is_yet_to_be_made(host: Host, fake: FakeHost, libvirt: Fak
         make(host, vm1=[U1])
 
 
+def test_an_mdev_whose_definition_a_power_cut_spoilt(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
+    """The mdev module writes it anew: until then it is as one that is yet to be made."""
+    libvirt.add(FakeDomain("vm1", device(U1)))
+    mdevs.path(f"/sys/bus/mdev/devices/{U1}").unlink()
+    mdevs.write(f"/etc/mdevctl.d/{A}/{U1}", "")
+    plan = make(host, predict=True, vm1=[U1])
+    assert [plan.steps, [one.until for one in plan.unmet]] == [[], ["mdev"]]
+
+
 def test_mdevs_move_between_listed_domains(host: Host, mdevs: FakeHost, libvirt: FakeConnection) -> None:
     libvirt.add(FakeDomain("vm1"), FakeDomain("vm2", device(U1)))
     assert act(host, vm1=[U1], vm2=[]) == [("detach", U1, "vm2", "config"), ("attach", U1, "vm1", "config")]

@@ -39,6 +39,15 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
     }
 
 
+def test_what_was_done_survives_a_power_cut(syncs: list[str]) -> None:
+    """Tools write and forget: what they wrote would be in memory for half a minute."""
+    execute(FakeModule(), Plan)
+    execute(FakeModule(check_mode=True), lambda: make([]))
+    assert syncs == []
+    execute(FakeModule(), lambda: make(syncs))
+    assert syncs == ["a", "b", "sync"]
+
+
 def test_parameters_are_returned_to_those_who_look_at_them() -> None:
     """Registered for hundreds of hosts they would fill the memory of the machine that runs Ansible."""
     quiet, verbose = FakeModule(verbosity=0), FakeModule(verbosity=3)

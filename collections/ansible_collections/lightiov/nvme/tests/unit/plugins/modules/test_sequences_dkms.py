@@ -50,7 +50,6 @@ def explorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Explorer:
             with contextlib.suppress(Refused, FileNotFoundError):
                 fake.modprobe(MODULE)
 
-    monkeypatch.setattr(os, "sync", lambda: None)
     return Explorer.of(fake, monkeypatch, modules=[dkms_module], tools=TOOLS, counted=WRITES, boot=boot)
 
 
