@@ -6,11 +6,11 @@ set -eu
 export LC_ALL=C
 cd "$1"
 
-# Without what a build in the source tree leaves behind. In this order Kbuild comes last: where it is, all is.
+# Without what a build in the source tree leaves behind.
 files() {
 	find "$@" -type f ! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' ! -name '.*' ! -name '*.d' \
 		! -name Module.symvers ! -name modules.order ! -name one_unit.c \
-		! -path ./tools/liov ! -path ./tools/tests/liov ! -path ./tools/tests/check -print0 | sort -rz
+		! -path ./tools/liov ! -path ./tools/tests/liov ! -path ./tools/tests/check -print0 | sort -z
 }
 
 revision() {
