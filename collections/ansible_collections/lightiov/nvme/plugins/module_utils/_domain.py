@@ -86,6 +86,8 @@ class Domain:
     autostart: bool
     # By scope; the running domain first, because only it can refuse a change.
     xml: Mapping[str, str]
+    # In check mode, those that it will have given up by then.
+    unplugged: frozenset[str] = frozenset()
 
     @classmethod
     def look(cls, handle: Any) -> Domain | None:
@@ -124,7 +126,10 @@ class Domain:
 
     def mdevs(self) -> dict[str, dict[str, str]]:
         """UUIDs and aliases in each scope."""
-        return {scope: _libvirt_xml.mdevs(xml) for scope, xml in self.xml.items()}
+        return {
+            scope: {uuid: alias for uuid, alias in _libvirt_xml.mdevs(xml).items() if uuid not in self.unplugged}
+            for scope, xml in self.xml.items()
+        }
 
     def attach(self, uuid: str, scope: str) -> None:
         try:

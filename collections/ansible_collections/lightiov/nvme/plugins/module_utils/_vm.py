@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Union
 
@@ -386,13 +386,27 @@ def _warn_of_sleep(wanted: Iterable[Wanted], present: Mapping[str, Domain], resu
 
 
 def plan(
-    host: Host, *, uri: str, network: str, wanted: Sequence[Wanted], timeout: int, shutdown_timeout: int, predict: bool
+    host: Host,
+    *,
+    uri: str,
+    network: str,
+    wanted: Sequence[Wanted],
+    timeout: int,
+    shutdown_timeout: int,
+    predict: bool,
+    unplugged: Sequence[str] = (),
 ) -> Plan:
-    """What makes the listed VMs as they should be; others lose only mdevs of LightIOV that are no more."""
+    """What makes the listed VMs as they should be; others lose only mdevs of LightIOV that are no more.
+
+    Without acting, `unplugged` are mdevs that the domains will have given up by then.
+    """
     result = Plan(predict=predict)
     _domain.check_list([_domain.Wanted(vm.name, vm.mdevs or ()) for vm in wanted])
     connection = _libvirt.connect(uri, result)
     present = _domain.look_at_all(connection, uri) if connection else {}
+    if predict:
+        given_up = frozenset(map(canonical, unplugged))
+        present = {name: replace(domain, unplugged=given_up) for name, domain in present.items()}
     planner = _Planner(host, connection, wanted, present)
     planner.plan(network, timeout, shutdown_timeout, result)
     result.before, result.after = {"domains": planner.before}, {"domains": planner.after}

@@ -160,6 +160,14 @@ options:
       - Seconds that a VM may take to shut down.
     type: int
     default: 120
+  unplugged:
+    description:
+      - UUIDs of mdevs that an earlier task of the deployment takes from domains, as the one that gives them other queue
+        pairs does. In check mode they are taken as gone, so that it says who gets them back. Without check mode the
+        domains are as they are.
+    type: list
+    elements: str
+    default: []
   returns:
     choices: [actions, domains, domains_total, ran, unmet, waiting]
 seealso:
@@ -364,6 +372,7 @@ def main() -> None:
             "uri": {"type": "str", "default": "qemu:///system"},
             "timeout": {"type": "int", "default": 60},
             "shutdown_timeout": {"type": "int", "default": 120},
+            "unplugged": {"type": "list", "elements": "str", "default": []},
             "generation": {"type": "int"},
             "returns": _returned.option("actions", "domains", "domains_total", "ran", "unmet", "waiting"),
         },
@@ -380,6 +389,7 @@ def main() -> None:
             timeout=module.params["timeout"],
             shutdown_timeout=module.params["shutdown_timeout"],
             predict=module.check_mode,
+            unplugged=module.params["unplugged"],
         ),
         applying(host, module.params["generation"], act=not module.check_mode),
     )

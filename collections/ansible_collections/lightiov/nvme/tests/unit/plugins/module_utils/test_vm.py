@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ def vm(name: str = "vm1", state: str = "running", **options: Any) -> _vm.Wanted:
     return _vm.Wanted.parse({"name": name, "state": state, **usual, **options})
 
 
-def make(host: Host, *vms: _vm.Wanted, predict: bool = False, network: str = "default") -> Plan:
+def make(
+    host: Host, *vms: _vm.Wanted, predict: bool = False, network: str = "default", unplugged: Sequence[str] = ()
+) -> Plan:
     return _vm.plan(
-        host, uri="test", network=network, wanted=vms, timeout=1, shutdown_timeout=1, predict=predict
+        host, uri="test", network=network, wanted=vms, timeout=1, shutdown_timeout=1, predict=predict,
+        unplugged=unplugged,
     )  # fmt: skip
 
 
@@ -469,6 +473,16 @@ class TestStates:
         libvirt.add(known(disk="/elsewhere/vm1.qcow2"))
         (images / "vm1-root.qcow2").write_text("another's")
         assert act(host, vm(state="absent")) == [("stop", "vm1"), ("undefine", "vm1")]
+
+    def test_check_mode_knows_what_was_unplugged_before(
+        self, host: Host, images: Path, mdevs: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        wanted = vm(mdevs=[U1])
+        act(host, wanted)
+        assert make(host, wanted, unplugged=[U1]).steps == []
+        plan = make(host, wanted, predict=True, unplugged=[U1.upper()])
+        assert [(step.action, step.object) for step in plan.steps] == 2 * [("attach", U1)]
+        assert plan.before["domains"][0]["live"] == []
 
     def test_an_mdev_of_a_vm_that_goes_is_free(
         self, host: Host, images: Path, mdevs: FakeHost, libvirt: FakeConnection
