@@ -41,7 +41,9 @@ def install(host: Host, packages: list[Path]) -> None:
     host.run("mkdir -p /var/tmp/update")
     for package in packages:
         host.copy(package, "/var/tmp/update/")
-    host.run("dpkg --install /var/tmp/update/*.deb && rm -r /var/tmp/update", timeout=900)
+    # apt, since some must be set up before others are unpacked.
+    apt = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
+    host.run(f"{apt} /var/tmp/update/*.deb && rm -r /var/tmp/update", timeout=900)
 
 
 def reboot_into(lab: Lab, vm: VM, kernel: str) -> None:
