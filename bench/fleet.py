@@ -168,8 +168,9 @@ def filled(count: int) -> Stranded:
         print(
             f"  of {kind.name:8} {_more(planner, workload.shape(kind, tenant, kind.disk)):4} more fit (up to {ENOUGH})"
         )
-    emptied = [host.spec.name for host in planner.ledger.hosts if moves_from(planner, host.spec.name) is not None]
-    print(f"  hosts that could be emptied: {', '.join(emptied) or 'none'}")
+    names = [host.spec.name for host in planner.ledger.hosts]
+    emptied = sum(moves_from(planner, name) is not None for name in names)
+    print(f"  hosts of which each, by itself, could be emptied: {emptied} of {len(names)}")
     return stranded
 
 
