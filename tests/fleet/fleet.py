@@ -277,8 +277,16 @@ class VM:
         self.remote.run(f"(sleep 1; {command}) > /dev/null 2>&1 &")
 
     @property
+    def domain_state(self) -> str:
+        return self.host.run(f"virsh domstate {self.name}").stdout.strip()
+
+    @property
     def asleep(self) -> bool:
-        return "pmsuspended" in self.host.run(f"virsh domstate {self.name}").stdout
+        return self.domain_state == "pmsuspended"
+
+    @property
+    def off(self) -> bool:
+        return self.domain_state == "shut off"
 
     def wake(self) -> None:
         self.host.run(f"virsh dompmwakeup {self.name}")
@@ -299,7 +307,7 @@ class VM:
         """The VM is off while its controller, which no other VM uses, is let go and taken again."""
         driver = "/sys/bus/pci/drivers/lightiov"
         address = self.host.run(f"basename $(readlink -f {self.mdev}/..)").stdout.strip()
-        self.host.run(f"virsh destroy {self.name}")
+        self.switch_off()
         self.host.run(f"echo {address} > {driver}/unbind && echo {address} > {driver}/bind")
         # It comes by its definition; its disks are what it is given last.
         wait_until(
@@ -310,13 +318,21 @@ class VM:
 
     def restart(self) -> None:
         """Off and on, as by its power switch."""
-        self.host.run(f"virsh destroy {self.name}")
+        self.switch_off()
         self.start()
 
+    def switch_off(self) -> None:
+        """Later than libvirt waits for: an instrumented host takes its time to give back the VM's memory."""
+        self.host.run(f"virsh destroy {self.name}", check=False)
+        wait_until(lambda: self.off, f"{self.host.name}: {self.name} off", self.host.boot_seconds)
+
     def start(self) -> None:
-        self.host.run(f"virsh start {self.name}")
+        self.switch_on()
         self.wait()
         self.wait_for_disk()
+
+    def switch_on(self) -> None:
+        self.host.run(f"virsh start {self.name}")
 
     def wait(self) -> None:
         """Until it has booted: with the kernel of the debug flavour that takes its time, as it does on a host."""

@@ -51,10 +51,10 @@ def hibernated(vm: VM) -> Iterator[None]:
     booted = boot_id(vm)
     vm.restore_pm_registers()
     vm.remote.run("(sleep 1; echo disk > /sys/power/state) > /dev/null 2>&1 &")
-    wait_until(lambda: "shut off" in vm.host.run(f"virsh domstate {vm.name}").stdout, f"{vm.name} to hibernate", 300)
+    wait_until(lambda: vm.off, f"{vm.name} to hibernate", 300)
     vm.remote.disconnect()
     yield
-    vm.host.run(f"virsh start {vm.name}")
+    vm.switch_on()
     vm.remote.wait(600)
     assert boot_id(vm) == booted, "it booted anew"
 

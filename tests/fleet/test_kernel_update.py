@@ -79,7 +79,7 @@ def test_kernel_update(lab: Lab, ansible: Ansible, host2: Host, vm3: VM, update:
     # Nobody listened.
     reboot_into(lab, vm3, update.version)
     assert driver_of_ours(host2) == "", "the stock driver shows the disks of VMs to the host"
-    assert host2.run("virsh domstate vm3").stdout.strip() == "shut off"
+    assert vm3.off
     refused = ansible.playbook("playbooks/deploy.yml", *vm3.only)
     assert refused.returncode != 0
     assert (
@@ -105,7 +105,7 @@ def test_module_gone(ansible: Ansible, host2: Host, vm3: VM) -> None:
     mark(vm3.remote, vm3.disk, "vm3")
     vm3.remote.disconnect()
     host2.run("virsh shutdown vm3")
-    wait_until(lambda: host2.run("virsh domstate vm3").stdout.strip() == "shut off", "vm3 to shut down", 120)
+    wait_until(lambda: vm3.off, "vm3 to shut down", 120)
     host2.run(f"""
         for mdev in /sys/bus/mdev/devices/*; do mdevctl stop --uuid $(basename $mdev); done
         rmmod lightiov_host

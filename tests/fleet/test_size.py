@@ -84,8 +84,7 @@ def test_from_the_next_start_on(ansible: Ansible, vm3: VM, inventory: Path, befo
     assert not vm3.complaints
     vm3.remote.disconnect()
     vm3.host.run(f"virsh shutdown {vm3.name}")
-    off = f"virsh domstate {vm3.name} | grep -q 'shut off'"
-    wait_until(lambda: vm3.host.run(off, check=False).returncode == 0, "vm3 to be off", 300)
+    wait_until(lambda: vm3.off, "vm3 to be off", 300)
     started = deploy()
     assert changed(started)["host2"] == 1
     assert not WAITS.search(started.stdout), started.stdout[-4000:]

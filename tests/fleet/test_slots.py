@@ -38,8 +38,7 @@ def test_slots_exchanged(lab: Lab, ansible: Ansible, host2: Host, vm3: VM) -> No
         vm3.remote.disconnect()
         exchange(lab, host2)
         assert misplaced(host2, OURS) == [], where
-        domain = host2.run("virsh domstate vm3").stdout.strip()
-        assert domain == "shut off", f"vm3 is {domain} with its disk nowhere, {where}"
+        assert vm3.off, f"vm3 is {vm3.domain_state} with its disk nowhere, {where}"
         log = host2.run("dmesg").stdout
         assert f"has the serial {OTHER}, not {OURS}: the device belongs to another controller" in log, log[-4000:]
 

@@ -61,7 +61,11 @@ def watched_guests(vm1: VM, vm2: VM) -> WatchedGuests:
     for vm in (vm1, vm2):
         vm.remote.copy(package, "/root/watched.deb")
         vm.remote.run("dpkg --install /root/watched.deb && sync", timeout=1800)
-        vm.restart()
+        vm.switch_off()
+        vm.switch_on()  # and the other one meanwhile: they take minutes to boot
+    for vm in (vm1, vm2):
+        vm.wait()
+        vm.wait_for_disk()
     return guests
 
 
