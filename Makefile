@@ -258,7 +258,9 @@ test-debug: $(READY) ## the host module's rules under KASAN, lockdep, kmemleak a
 # What of the fleet's tests is the guest driver's, in VMs whose kernel is instrumented as the host's is.
 .PHONY: test-debug-guest
 test-debug-guest: export LIGHTIOV_LAB := test-debug-guest
+test-debug-guest: export LIGHTIOV_PATIENCE := 600
 test-debug-guest: $(READY) ## the guest driver under KASAN, lockdep, kmemleak and GCOV; builds that kernel first
+	$(ALONE)
 	./lab/lab up --flavour debug host1
 	$(PLAYBOOK) playbooks/deploy.yml --limit host1,vm1,vm2 $(DEBUG_VMS)
 	$(BIN)/pytest -q --durations=5 -p watched_guests $(addprefix tests/fleet/test_,$(addsuffix .py,$(GUEST_TESTS)))

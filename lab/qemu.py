@@ -140,7 +140,8 @@ def read_only(name: str, image: Path) -> list[str]:
     """A disk that hosts share; in each it is /dev/disk/by-id/virtio-NAME."""
     return [
         "-drive", f"if=none,id={name},file={image},format=raw,readonly=on",
-        "-device", f"virtio-blk-pci,drive={name},serial={name}",
+        # Some are made after a root complex of a NUMA node, behind which QEMU would put them.
+        "-device", f"virtio-blk-pci,drive={name},serial={name},bus=pcie.0",
     ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .errors import LabError
 from .paths import socket_dir
+from .waiting import PATIENCE
 
 UNREACHABLE = 255  # what ssh itself exits with
 
@@ -58,7 +59,7 @@ class Remote:
         return ["ssh", "-F", str(self.ssh_config), *arguments, self.name]
 
     def run(
-        self, command: str, *, check: bool = True, timeout: float = 120, stdin: str | None = None
+        self, command: str, *, check: bool = True, timeout: float = PATIENCE, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command as root, and return its exit status and output."""
         try:

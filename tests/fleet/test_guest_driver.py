@@ -60,9 +60,11 @@ def test_quarantine(vm1: VM, vm2: VM) -> None:
     load = endless_load(vm2)
     with vm1.verified_load():
         vm2.host.run(f"echo 1 > {vm2.mdev}/quarantine")
-        assert failed(load), load.output()
-        assert "Input/output error" in vm2.remote.run(read, check=False).stderr
-        vm2.host.run(f"echo 0 > {vm2.mdev}/quarantine")
+        try:
+            assert failed(load), load.output()
+            assert "Input/output error" in vm2.remote.run(read, check=False).stderr
+        finally:
+            vm2.host.run(f"echo 0 > {vm2.mdev}/quarantine")
         wait_until(lambda: vm2.remote.run(read, check=False).returncode == 0, "the end of the quarantine")
     vm2.fio(*VERIFIED)
 
