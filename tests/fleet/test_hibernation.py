@@ -60,8 +60,9 @@ def hibernated(vm: VM) -> Iterator[None]:
 
 
 def start_load(vm: VM) -> None:
-    """One that outlasts the connection to the VM."""
-    vm.remote.run(f"rm -f {STOP}; systemd-run --unit {LOAD} {vm.verify_until_stopped()}")
+    """One that outlasts the connection to the VM, and has the disk open also between two runs of fio."""
+    unit = f"--unit {LOAD} --property StandardInput=file:{vm.disk}"
+    vm.remote.run(f"rm -f {STOP}; systemd-run {unit} {vm.verify_until_stopped()}")
     vm.goes_on("before it sleeps")
 
 
