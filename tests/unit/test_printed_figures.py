@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,9 @@ def test_figures_are_printed_once(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_speed.py").write_text(TESTS)
     run = [sys.executable, "-m", "pytest", "-q", "--rootdir", tmp_path, *workers, tmp_path]
-    printed = subprocess.run(run, check=False, capture_output=True, text=True, cwd=tmp_path).stdout.splitlines()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    ran = subprocess.run(run, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    printed = ran.stdout.splitlines()
     for name, lines in (("test_quick", ["took 1.0 ms", "once"]), ("test_slow", ["took 90.0 ms"])):
         (at,) = (number for number, line in enumerate(printed) if line.startswith("=") and name in line)
         assert printed[at + 1 : at + 1 + len(lines)] == lines
