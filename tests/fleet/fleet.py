@@ -323,16 +323,20 @@ class VM:
 
     def switch_off(self) -> None:
         """Later than libvirt waits for: an instrumented host takes its time to give back the VM's memory."""
-        self.host.run(f"virsh destroy {self.name}", check=False)
+        ended = self.host.run(f"virsh destroy {self.name}", check=False)
+        assert ended.returncode == 0 or "Failed to terminate process" in ended.stderr, ended.stderr
         wait_until(lambda: self.off, f"{self.host.name}: {self.name} off", self.host.boot_seconds)
 
     def start(self) -> None:
         self.switch_on()
-        self.wait()
-        self.wait_for_disk()
+        self.come_up()
 
     def switch_on(self) -> None:
         self.host.run(f"virsh start {self.name}")
+
+    def come_up(self) -> None:
+        self.wait()
+        self.wait_for_disk()
 
     def wait(self) -> None:
         """Until it has booted: with the kernel of the debug flavour that takes its time, as it does on a host."""

@@ -49,8 +49,7 @@ def boot_id(vm: VM) -> str:
 def hibernated(vm: VM) -> Iterator[None]:
     """The VM is off meanwhile, and what ran in it before runs on afterwards."""
     booted = boot_id(vm)
-    vm.restore_pm_registers()
-    vm.remote.run("(sleep 1; echo disk > /sys/power/state) > /dev/null 2>&1 &")
+    vm.send_to_sleep("echo disk > /sys/power/state")
     wait_until(lambda: vm.off, f"{vm.name} to hibernate", 300)
     vm.remote.disconnect()
     yield

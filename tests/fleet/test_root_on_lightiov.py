@@ -59,7 +59,8 @@ def test_boots_from_its_disk(ansible: Ansible, host5: Host, tmp_path: Path) -> N
 
     vm.remote.run("echo here > /root/mark && sync")
     vm.remote.disconnect()
-    host5.run("virsh destroy rooted && virsh start rooted")
+    vm.switch_off()
+    vm.switch_on()
     vm.wait()
     assert vm.remote.run("cat /root/mark").stdout == "here\n"
     vm.remote.disconnect()

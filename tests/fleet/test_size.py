@@ -88,8 +88,7 @@ def test_from_the_next_start_on(ansible: Ansible, vm3: VM, inventory: Path, befo
     started = deploy()
     assert changed(started)["host2"] == 1
     assert not WAITS.search(started.stdout), started.stdout[-4000:]
-    vm3.wait()
-    vm3.wait_for_disk()
+    vm3.come_up()
     assert int(vm3.remote.run("nproc").stdout) == VCPUS
     # All but what tells of the pages, which grows with them.
     assert memory(vm3) - had > (MEMORY_MIB - size(before)[0]) * 0.9

@@ -64,8 +64,7 @@ def watched_guests(vm1: VM, vm2: VM) -> WatchedGuests:
         vm.switch_off()
         vm.switch_on()  # and the other one meanwhile: they take minutes to boot
     for vm in (vm1, vm2):
-        vm.wait()
-        vm.wait_for_disk()
+        vm.come_up()
     return guests
 
 
