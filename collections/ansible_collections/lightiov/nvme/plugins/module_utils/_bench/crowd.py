@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import statistics
@@ -39,6 +40,8 @@ READS = ("--mode", "randread", "--queue-depth", "1", "--seconds", "86400", "--js
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
 START_SECONDS = 600
 END_SECONDS = 300
+# Whoever counts has a turn among hundreds who read.
+HIGHEST, USUAL = -20, 0
 MEASURES = ("create_us", "open_us", "close_us", "delete_us", "kib", "iops", "mean_us", "p99_us", "fairness", "cpu_us")
 # Those of one client, which should be the same however many there are.
 COSTS = MEASURES[:5]
@@ -125,6 +128,17 @@ def liov(host: Host) -> str:
 
 
 @contextlib.contextmanager
+def before_others() -> Iterator[None]:
+    """This process before all others: with hundreds of readers on few CPUs it would take minutes to start the next."""
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, usual)
+
+
+@contextlib.contextmanager
 def readers(host: Host, mdevs: Sequence[str]) -> Iterator[list[subprocess.Popen[str]]]:
     """A `liov` each that reads 4 KiB after the other, until it is asked for what it has measured."""
     program = liov(host)
@@ -132,11 +146,11 @@ def readers(host: Host, mdevs: Sequence[str]) -> Iterator[list[subprocess.Popen[
     try:
         for one in mdevs:
             command = [program, "bench", one, *READS]
-            started.append(
-                subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-                )
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
+            started.append(process)
+            os.setpriority(os.PRIO_PROCESS, process.pid, USUAL)
         yield started
     finally:
         for process in started:
@@ -170,7 +184,7 @@ def open_and_close(host: Host, one: str) -> tuple[float, float]:
 def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> dict[str, float]:
     """All at once, each with one random read of 4 KiB after the other."""
     began = time.monotonic()
-    with readers(host, mdevs) as started:
+    with before_others(), readers(host, mdevs) as started:
         await_all(host, mdevs, started)
         # For as long as it took them to come, so that what is counted is mostly of all together.
         seconds = max(seconds, time.monotonic() - began)

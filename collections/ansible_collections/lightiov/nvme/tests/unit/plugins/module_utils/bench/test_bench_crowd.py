@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -58,7 +59,15 @@ class CrowdHost(BenchHost):
 
 
 @pytest.fixture
-def host(fake: FakeHost) -> CrowdHost:
+def priorities(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Process and priority, as they were set: only root may have a higher one."""
+    found: list[tuple[int, int]] = []
+    monkeypatch.setattr(crowd.os, "setpriority", lambda _which, process, priority: found.append((process, priority)))
+    return found
+
+
+@pytest.fixture
+def host(fake: FakeHost, priorities: list[tuple[int, int]]) -> CrowdHost:
     made = hypervisor(fake)
     fake.write("/proc/stat", "cpu  1000 50 300 4000 200 30 20 100 400 40\n")
     fake.write("/proc/interrupts", "           CPU0\n")
@@ -68,6 +77,15 @@ def host(fake: FakeHost) -> CrowdHost:
     (fake.bin / "liov").write_text(LIOV.format(mdevs=fake.path(lightiov.MDEVS), **quoted))
     (fake.bin / "sleep").symlink_to("/bin/sleep")
     return CrowdHost(fake.root, made.runner)
+
+
+def test_who_counts_comes_before_those_who_read(host: CrowdHost, priorities: list[tuple[int, int]]) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    crowd.crowd(host, Order("S1", 1, 256 * MIB, 4, 0.1))
+    first, *readers, last = priorities
+    assert (first, last) == ((0, crowd.HIGHEST), (0, usual))
+    assert len({process for process, _priority in readers} - {0}) == 4
+    assert {priority for _process, priority in readers} == {crowd.USUAL}
 
 
 def test_a_crowd(host: CrowdHost, fake: FakeHost) -> None:
