@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kernels
+import modules
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def source(tmp_path: Path) -> Iterator[Path]:
     What was built there must not make another source of it for a deployment.
     """
     copy = TREE / "tmp" / f"native-{uuid.uuid4()}"
-    shutil.copytree(NATIVE, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd"))
+    shutil.copytree(NATIVE, copy, ignore=modules.BUILT)
     before = packed_as(copy, tmp_path)
     yield copy
     after = packed_as(copy, tmp_path)

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._source_tree import BUILD_PRODUCTS
+
 from lab import Remote, compiled, debug_kernel
 from lab.locks import exclusive
 
 ROOT = Path(__file__).resolve().parents[2]
 NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
-BUILT = shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "*.d", "liov")
+# What `make` leaves there of liov, too.
+BUILT = shutil.ignore_patterns(*BUILD_PRODUCTS, "*.d", "liov")
 # Functions that are inlined early have no counters of their own.
 FLAGS = {"stock": [], "debug": ["KCFLAGS=-fno-early-inlining"]}
 
