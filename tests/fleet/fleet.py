@@ -327,6 +327,12 @@ class VM:
         assert ended.returncode == 0 or "Failed to terminate process" in ended.stderr, ended.stderr
         wait_until(lambda: self.off, f"{self.host.name}: {self.name} off", self.host.boot_seconds)
 
+    def shut_down(self) -> None:
+        """As its owner would."""
+        self.remote.disconnect()
+        self.host.run(f"virsh shutdown {self.name}")
+        wait_until(lambda: self.off, f"{self.host.name}: {self.name} to shut down", self.host.boot_seconds)
+
     def start(self) -> None:
         self.switch_on()
         self.come_up()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fleet import VM, Ansible, changed, mark, marked, misplaced, wait_for_the_end_of_the_boot
 
-from lab import Host, Lab, next_kernel, wait_until
+from lab import Host, Lab, next_kernel
 from lab.next_kernel import KernelUpdate
 from lab.progress import Progress
 
@@ -103,9 +103,7 @@ def test_kernel_update(lab: Lab, ansible: Ansible, host2: Host, vm3: VM, update:
 def test_module_gone(ansible: Ansible, host2: Host, vm3: VM) -> None:
     """Unloaded and uninstalled while the VMs were off: no driver tells which controller is which."""
     mark(vm3.remote, vm3.disk, "vm3")
-    vm3.remote.disconnect()
-    host2.run("virsh shutdown vm3")
-    wait_until(lambda: vm3.off, "vm3 to shut down", 120)
+    vm3.shut_down()
     host2.run(f"""
         for mdev in /sys/bus/mdev/devices/*; do mdevctl stop --uuid $(basename $mdev); done
         rmmod lightiov_host

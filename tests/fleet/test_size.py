@@ -12,8 +12,6 @@ from xml.etree import ElementTree
 import pytest
 from fleet import VM, Ansible, changed
 
-from lab import wait_until
-
 pytestmark = pytest.mark.slow
 
 MEMORY_MIB, VCPUS = 512, 1
@@ -82,9 +80,7 @@ def test_from_the_next_start_on(ansible: Ansible, vm3: VM, inventory: Path, befo
     assert (vm3.pid, vm3.state) == (runs, "ready")
 
     assert not vm3.complaints
-    vm3.remote.disconnect()
-    vm3.host.run(f"virsh shutdown {vm3.name}")
-    wait_until(lambda: vm3.off, "vm3 to be off", 300)
+    vm3.shut_down()
     started = deploy()
     assert changed(started)["host2"] == 1
     assert not WAITS.search(started.stdout), started.stdout[-4000:]
