@@ -40,8 +40,8 @@ READS = ("--mode", "randread", "--queue-depth", "1", "--seconds", "86400", "--js
 # Until all have started; a program more takes an emulated CPU some tenths of a second.
 START_SECONDS = 600
 END_SECONDS = 300
-# Whoever counts has a turn among hundreds who read.
-HIGHEST, USUAL = -20, 0
+# Whoever counts would have a turn among hundreds who read.
+HIGHEST = -20
 MEASURES = ("create_us", "open_us", "close_us", "delete_us", "kib", "iops", "mean_us", "p99_us", "fairness", "cpu_us")
 # Those of one client, which should be the same however many there are.
 COSTS = MEASURES[:5]
@@ -128,18 +128,21 @@ def liov(host: Host) -> str:
 
 
 @contextlib.contextmanager
-def before_others() -> Iterator[None]:
-    """This process before all others: with hundreds of readers on few CPUs it would take minutes to start the next."""
+def before_others() -> Iterator[int]:
+    """This process before all others: with hundreds of readers on few CPUs it would take minutes to start the next.
+
+    What is yielded is the usual nice value, for those it starts.
+    """
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     os.setpriority(os.PRIO_PROCESS, 0, HIGHEST)
     try:
-        yield
+        yield usual
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, usual)
 
 
 @contextlib.contextmanager
-def readers(host: Host, mdevs: Sequence[str]) -> Iterator[list[subprocess.Popen[str]]]:
+def readers(host: Host, mdevs: Sequence[str], nice: int) -> Iterator[list[subprocess.Popen[str]]]:
     """A `liov` each that reads 4 KiB after the other, until it is asked for what it has measured."""
     program = liov(host)
     started: list[subprocess.Popen[str]] = []
@@ -150,7 +153,7 @@ def readers(host: Host, mdevs: Sequence[str]) -> Iterator[list[subprocess.Popen[
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
             started.append(process)
-            os.setpriority(os.PRIO_PROCESS, process.pid, USUAL)
+            os.setpriority(os.PRIO_PROCESS, process.pid, nice)
         yield started
     finally:
         for process in started:
@@ -184,7 +187,7 @@ def open_and_close(host: Host, one: str) -> tuple[float, float]:
 def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> dict[str, float]:
     """All at once, each with one random read of 4 KiB after the other."""
     began = time.monotonic()
-    with before_others(), readers(host, mdevs) as started:
+    with before_others() as usual, readers(host, mdevs, usual) as started:
         await_all(host, mdevs, started)
         # For as long as it took them to come, so that what is counted is mostly of all together.
         seconds = max(seconds, time.monotonic() - began)
