@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE, POLLED_BASELINE
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import COSTS
 
 REACHED, NOT_REACHED, NOT_MEASURED, NOT_HERE = "reached", "not reached", "not measured", "not measurable here"
@@ -49,7 +49,9 @@ def _goals(summary: Mapping[str, Any]) -> Iterator[Goal]:
     yield ratios.goal("1a", text, "lightiov", measure="iops", workloads=DEPTHS, low=LEAST_IOPS)
     text = "Its 99th percentile of latency no worse"
     yield ratios.goal("1b", text, "lightiov", measure="p99_us", workloads=DEPTHS, high=1.0)
-    yield _polled_iops(summary)
+    polled = _Ratios(summary, "polled_ratios", POLLED_BASELINE)
+    text = "Polled: IOPS at least 97.6 % of VFIO's, polled"
+    yield polled.goal("2a", text, "lightiov-polled", measure="iops", workloads=DEPTHS, low=LEAST_IOPS)
     text = "Polled: mean latency at most 70 % of interrupt-driven VFIO's"
     yield ratios.goal("2b", text, "lightiov-polled", measure="mean_us", workloads=DEPTHS[:1], high=POLLED_LATENCY)
     text = "Polled: no exit caused by I/O"
@@ -65,8 +67,11 @@ def _goals(summary: Mapping[str, Any]) -> Iterator[Goal]:
 
 
 class _Ratios:
-    def __init__(self, summary: Mapping[str, Any]) -> None:
-        self.of: Mapping[str, Any] = summary.get("ratios", {})
+    """Of each round, to the baseline in the same round."""
+
+    def __init__(self, summary: Mapping[str, Any], which: str = "ratios", baseline: str = BASELINE) -> None:
+        self.of: Mapping[str, Any] = summary.get(which, {})
+        self.baseline = baseline
         self.unavailable: Mapping[str, str] = summary.get("unavailable", {})
         self.failed: Mapping[str, str] = summary.get("failed", {})
 
@@ -90,7 +95,7 @@ class _Ratios:
             if measure in self.of.get(workload, {}).get(contender, {})
         }
         if not found:
-            why = next((f"{one}: {self.failed[one]}" for one in (contender, BASELINE) if one in self.failed), "")
+            why = next((f"{one}: {self.failed[one]}" for one in (contender, self.baseline) if one in self.failed), "")
             return Goal(number, text, NOT_MEASURED, why)
         met = all(
             (low is None or ratio["low"] >= low) and (high is None or ratio["low"] <= high) for ratio in found.values()
@@ -121,23 +126,6 @@ def _none(number: str, text: str, summary: Mapping[str, Any], contender: str, me
     worst = max(found, key=lambda name: float(found[name]["median"]))
     verdict = REACHED if found[worst]["median"] <= NONE_PER_IO else NOT_REACHED
     return Goal(number, text, verdict, f"most: {worst} {show(found[worst], 3)} per I/O")
-
-
-def _polled_iops(summary: Mapping[str, Any]) -> Goal:
-    """Of two polled contenders, by their ratios to the same baseline; their intervals are not those of a ratio."""
-    number, text = "2a", "Polled: IOPS at least 97.6 % of VFIO's, polled"
-    if "lightiov-polled" in summary.get("unavailable", {}):
-        return Goal(number, text, NOT_HERE, summary["unavailable"]["lightiov-polled"])
-    found = {
-        workload: of["lightiov-polled"]["iops"]["median"] / of["vfio-polled"]["iops"]["median"]
-        for workload, of in summary.get("figures", {}).items()
-        if workload in DEPTHS and {"lightiov-polled", "vfio-polled"} <= of.keys()
-    }
-    if not found:
-        return Goal(number, text, NOT_MEASURED)
-    met = min(found.values()) >= LEAST_IOPS
-    shown = "; ".join(f"{workload} {ratio:.2f}" for workload, ratio in found.items())
-    return Goal(number, text, REACHED if met else NOT_REACHED, f"medians: {shown}")
 
 
 def _shared(summary: Mapping[str, Any]) -> Goal:

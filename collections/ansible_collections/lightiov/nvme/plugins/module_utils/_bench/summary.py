@@ -10,21 +10,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, counters, estimate, fio
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE, CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import (
+    BASELINE,
+    CONTENDERS,
+    POLLED_BASELINE,
+)
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # Raise it when the summary changes its form.
-SCHEMA = 1
+SCHEMA = 2
 # What is compared with the baseline, round by round.
 COMPARED = ("iops", "mean_us", "p50_us", "p99_us", "exits", "outside_us")
 # Of VMs that share a drive.
 SHARED = ("iops", "mean_us", "p99_us", "fairness", "outside_us", "exits")
 # Of a start, in seconds.
 STARTS = ("set_up_seconds", "boot_seconds", "disk_seconds", "tear_down_seconds")
-# Its configuration is that of the first round; others differ in names that the kernel gave.
 Results = Mapping[Visit, Mapping[str, Any]]
+# What was measured in each round that counts: by the round and the boot of its host.
+Rounds = Mapping[tuple[int, str], Mapping[str, float]]
 
 
 def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
@@ -38,6 +43,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
     left_out = judge(measured)
     names = [name for name in CONTENDERS if any(visit.contender == name for visit in measured)]
     workloads = [name for name in WORKLOADS if any(name in one["measurements"] for one in measured.values())]
+    polled = [name for name in names if CONTENDERS[name].polled]
     first = {name: next(one for visit, one in sorted(measured.items()) if visit.contender == name) for name in names}
     values = {workload: {name: _values(measured, left_out, name, workload) for name in names} for workload in workloads}
     return {
@@ -47,6 +53,7 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         "rule": control.RULE,
         "baseline": BASELINE,
         "contenders": {name: CONTENDERS[name].title for name in names},
+        # That of the first round; others differ in names that the kernel gave.
         "configurations": {name: one["configuration"] for name, one in first.items()},
         "unavailable": {
             visit.contender: one["unavailable"]
@@ -62,8 +69,9 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
             workload: {name: _medians(rounds.values()) for name, rounds in of.items() if rounds}
             for workload, of in values.items()
         },
-        "ratios": {
-            workload: {name: _ratios(rounds, of.get(BASELINE, {})) for name, rounds in of.items() if name != BASELINE}
+        "ratios": {workload: _all_ratios(of, BASELINE) for workload, of in values.items()},
+        "polled_ratios": {
+            workload: _all_ratios({name: of[name] for name in polled}, POLLED_BASELINE)
             for workload, of in values.items()
         },
         "exit_reasons": {
@@ -136,9 +144,12 @@ def _medians(rounds: Iterable[Mapping[str, float]]) -> dict[str, Any]:
     return {name: estimate.median([one[name] for one in every if name in one]) for name in names}
 
 
-def _ratios(
-    rounds: Mapping[tuple[int, str], Mapping[str, float]], baseline: Mapping[tuple[int, str], Mapping[str, float]]
-) -> dict[str, Any]:
+def _all_ratios(of: Mapping[str, Rounds], baseline: str) -> dict[str, Any]:
+    """Of all other contenders to this one."""
+    return {name: _ratios(rounds, of.get(baseline, {})) for name, rounds in of.items() if name != baseline}
+
+
+def _ratios(rounds: Rounds, baseline: Rounds) -> dict[str, Any]:
     found = {}
     for name in COMPARED:
         ratios = [

@@ -35,3 +35,5 @@ CONTENDERS = {contender.name: contender for contender in ALL}
 QUICK = ("host", "vfio", "lightiov", "virtio-blk", "vhost-user")
 # All others are compared with it.
 BASELINE = "vfio"
+# Those that poll are compared with this one, too.
+POLLED_BASELINE = "vfio-polled"

@@ -133,9 +133,20 @@ def test_goals_reached() -> None:
     assert found["2a"] == found["4"] == found["5"] == found["6"] == NOT_MEASURED
 
 
-def test_iops_are_reached_by_the_lower_end_of_the_interval() -> None:
+@pytest.mark.parametrize(("number", "polled"), [("1a", ""), ("2a", "-polled")])
+def test_iops_are_reached_by_the_lower_end_of_the_interval(number: str, polled: str) -> None:
     wide = [value * factor for value, factor in zip(VFIO, [0.5, 1.5] * 5)]
-    assert verdicts(summary(vfio=VFIO, lightiov=wide))["1a"] == NOT_REACHED
+    given = results({f"vfio{polled}": VFIO, f"lightiov{polled}": wide})
+    assert verdicts(summarise(SETTINGS, given))[number] == NOT_REACHED
+
+
+def test_each_is_compared_with_what_waits_as_it_does() -> None:
+    given = results({"vfio": [100.0] * 4, "vfio-polled": [200.0] * 4, "lightiov-polled": [300.0] * 4})
+    found = summarise(SETTINGS, given)
+    for of in found["polled_ratios"].values():
+        assert of.keys() == {"lightiov-polled"} and of["lightiov-polled"]["iops"]["median"] == 1.5
+    for of in found["ratios"].values():
+        assert of["lightiov-polled"]["iops"]["median"] == 3
 
 
 def test_goal_that_only_medians_reach_says_so() -> None:
