@@ -11,7 +11,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import write_atomically
 
-DOCS = Path(__file__).resolve().parents[1] / "collections/ansible_collections/lightiov/nvme/docs"
+from lab.paths import COLLECTION
+
+DOCS = COLLECTION / "docs"
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ import resource
 import statistics
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib as mpl
+
+from lab.paths import PROJECT
 
 mpl.use("Agg")
 
@@ -27,7 +28,7 @@ from bench import bound, rivals, workload
 from bench.fleet_goals import Figures, Speed, Stranded, above, growth, judge
 from bench.leftover import leftover
 
-BUILD = Path(__file__).resolve().parents[1] / "build"
+BUILD = PROJECT / "build"
 SIZES = (125, 250, 500, 1000)
 LARGE = 10_000
 ADDED = 1000

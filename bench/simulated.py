@@ -24,7 +24,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference imp
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import vm_disks, vm_mdevs
 
-PROJECT = Path(__file__).resolve().parents[1]
+from lab.paths import PROJECT
+
 BUILD = PROJECT / "build"
 CALLBACKS = PROJECT / "bench/callbacks"
 # What Ansible's environment has for hosts whose connection is `recorded`.

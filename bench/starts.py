@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -24,8 +23,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.estimate impo
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import show
 
 from lab import Host, Lab, wait_until
+from lab.paths import PROJECT
 
-RESULTS = Path(__file__).resolve().parents[1] / "build" / "starts.json"
+RESULTS = PROJECT / "build" / "starts.json"
 FILE = "/var/lib/libvirt/images/lightiov-starts.raw"
 VIRTIO_DISK = f"""
 <disk type="file" device="disk">

@@ -19,10 +19,9 @@ from types import ModuleType
 from . import builder, cache, disk
 from .builder import Builder
 from .images import ImageSet
-from .paths import PACKAGE, PROJECT
+from .paths import COLLECTION, PACKAGE
 from .progress import Progress
 
-COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
 NATIVE = COLLECTION / "native"
 SCRIPTS = COLLECTION / "roles/native/files"
 WHAT = "native source"

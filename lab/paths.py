@@ -9,6 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT = PACKAGE.parent
+COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
 RECIPES = PACKAGE / "recipes"
 
 

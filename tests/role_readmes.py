@@ -17,7 +17,8 @@ from typing import Any
 
 import yaml
 
-COLLECTION = Path(__file__).resolve().parents[1] / "collections/ansible_collections/lightiov/nvme"
+from lab.paths import COLLECTION
+
 ROLES = COLLECTION / "roles"
 ALL = COLLECTION / "docs/variables.md"
 BEGIN = "<!-- From here to the end: `make docs` writes it, from meta/argument_specs.yml. -->\n"

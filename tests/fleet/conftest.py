@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from figures import figures, pytest_terminal_summary  # noqa: F401 - pytest finds them here
-from fleet import PROJECT, VM, Ansible
+from fleet import VM, Ansible
 
 from lab import Host, Lab
 from lab.kernel_log import problems
+from lab.paths import PROJECT
 
 
 @pytest.fixture(scope="session")

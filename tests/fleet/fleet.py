@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 
 from lab import Host, Program, Remote, wait_until
 from lab.kernel_log import problems
+from lab.paths import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 MARK = "bs=4k count=1 status=none"
 MARK_BLOCK = 50000  # of 4 KiB: beyond what other tests write, within the smallest namespace of the lab
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fleet import PROJECT, VM, Ansible
+from fleet import VM, Ansible
+
+from lab.paths import PROJECT
 
 SHARED = "192.168.122.11"  # vm1's
 # Ansible keeps the connection of the first VM, and must not take it for that of the second.

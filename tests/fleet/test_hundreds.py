@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 import yaml
-from fleet import PROJECT, Ansible, changed
+from fleet import Ansible, changed
 from passthrough import Controller, Mdev
 from runs import watched
 
 from lab import Host, Lab, wait_until
+from lab.paths import PROJECT
 
 pytestmark = pytest.mark.slow
 

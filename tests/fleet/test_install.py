@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fleet import PROJECT, Ansible, changed
+from fleet import Ansible, changed
 
-COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
+from lab.paths import COLLECTION, PROJECT
 
 
 @pytest.mark.slow

@@ -10,12 +10,13 @@ from subprocess import CompletedProcess
 import modules
 import pytest
 import yaml
-from fleet import PROJECT, VM, Ansible, changed
+from fleet import VM, Ansible, changed
 from passthrough import MODULE, Controller, load_module
 
 from lab import Host, Lab
+from lab.paths import COLLECTION
 
-PREFLIGHT = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/preflight/defaults/main.yml"
+PREFLIGHT = COLLECTION / "roles/preflight/defaults/main.yml"
 SNAPSHOT = """
 ls -R /usr/local/src /usr/src /etc/modprobe.d /etc/modules-load.d /etc/apt /etc/libvirt
 ls /sys/bus/pci/drivers/nvme; lsmod; dpkg -l

@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from fleet import PROJECT, VM, Ansible
+from fleet import VM, Ansible
 
 from lab import Host, Lab
+from lab.paths import PROJECT
 
 pytestmark = pytest.mark.slow
 

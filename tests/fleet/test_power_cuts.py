@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 import pytest
-from fleet import PROJECT, VM, Ansible, changed, mark, marked, misplaced
+from fleet import VM, Ansible, changed, mark, marked, misplaced
 from runs import SEED, Runs
 
 from lab import Host, Lab
+from lab.paths import PROJECT
 
 # Each takes 10 minutes under emulation: set LIGHTIOV_CUTS=20 for the full count.
 CUTS = int(os.environ.get("LIGHTIOV_CUTS", "3"))

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from fleet import PROJECT, VM, Ansible, changed
+from fleet import VM, Ansible, changed
 
 from lab import Host, Lab, wait_until
+from lab.paths import PROJECT
 
 SERIAL = "LIOV5A"
 ROOT = {"name": "root", "controller": SERIAL, "namespace": 2, "size": "5 GiB", "queue_pairs": 2}

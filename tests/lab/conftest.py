@@ -16,10 +16,11 @@ from pathlib import Path
 import modules
 import pytest
 from figures import figures, pytest_terminal_summary  # noqa: F401 - pytest finds them here
-from modules import BUILT, NATIVE
+from modules import BUILT
 from passthrough import MODULE, OWNER, Controller, load_module, unload_module
 
 from lab import Host, Lab, wait_until
+from lab.compiled import NATIVE
 
 FLAVOUR = os.environ.get("LIGHTIOV_TEST_FLAVOUR", "stock")
 LABS = os.environ.get("LIGHTIOV_TEST_LAB", "test").split()

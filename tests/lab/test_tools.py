@@ -16,12 +16,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from modules import ROOT
 from passthrough import MODULE, Controller
 
 from lab import Host
+from lab.paths import COLLECTION
 
-UNIT = ROOT / "collections/ansible_collections/lightiov/nvme/tests/unit"
+UNIT = COLLECTION / "tests/unit"
 RECORD = UNIT / "recorded.json"
 sys.path.insert(0, str(UNIT))
 import recorded  # noqa: E402

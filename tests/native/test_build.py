@@ -17,9 +17,9 @@ import kernels
 import modules
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-COLLECTION = ROOT / "collections/ansible_collections/lightiov/nvme"
-NATIVE = COLLECTION / "native"
+from lab.compiled import NATIVE
+from lab.paths import COLLECTION, PROJECT
+
 PACK = COLLECTION / "roles/native/files/pack.sh"
 TREE = kernels.ensure_tree()
 # What dkms.conf says for a build without debug information.
@@ -65,7 +65,7 @@ def series(version: str) -> tuple[int, int]:
 
 def test_all_kernels_that_the_readme_names_are_built_for() -> None:
     """The newest of them moves on by itself: Debian's backports have one kernel at a time."""
-    named = re.search(r"Linux (\d+\.\d+), (\d+\.\d+) or (\d+\.\d+)", (ROOT / "README.md").read_text())
+    named = re.search(r"Linux (\d+\.\d+), (\d+\.\d+) or (\d+\.\d+)", (PROJECT / "README.md").read_text())
     assert named
     *lasting, newest = map(series, named.groups())
     built = {series(version) for version in kernels.versions(TREE)}

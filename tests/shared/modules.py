@@ -13,9 +13,8 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._source_tree import 
 
 from lab import Remote, compiled, debug_kernel
 from lab.locks import exclusive
+from lab.paths import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
-NATIVE = ROOT / "collections/ansible_collections/lightiov/nvme/native"
 # What `make` leaves there of liov, too.
 BUILT = shutil.ignore_patterns(*BUILD_PRODUCTS, "*.d", "liov")
 # Functions that are inlined early have no counters of their own.
@@ -24,7 +23,7 @@ FLAGS = {"stock": [], "debug": ["KCFLAGS=-fno-early-inlining"]}
 
 def ensure_tree() -> Path:
     """Where modules are built; made now (a few minutes) unless the lab's cache has it."""
-    sys.path.insert(0, str(ROOT / "tests/native"))
+    sys.path.insert(0, str(PROJECT / "tests/native"))
     import kernels  # noqa: PLC0415 - importing is cheap, but the tree it makes is needed here only
 
     return kernels.ensure_tree()
@@ -55,12 +54,12 @@ def build(part: str, machine: Remote, tree: Path, flavour: str) -> Path:
     """
     with exclusive(tree.with_suffix(".lock")):
         headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
-        of = f"{headers} {FLAGS[flavour]} {compiled.digest(NATIVE)}"
+        of = f"{headers} {FLAGS[flavour]} {compiled.digest(compiled.NATIVE)}"
         inside = Path("tmp") / f"lab-module-{part}-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
         whole = tree / inside / ".whole"
         if not whole.exists():
             shutil.rmtree(tree / inside, ignore_errors=True)
-            shutil.copytree(NATIVE, tree / inside, ignore=BUILT)
+            shutil.copytree(compiled.NATIVE, tree / inside, ignore=BUILT)
             make = ["make", "-s", "-C", f"/{headers}", f"M=/{inside}", f"LIGHTIOV_PART={part}", *FLAGS[flavour]]
             subprocess.run(["chroot", tree, *make, "modules"], check=True)
             whole.touch()

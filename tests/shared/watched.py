@@ -12,10 +12,11 @@ import tomllib
 from gcov import Coverage
 
 from lab import Remote
+from lab.paths import PROJECT
 
 # Functions that no test reaches, and why: a table for each module.
 UNREACHED = Path(__file__).with_name("unreached.toml")
-REPORTS = Path(__file__).resolve().parents[2] / "build"
+REPORTS = PROJECT / "build"
 KMEMLEAK = "/sys/kernel/debug/kmemleak"
 # Allocated by our modules, or by one that is unloaded, whose functions have no names any more: no other is.
 OURS = re.compile(r"lightiov|\bliov_|\b0xffffffff[0-9a-f]{8}$", re.MULTILINE)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
-COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
+from lab.paths import COLLECTION, PROJECT
+
 OTHERS = re.compile(r"\b(ansible\.(?!builtin\b)\w+|community\.\w+)\.\w+")
 
 DEPENDENCIES: dict[str, str] = yaml.safe_load((COLLECTION / "galaxy.yml").read_text())["dependencies"]

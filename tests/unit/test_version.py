@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-COLLECTION = Path(__file__).resolve().parents[2] / "collections/ansible_collections/lightiov/nvme"
+from lab.paths import COLLECTION
+
 VERSION = yaml.safe_load((COLLECTION / "galaxy.yml").read_text())["version"]
 SPELLED_OUT = {
     "native/host/main.c": r'MODULE_VERSION\("(.*)"\)',

@@ -12,8 +12,7 @@ import pytest
 
 from bench import simulated
 from bench.simulated import Cost, Fleet, exponent, judge
-
-PROJECT = Path(__file__).resolve().parents[3]
+from lab.paths import PROJECT
 
 
 def cost(hosts: int, seconds: float, size: int = 1) -> Cost:

@@ -16,11 +16,11 @@ from ansible_collections.lightiov.nvme.plugins.module_utils import _vms
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.fleet import Policy, partition
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.wish import by_hand
 
+from lab.paths import COLLECTION, PROJECT
 from lab.spec import host_spec
 
-PROJECT = Path(__file__).resolve().parents[3]
 INVENTORIES = PROJECT / "inventories"
-ROLES = PROJECT / "collections/ansible_collections/lightiov/nvme/roles"
+ROLES = COLLECTION / "roles"
 VARIABLE = re.compile(r"(?:# )?(lightiov_\w+):(?= |$)", re.MULTILINE)  # also one that is commented out
 
 

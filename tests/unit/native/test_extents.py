@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.compiled import NATIVE
+
 HERE = Path(__file__).resolve().parent
-NATIVE = HERE.parents[2] / "collections/ansible_collections/lightiov/nvme/native"
 INCLUDES = [f"-I{NATIVE / folder}" for folder in ("host", "tools/tests")]
 CHECKS = ["-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover"]
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[3]
+from lab.paths import COLLECTION, PROJECT
+
 CLOSED = {"ansible_host": "127.0.0.1", "ansible_port": 1}  # nothing answers there
 DISK = {"name": "data", "controller": "S1", "namespace": 1}
 
@@ -132,7 +133,7 @@ def test_task_that_hangs(fleet: Fleet) -> None:
 
 def test_only_plays_that_make_no_connection_have_no_deadline() -> None:
     """Without one, a tool that hangs on one host is waited for by all that comes after the play."""
-    playbooks = PROJECT / "collections/ansible_collections/lightiov/nvme/playbooks"
+    playbooks = COLLECTION / "playbooks"
     endless = {
         f"{path.name}: {play['name']}"
         for path in playbooks.glob("*.yml")

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from bench.simulated import REPLAYED
+from lab.paths import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[3]
 GIB = 1 << 30
 PLACE = {"name": "data", "controller": "HV1", "namespace": "1", "size": "10 GiB", "queue_pairs": 2}
 PINNED = {"name": "vm1", "tenant": "blue", "guest_install": "none", "disks": [PLACE]}

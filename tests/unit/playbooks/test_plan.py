@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[3]
+from lab.paths import PROJECT
+
 WEB = {"name": "web[1:3]", "tenant": "blue", "memory_mib": 16, "vcpus": 1, "disks": []}
 LARGE = {"name": "db", "tenant": "blue", "disks": [{"name": "data", "size": "1 TiB"}]}
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[3]
+from lab.paths import PROJECT
+
 PLAY = """
 - hosts: all
   gather_facts: false

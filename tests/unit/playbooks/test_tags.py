@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[3]
-ROLES = PROJECT / "collections/ansible_collections/lightiov/nvme/roles"
+from lab.paths import COLLECTION, PROJECT
+
+ROLES = COLLECTION / "roles"
 # By tag the roles that it runs.
 TAGS = {
     "deploy.yml": {

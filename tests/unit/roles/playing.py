@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[3]
+from lab.paths import PROJECT
 
 
 def play(directory: Path, playbook: str, verbosity: int = 0, **variables: Any) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[3]
-ROLES = PROJECT / "collections/ansible_collections/lightiov/nvme/roles"
+from lab.paths import COLLECTION, PROJECT
+
+ROLES = COLLECTION / "roles"
 # Of which no task is changed unless it says so.
 CALM = {
     f"ansible.builtin.{name}"

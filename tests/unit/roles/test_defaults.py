@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-ROLES = Path(__file__).resolve().parents[3] / "collections/ansible_collections/lightiov/nvme/roles"
+from lab.paths import COLLECTION
+
+ROLES = COLLECTION / "roles"
 
 
 @pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))

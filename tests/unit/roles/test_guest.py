@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import PROJECT, play
+from playing import play
 
-ROLE = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/guest"
+from lab.paths import COLLECTION
+
+ROLE = COLLECTION / "roles/guest"
 PACKAGE = """
 - hosts: all
   gather_facts: false

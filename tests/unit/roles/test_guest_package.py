@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from playing import PROJECT, play
+from playing import play
 
-ROLES = PROJECT / "collections/ansible_collections/lightiov/nvme/roles"
+from lab.paths import COLLECTION
+
+ROLES = COLLECTION / "roles"
 KERNEL = "6.12.57+deb13-amd64"
 # hv2 has another version of the source. All four have one kernel.
 SHOW = f"""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from playing import PROJECT, play
+from playing import play
+
+from lab.paths import PROJECT
 
 VERSION = yaml.safe_load((PROJECT / "galaxy.yml").read_text())["version"]
 KERNEL = "6.12.57+deb13-amd64"

@@ -11,9 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from playing import PROJECT, play, play_on
+from playing import play, play_on
 
-ROLE = PROJECT / "collections/ansible_collections/lightiov/nvme/roles/preflight"
+from lab.paths import COLLECTION
+
+ROLE = COLLECTION / "roles/preflight"
 BOOT, EARLIER = "11111111-4c4f-4b0e-8f3a-000000000000", "22222222-4c4f-4b0e-8f3a-000000000000"
 # In check mode, should it go on after all.
 SWITCH_ON = """

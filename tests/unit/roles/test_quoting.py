@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[3]
-COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
+from lab.paths import COLLECTION, PROJECT
+
 PLACES = [COLLECTION / "roles", COLLECTION / "playbooks", PROJECT / "molecule"]
 RUNNERS = {f"ansible.builtin.{name}" for name in ("command", "expect", "raw", "script", "shell")}
 TEMPLATE = re.compile(r"{{(.*?)}}|{%.*?%}", re.DOTALL)

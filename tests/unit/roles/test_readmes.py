@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent import (
     KINDS,
@@ -16,11 +15,10 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition.intent im
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._vms import VM_KEYS
 
+from lab.paths import COLLECTION, PROJECT
 from tests.role_readmes import OF_PLAYBOOKS
 
 TEXTS = (".yml", ".j2")
-PROJECT = Path(__file__).resolve().parents[3]
-COLLECTION = PROJECT / "collections/ansible_collections/lightiov/nvme"
 
 
 def rows(page: str) -> list[str]:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from lab.paths import COLLECTION
 
-ROLES = Path(__file__).resolve().parents[3] / "collections/ansible_collections/lightiov/nvme/roles"
+ROLES = COLLECTION / "roles"
 # What it asks filters is gathered from all hosts.
 GATHERING = {"partition"}
 

@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
-from playing import PROJECT, play
+from playing import play
+
+from lab.paths import COLLECTION
 
 PLAY = """
 - hosts: all
@@ -38,7 +40,7 @@ SUMMARY = """
 # In the place of libvirt's binding.
 LIBVIRT = f"""
 import sys
-sys.path.append({str(PROJECT / "collections/ansible_collections/lightiov/nvme/tests/unit")!r})
+sys.path.append({str(COLLECTION / "tests/unit")!r})
 from fake_libvirt import FakeConnection, FakeDomain, FakeLibvirt
 connection = FakeConnection()
 connection.add(FakeDomain("101", active=True))
