@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the lab's emulator: Debian's QEMU source, three patches, and only the devices that the hosts are made of.
+"""Builds the lab's emulator: Debian's QEMU source, four patches, and only the devices that the hosts are made of.
 
 Built rather than installed because KVM inside an emulated host is not dependable without qemu.patch, which says why.
-With qemu_faults.patch an NVMe controller does wrong on demand, with qemu_hmb.patch it takes a host memory buffer.
+With qemu_faults.patch an NVMe controller does wrong on demand, with qemu_hmb.patch it takes a host memory buffer, with
+qemu_counters.patch it counts what only it sees.
 Once for all labs; two to three minutes on two cores.
 """
 
@@ -20,7 +21,7 @@ from .progress import Progress
 from .recipe import SUITE
 
 # In this order.
-PATCHES = tuple(PACKAGE / name for name in ("qemu.patch", "qemu_faults.patch", "qemu_hmb.patch"))
+PATCHES = tuple(PACKAGE / name for name in ("qemu.patch", "qemu_faults.patch", "qemu_hmb.patch", "qemu_counters.patch"))
 DEVICES = PACKAGE / "qemu_devices.mak"
 # The firmware comes ready-made.
 PACKAGES = (

@@ -1,11 +1,12 @@
 # Copyright: LightIOV contributors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel counts by itself: exits of VMs, time of CPUs, interrupts. All texts are the kernel's."""
+"""What is counted by itself: by the kernel exits of VMs, time of CPUs, interrupts; by a drive what only it sees."""
 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
@@ -62,6 +63,14 @@ REASONS = {
 TRAPS = ("MMIO", "page fault or MMIO", "I/O port")
 
 
+# Extended capabilities of PCI Express: where they begin, and the vendor's own (PCI Express Base Specification).
+EXTENDED, VENDOR_SPECIFIC = 0x100, 0x0B
+# The vendor and device ID of QEMU's controller, and the ID of the capability that lab/qemu_counters.patch gives it.
+EMULATED, COUNTERS = (0x1B36, 0x0010), 0x4C49
+# Of its I/O queues, in the order of that capability. Each is of 32 bits, and wraps.
+DRIVE_COUNTERS = ("sq_doorbells", "cq_doorbells", "commands", "messages")
+
+
 def cpu_seconds(proc_stat: str) -> dict[str, float]:
     """Seconds of all CPUs together: of guests, of everything else that ran, and those that a host of ours took."""
     fields = proc_stat.splitlines()[0].split()
@@ -105,6 +114,25 @@ def exit_reasons(histogram: str) -> dict[str, int]:
     if "Dropped: 0" not in histogram and found:
         raise LightiovError("The histogram of kvm_exit is not whole: the kernel has dropped some of it")
     return found
+
+
+def drive_counters(config: bytes) -> dict[str, int]:
+    """From the configuration space of a controller; nothing of one that does not count, as hardware does not."""
+    if len(config) < EXTENDED or struct.unpack_from("<HH", config) != EMULATED:
+        return {}
+    # No capability is there twice, so one that leads back is not followed for ever.
+    where, seen = EXTENDED, set()
+    while EXTENDED <= where <= len(config) - 8 and where not in seen:
+        seen.add(where)
+        header, vendor = struct.unpack_from("<II", config, where)
+        if header & 0xFFFF == VENDOR_SPECIFIC and vendor & 0xFFFF == COUNTERS:
+            return dict(zip(DRIVE_COUNTERS, struct.unpack_from(f"<{len(DRIVE_COUNTERS)}I", config, where + 8)))
+        where = header >> 20
+    return {}
+
+
+def drive_growth(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: (after[name] - was) % (1 << 32) for name, was in before.items() if name in after}
 
 
 def growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import label
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import counters, label
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import (
     Host,
@@ -81,6 +81,12 @@ class Drive:
     def interrupt_lines(self) -> list[str]:
         """Linux's numbers of the controller's interrupts, whichever driver has them."""
         return [entry.name for entry in entries(self.host.path(self.sysfs) / "msi_irqs")]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the drive has counted of its I/O queues, whoever has them; nothing of one that does not count."""
+        config = self.host.path(f"{self.sysfs}/config")
+        return counters.drive_counters(config.read_bytes()) if config.exists() else {}
 
     def bind(self, driver: str) -> None:
         """Have this driver have the controller, until the host reboots."""

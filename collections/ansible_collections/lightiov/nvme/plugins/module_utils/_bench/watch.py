@@ -32,6 +32,7 @@ class Look:
     cpu: Mapping[str, float]
     kvm: Mapping[str, float]
     interrupts: int
+    drive: Mapping[str, int]
 
 
 def look(host: Host, drive: Drive, vm: VM | None) -> Look:
@@ -41,6 +42,7 @@ def look(host: Host, drive: Drive, vm: VM | None) -> Look:
         counters.cpu_seconds(host.read("/proc/stat") or ""),
         kvm,
         counters.interrupts(host.read("/proc/interrupts") or "", drive.interrupt_lines),
+        drive.counters,
     )
 
 
@@ -61,6 +63,7 @@ def per_io(before: Look, after: Look, ios_per_second: float) -> dict[str, float]
         "host_interrupts": (after.interrupts - before.interrupts) / ios,
         "outside_us": cpu["outside"] * 1e6 / ios,
         **{name: grown / ios for name, grown in kvm.items()},
+        **{name: grown / ios for name, grown in counters.drive_growth(before.drive, after.drive).items()},
     }
 
 

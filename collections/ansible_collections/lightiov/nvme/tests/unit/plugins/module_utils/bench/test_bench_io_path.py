@@ -41,15 +41,15 @@ def test_lightiov_crosses_what_a_whole_device_does() -> None:
 
 def test_counts_are_those_of_the_summary() -> None:
     reasons = {"HLT": 0.5, "page fault or MMIO": 0.5}
-    per_io = {"exits": 3.0, "guest_interrupts": 0.9, "host_interrupts": 0.8}
+    per_io = {"exits": 3.0, "guest_interrupts": 0.9, "host_interrupts": 0.8, "sq_doorbells": 0.7, "commands": 1.0}
     summary = summarise(SETTINGS, results({"virtio-blk": [100.0]}, exit_reasons=reasons, per_io=per_io))
     page = report.render(summary)
     section = page[page.index("### virtio-blk, step by step") :]
     rows = [line.split(" | ") for line in section.split("\n\n")[2].splitlines()[2:]]
     counts = {row[3].partition(":")[0]: row[4] for row in rows}
     assert counts == {
-        "kick": "1.50", "ioeventfd, which wakes a thread": "", "io_uring, a system call": "", "doorbell of the SQ": "",
-        "data, by DMA into the VM's memory": "", "interrupt": "0.90",
+        "kick": "1.50", "ioeventfd, which wakes a thread": "", "io_uring, a system call": "",
+        "doorbell of the SQ": "0.70", "data, by DMA into the VM's memory": "1.00", "interrupt": "0.90",
         "completion in the ring, which wakes the thread": "", "irqfd, a system call": "",
     }  # fmt: skip
     assert rows[5][3:5] == ["interrupt", "0.80"]

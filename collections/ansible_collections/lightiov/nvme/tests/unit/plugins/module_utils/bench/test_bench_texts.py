@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -249,10 +250,50 @@ def test_perf(tmp_path: Path) -> None:
     assert watch.counted(output) == [123456]
 
 
+def capability(of: int, then: int, *words: int) -> bytes:
+    return struct.pack(f"<{1 + len(words)}I", of | 1 << 16 | then << 20, *words)
+
+
+def configuration(*capabilities: tuple[int, bytes], controller: tuple[int, int] = counters.EMULATED) -> bytes:
+    """Of a controller with these extended capabilities, each behind its offset."""
+    config = bytearray(4096)
+    struct.pack_into("<HH", config, 0, *controller)
+    for where, one in capabilities:
+        config[where : where + len(one)] = one
+    return bytes(config)
+
+
+COUNTED = (counters.COUNTERS | 0x18 << 20, 5, 4, 3, 2)
+
+
+def test_what_the_drive_counts() -> None:
+    other, vendors = capability(0x0E, 0x140), capability(counters.VENDOR_SPECIFIC, 0x180, 0x1234 | 0x10 << 20, 9, 9)
+    ours = capability(counters.VENDOR_SPECIFIC, 0, *COUNTED)
+    found = counters.drive_counters(configuration((0x100, other), (0x140, vendors), (0x180, ours)))
+    assert found == {"sq_doorbells": 5, "cq_doorbells": 4, "commands": 3, "messages": 2}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        b"",
+        bytes(64),
+        configuration(),
+        configuration((0x100, capability(0x0E, 0x100))),
+        configuration((0x100, capability(0x0E, 0xFFF))),
+        configuration((0x100, capability(counters.VENDOR_SPECIFIC, 0, *COUNTED)), controller=(0x144D, 0xA80A)),
+    ],
+    ids=["none", "not root", "no capability", "in a circle", "beyond the end", "another's capability of that ID"],
+)
+def test_hardware_counts_nothing(config: bytes) -> None:
+    assert counters.drive_counters(config) == {}
+
+
 def test_what_an_io_costs() -> None:
     cpu = {"guest": 1.0, "outside": 2.0, "steal": 0.0, "idle": 5.0}
-    before = watch.Look(10.0, cpu, {"exits": 100}, 7)
-    after = watch.Look(12.0, {"guest": 2.0, "outside": 2.5, "steal": 0.5, "idle": 7.0}, {"exits": 4100}, 2007)
+    before = watch.Look(10.0, cpu, {"exits": 100}, 7, {"sq_doorbells": (1 << 32) - 1500})
+    later = {"guest": 2.0, "outside": 2.5, "steal": 0.5, "idle": 7.0}
+    after = watch.Look(12.0, later, {"exits": 4100}, 2007, {"sq_doorbells": 500})
     found = watch.per_io(before, after, 1000)
-    assert found == {"host_interrupts": 1.0, "outside_us": 250.0, "exits": 2.0}
+    assert found == {"host_interrupts": 1.0, "outside_us": 250.0, "exits": 2.0, "sq_doorbells": 1.0}
     assert watch.steal(before, after) == 0.125
