@@ -33,6 +33,11 @@ PLAN = """
         name: lightiov.nvme.vm
         tasks_from: plan
 """
+MAIN = """
+- hosts: all
+  gather_facts: false
+  roles: [lightiov.nvme.vm]
+"""
 SUMMARY = """
     - ansible.builtin.debug:
         msg: "{{ ['hv1'] | lightiov.nvme.outcome([], hostvars) }}"
@@ -169,6 +174,21 @@ def test_what_stands_in_the_way_is_said_before_anything_is_changed(
     last = play(tmp_path, PLAN, **{**variables, "lightiov_vms": [{**VMS[0], **changes}]})[-1]
     assert last["failed"]
     assert refusal in last["msg"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"state": "stopped"}, {"state": "absent"}])
+def test_no_root_disk_is_made_without_the_driver_that_it_is_to_have(
+    variables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    """As with --tags vm: role image, which makes copies of the images, has not run."""
+    (tmp_path / "libvirt.py").write_text(LIBVIRT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    vms = [{"name": "new", "tenant": "blue", **changes}]
+    last = play(tmp_path, MAIN, **{**variables, "lightiov_vms": vms, "lightiov_image_driver": True})[-1]
+    assert last.get("failed", False) == ("absent" not in changes.values())
+    if "failed" in last:
+        assert last["msg"].startswith("new on hv1 would be made from an image without the guest driver, because role ")
+        assert last["msg"].endswith("add image to --tags, or take it out of --skip-tags.")
 
 
 def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> None:
