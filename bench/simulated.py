@@ -245,6 +245,7 @@ def _mdev(number: int, wanted: dict[str, Any]) -> MdevState:
         **{**wanted, "disks": disks},
         address="0000:00:00.0",
         type="lightiov-passthrough",
+        marked=True,
         active=True,
         defined=True,
         autostart=True,
@@ -257,7 +258,8 @@ def _mdev(number: int, wanted: dict[str, Any]) -> MdevState:
 
 def _made(mdev: dict[str, Any]) -> dict[str, Any]:
     """What the module that makes it tells of it."""
-    return {key: value for key, value in mdev.items() if key not in ("state", "queues", "window", "statistics")}
+    looked_at = ("marked", "state", "queues", "window", "statistics")
+    return {key: value for key, value in mdev.items() if key not in looked_at}
 
 
 def _domain(mdev: MdevState) -> dict[str, Any]:

@@ -38,6 +38,14 @@ MAIN = """
   gather_facts: false
   roles: [lightiov.nvme.vm]
 """
+ABSENT = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: lightiov.nvme.vm, tasks_from: absent}
+      vars:
+        __lightiov_mdevs_present: "{{ present }}"
+"""
 SUMMARY = """
     - ansible.builtin.debug:
         msg: "{{ ['hv1'] | lightiov.nvme.outcome([], hostvars) }}"
@@ -199,6 +207,19 @@ def test_shrink_is_for_those_that_do_not_run(results: list[dict[str, Any]]) -> N
     options = ("xml", "mdevs", "address", "memory_mib", "vcpus")
     assert all(domain[option] is None for domain in shrunken for option in options)
     assert results[1]["actions"] == []
+
+
+def test_a_tear_down_takes_from_vms_what_it_removes(
+    variables: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others made stays, and with the VMs that have it."""
+    (tmp_path / "libvirt.py").write_text(LIBVIRT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    marked, stranger, listed = mdev_uuid("S1", "gone"), mdev_uuid("S2", "stranger"), mdev_uuid("S1", "a&b")
+    present = {"disks": {marked: {}, stranger: {}, listed: {}}, "marked": [marked]}
+    done = play(tmp_path, ABSENT, verbosity=3, **variables, present=present)
+    arguments = [one["invocation"]["module_args"] for one in done if one["action"] == "lightiov.nvme.domain_mdev"]
+    assert [one["absent"] for one in arguments] == [[marked, listed]] * 2
 
 
 def test_a_vm_that_runs_with_other_memory_is_named_at_the_end(

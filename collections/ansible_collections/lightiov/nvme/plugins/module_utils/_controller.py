@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, read, wait_until, write_atomically
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import active_mdevs
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._record import RECORD, Identity, identities, record
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
@@ -283,11 +284,21 @@ def _plan_release(host: Host, controller: Controller, result: Plan) -> None:
     elif controller.mdevs:
         result.refuse(
             f"Controller {controller} cannot be released, because it has the mdevs {', '.join(controller.mdevs)}: "
-            "remove them with lightiov.nvme.mdev",
+            f"remove {_how_to_remove(host, controller)}",
             until="mdev",
         )
     _require_driverctl(host, f"Controller {controller} cannot be released", result)
     result.add("release", controller.address, partial(_release, host, controller), **details)
+
+
+def _how_to_remove(host: Host, controller: Controller) -> str:
+    """lightiov.nvme.mdev leaves alone what it has not made."""
+    marked = {mdev.uuid for mdev in active_mdevs(host) if mdev.attributes.is_marked}
+    ours = [uuid for uuid in controller.mdevs if uuid in marked]
+    others = [uuid for uuid in controller.mdevs if uuid not in marked]
+    by_us = [f"{', '.join(ours)} with lightiov.nvme.mdev"] if ours else []
+    by_hand = [f"{', '.join(others)}, which lightiov.nvme.mdev has not made, with mdevctl"] if others else []
+    return ", and ".join(by_us + by_hand)
 
 
 def _persist(host: Host, address: str) -> None:

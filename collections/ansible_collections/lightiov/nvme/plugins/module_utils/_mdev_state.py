@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._extent import Extent, Slot
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, entries, read, read_int
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import describe_disk
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import State, describe_disk
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdevctl import (
     MDEV_DEVICES,
     Active,
@@ -34,6 +34,7 @@ class MdevState:
     defined: bool
     autostart: bool
     label: str
+    marked: bool
     tenant: str
     queue_pairs: int
     disks: list[dict[str, Any]]
@@ -65,6 +66,7 @@ def mdev_states(host: Host) -> list[MdevState]:
     active = {one.uuid: one for one in active_mdevs(host) if is_ours(one.type)}
     # What exists wins over what is defined.
     mdevs = {**{uuid: _stopped(one) for uuid, one in defined.items()}, **active}
+    known = State.look(active.values(), defined.values()).attributes()
     return [
         MdevState(
             uuid=uuid,
@@ -76,6 +78,7 @@ def mdev_states(host: Host) -> list[MdevState]:
             defined=uuid in defined,
             autostart=uuid in defined and defined[uuid].autostart,
             label=mdev.attributes.name,
+            marked=any(one.is_marked for one in known[uuid]),
             tenant=mdev.attributes.tenant,
             queue_pairs=mdev.attributes.queue_pairs,
             disks=_disks(host, mdev, sizes.get(mdev.address, {})),

@@ -18,7 +18,7 @@ extends_documentation_fragment:
   - lightiov.nvme.returned
 options:
   returns:
-    choices: [disks, mdevs, states]
+    choices: [disks, marked, mdevs, states]
 seealso:
   - module: lightiov.nvme.mdev
 """
@@ -44,6 +44,14 @@ disks:
   returned: unless O(returns) leaves it out
   type: dict
   sample: {"8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55": {"data": {"id": "5a0b7f3e-4dd6-5b3c-9a55-0d4f0e4c5f11", "nsid": 1}}}
+marked:
+  description:
+    - UUIDs of the mdevs that M(lightiov.nvme.mdev) has made, as the mark in their labels says. It removes others only
+      when their UUIDs are listed.
+  returned: unless O(returns) leaves it out
+  type: list
+  elements: str
+  sample: [8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55]
 states:
   description:
     - What tells whether each mdev that exists works, by UUID. C(used) of its queues C(hw_qids) its VM has created.
@@ -94,6 +102,10 @@ mdevs:
       description: What it is for, empty if nothing is said.
       type: str
       sample: vm1
+    marked:
+      description: Whether M(lightiov.nvme.mdev) has made it.
+      type: bool
+      sample: true
     tenant:
       description: Tenant.
       type: str
@@ -215,12 +227,13 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import M
 def values(found: Sequence[MdevState]) -> dict[str, Any]:
     mdevs = [one.to_dict() for one in found]
     states = {one.uuid: one.in_short() for one in found if one.active}
-    return {"mdevs": mdevs, "disks": disks_told(mdevs), "states": states}
+    marked = [one.uuid for one in found if one.marked]
+    return {"mdevs": mdevs, "disks": disks_told(mdevs), "marked": marked, "states": states}
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"returns": _returned.option("disks", "mdevs", "states")},
+        argument_spec={"returns": _returned.option("disks", "marked", "mdevs", "states")},
         supports_check_mode=True,
     )
     try:

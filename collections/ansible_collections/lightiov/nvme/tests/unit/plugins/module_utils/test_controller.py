@@ -19,6 +19,7 @@ from fake_host import FakeHost
 A, B = "0000:01:00.0", "0000:02:00.0"
 WRITE = ("record", RECORD)
 UUID = "8d1a5f9e-96c4-5fd1-bb5e-0c0a2e6c8a55"
+OTHER = "9e2b6fa0-96c4-5fd1-bb5e-0c0a2e6c8a55"
 
 
 @pytest.fixture
@@ -185,11 +186,17 @@ class TestRelease:
         return fake
 
     def test_mdevs_hold_it(self, host: Host, busy: FakeHost) -> None:
-        with pytest.raises(LightiovError, match=f"has the mdevs {UUID}: remove them"):
+        with pytest.raises(LightiovError, match=f"has the mdevs {UUID}: remove {UUID}, which"):
+            make(host)
+
+    def test_each_is_to_be_removed_by_who_has_made_it(self, host: Host, busy: FakeHost) -> None:
+        busy.add_mdev(A, OTHER, label="lightiov.nvme:vm1", tenant="blue", queue_pairs="1", namespaces="1")
+        remedy = rf"remove {OTHER} with lightiov\.nvme\.mdev, and {UUID}, which .* has not made, with mdevctl"
+        with pytest.raises(LightiovError, match=remedy):
             make(host)
 
     def test_whatever_the_operator_consents_to(self, host: Host, busy: FakeHost) -> None:
-        with pytest.raises(LightiovError, match=f"has the mdevs {UUID}: remove them"):
+        with pytest.raises(LightiovError, match=f"has the mdevs {UUID}: remove {UUID}, which"):
             make(host, take_volumes=True)
 
     def test_an_open_mdev_holds_it(self, host: Host, busy: FakeHost) -> None:

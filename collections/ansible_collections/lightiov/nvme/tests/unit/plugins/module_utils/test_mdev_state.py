@@ -46,6 +46,7 @@ def test_active_one(host: Host, fake: FakeHost) -> None:
         "defined": False,
         "autostart": False,
         "label": "vm1",
+        "marked": True,
         "tenant": "blue",
         "queue_pairs": 2,
         "disks": [
@@ -110,7 +111,7 @@ def test_a_definition_says_whose_it_is(host: Host, fake: FakeHost) -> None:
     attributes = [{"serial": "S1"}, {"label": "mine"}]
     fake.write_json(f"/etc/mdevctl.d/{A}/{UUID}", {"mdev_type": "lightiov-passthrough", "attrs": attributes})
     (state,) = mdev_states(host)
-    assert (state.parent, state.label, state.autostart) == ("S1", "mine", False)
+    assert (state.parent, state.label, state.marked, state.autostart) == ("S1", "mine", False, False)
 
 
 def test_mdevs_of_other_drivers_are_not_listed(host: Host, fake: FakeHost) -> None:

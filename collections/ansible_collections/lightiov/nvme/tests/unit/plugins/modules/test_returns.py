@@ -135,7 +135,7 @@ def test_what_is_seen(returns: list[str]) -> None:
     found = [
         MdevState(
             uuid=uuid, parent="S1", address=A, type="lightiov-passthrough", active=True, defined=True, autostart=True,
-            label=vm, tenant="blue", queue_pairs=4, disks=disks, state="ready", queues=queues,
+            label=vm, marked=True, tenant="blue", queue_pairs=4, disks=disks, state="ready", queues=queues,
             window={"base": "0x10000000000", "size": "0x40000000"}, statistics={"interrupts": 1 << 30},
         )
         for vm, uuid in zip(VMS, UUIDS)
