@@ -104,7 +104,12 @@ def test_vms_that_are_not_to_be_entered(fleet: Fleet) -> None:
     run = fleet.run("verify.yml", good=hypervisor(*vms))
     assert run.returncode == 0, run.stdout
     assert report(run) == []
-    entered = fleet.run("verify.yml", good=hypervisor({**vms[0], "guest_install": "dkms", "disks": [DISK]}))
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_vm_that_does_not_answer(fleet: Fleet, options: tuple[str, ...]) -> None:
+    vm = {"name": 101, "guest_install": "dkms", "disks": [DISK]}
+    entered = fleet.run("verify.yml", *options, good=hypervisor(vm))
     assert entered.returncode != 0
     # Also a VM that is alone in its play leaves the report to be made.
     failed = [line for line in report(entered) if line.startswith("101 on good: ")]
