@@ -124,6 +124,13 @@ def test_host_variables_win_over_those_of_groups_and_all_may_be_templates(tmp_pa
     assert variables["elsewhere"]["lightiov_ssh_args"].endswith("ProxyJump=hv2:2222")
 
 
+def test_placements_may_be_below_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    inventory = Inventory(tmp_path, {"hv1": {}}, lightiov_placements="~/mine", lightiov_vms=[{**VM, "name": "listed"}])
+    inventory.write("../mine/hv1.yml", {"lightiov_vms": [VM]})
+    assert inventory.read()[0]["lightiov_on_hv1"] == ["vm1"]
+
+
 def test_wrong_list_is_no_other_hypervisors_concern(tmp_path: Path) -> None:
     hosts = {
         "hv1": {"lightiov_vms": [{"tenant": "blue"}]},

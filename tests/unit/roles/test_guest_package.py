@@ -22,12 +22,12 @@ SHOW = f"""
     - ansible.builtin.add_host: {{name: vm2, lightiov_hypervisor: hv2}}
 - hosts: hv1:hv2
   gather_facts: false
-  vars_files: [common.yml, "{ROLES}/native/vars/main.yml"]
+  vars_files: ["{ROLES}/devices/vars/main.yml", "{ROLES}/native/vars/main.yml", common.yml]
   tasks:
     - ansible.builtin.set_fact: {{files: "{{{{ __lightiov_guest_packages | map(attribute='cached') }}}}"}}
 - hosts: vm1:vm2
   gather_facts: false
-  vars_files: [common.yml, "{ROLES}/guest/vars/main.yml"]
+  vars_files: ["{ROLES}/devices/vars/main.yml", "{ROLES}/guest/vars/main.yml", common.yml]
   tasks:
     - ansible.builtin.set_fact: {{files: ["{{{{ __lightiov_guest_package.cached }}}}"]}}
 - hosts: hv1
@@ -41,7 +41,7 @@ SHOW = f"""
           vm2: "{{{{ hostvars.vm2.files }}}}"
 """
 COMMON = {
-    "lightiov_cache": "/cache",
+    "lightiov_cache": "~/cache",
     "__lightiov_version": "0.2.0",
     "__lightiov_host_module": {"kernels": [KERNEL]},
     "__lightiov_guest_state": {"stdout_lines": [KERNEL, "absent", "", "other"]},
@@ -51,6 +51,7 @@ COMMON = {
 def test_package_is_that_of_the_vms_own_hypervisor(tmp_path: Path) -> None:
     (tmp_path / "common.yml").write_text(json.dumps(COMMON))
     found = play(tmp_path, SHOW, __lightiov_native_pack={"stdout_lines": ["whole", "aaaa"]})[-1]["msg"]
-    first = [f"/cache/guest/hv1/lightiov-guest-{KERNEL}_0.2.0+aaaa_amd64.deb"]
-    second = [f"/cache/guest/hv2/lightiov-guest-{KERNEL}_0.2.0+bbbb_amd64.deb"]
+    cache = Path("~/cache").expanduser()
+    first = [f"{cache}/guest/hv1/lightiov-guest-{KERNEL}_0.2.0+aaaa_amd64.deb"]
+    second = [f"{cache}/guest/hv2/lightiov-guest-{KERNEL}_0.2.0+bbbb_amd64.deb"]
     assert found == {"hv1": first, "vm1": first, "hv2": second, "vm2": second}

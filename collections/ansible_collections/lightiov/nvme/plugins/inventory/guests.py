@@ -110,7 +110,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         """What the VMs of a hypervisor are made from; of one whose variables cannot be had, no VM is."""
         try:
             return self._known(host)
-        except (AnsibleError, OSError, TypeError, ValueError, YAMLError) as error:
+        except (AnsibleError, OSError, RuntimeError, TypeError, ValueError, YAMLError) as error:
             self.display.warning(f"The VMs of {host.name} are left out: {error}")
             return {}
 
@@ -120,7 +120,8 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
         templar = Templar(loader=self.loader, variables=raw)
         names = (*GUEST_DEPENDS_ON, "lightiov_placements")
         known = {name: templar.template(raw[name]) for name in names if name in raw}
-        file = Path(known.get("lightiov_placements") or Path(raw["inventory_dir"], "placements"), f"{host.name}.yml")
+        placements = Path(known.get("lightiov_placements") or Path(raw["inventory_dir"], "placements")).expanduser()
+        file = placements / f"{host.name}.yml"
         if file.is_file():
             # The plan has written it, without templates, and in its tens of thousands of lines speed counts.
             known.update(yaml_load(file.read_text(encoding="utf-8")))
