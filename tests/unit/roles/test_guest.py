@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playing import play
+from playing import play, play_on
 
 from lab.paths import COLLECTION
 
 ROLE = COLLECTION / "roles/guest"
+MAIN = """
+- hosts: vm1
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: lightiov.nvme.guest}
+"""
 PACKAGE = """
 - hosts: all
   gather_facts: false
@@ -91,6 +97,15 @@ def vm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vm:
     made = Vm(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     return made
+
+
+def test_vm_whose_hypervisor_has_built_no_driver_is_not_waited_for(tmp_path: Path) -> None:
+    """As with --skip-tags native or image."""
+    vm = {"name": "vm1", "tenant": "blue", "disks": []}
+    variables = {"lightiov_hypervisor": "hv1", "lightiov_vm": vm, "lightiov_guest_timeout": 1}
+    last = play_on(tmp_path, MAIN, {"hv1": {}, "vm1": variables})["vm1"][-1]
+    assert last["failed"]
+    assert last["msg"].startswith("vm1 gets no guest driver, because role native has not run on hv1, which builds it: ")
 
 
 def test_new_driver_takes_the_place_of_the_former(vm: Vm) -> None:

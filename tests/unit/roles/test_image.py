@@ -24,6 +24,13 @@ PLAYBOOK = """
 """
 
 
+def test_a_host_without_role_native_is_refused(tmp_path: Path) -> None:
+    """As with --skip-tags native."""
+    last = play(tmp_path, PLAYBOOK, lightiov_image_driver=True, lightiov_vms=[], lightiov_vm_image="/debian.raw")[-1]
+    assert last["failed"]
+    assert last["msg"].startswith("The images of hv1 get no guest driver, because role native, which builds it, has ")
+
+
 def test_a_host_that_has_the_copies_gets_no_packages(tmp_path: Path) -> None:
     image, cache = tmp_path / "debian.raw", tmp_path / "cache/guest/hv1"
     image.write_bytes(b"image")
