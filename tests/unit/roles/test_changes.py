@@ -116,3 +116,10 @@ def test_no_task_is_changed_with_an_empty_diff() -> None:
         if not task.is_silent and not task.is_shown_next
     ]
     assert unshown == []
+
+
+def test_what_is_only_planned_shows_no_diff() -> None:
+    """What acts on the plan does, and would a second time."""
+    planning = [task for task in all_tasks() if task.content.get("check_mode") is True]
+    assert len(planning) > 5
+    assert [task.content["name"] for task in planning if task.content.get("diff") is not False] == []
