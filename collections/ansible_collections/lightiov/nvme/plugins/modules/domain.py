@@ -191,7 +191,7 @@ EXAMPLES = r"""
           image: /var/lib/libvirt/images/debian-13.qcow2
           format: qcow2
         mdevs:
-          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1', 'data') }}"
+          - "{{ 'S5XANA0R700001' | lightiov.nvme.mdev_uuid('vm1') }}"
       - name: vm2
         state: absent
         root:
