@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -209,6 +209,7 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     building = [kernel for kernel in unbuilt if kernel not in waiting]
     installing = [kernel for kernel in kernels if kernel in building or kernel not in (*installed, *waiting)]
 
+    _check_parameters(wanted, package, [kernel for kernel in kernels if kernel not in unbuilt])
     former = Former.of(host, wanted, package, module.loaded)
     if building and source_changed:
         result.add("copy", str(package.source), partial(package.copy, wanted.source()))
@@ -217,11 +218,10 @@ def _plan_present(host: Host, wanted: Wanted, predict: bool) -> Plan:
     for kernel in building:
         result.add("build", str(package), partial(package.build, kernel), kernel=kernel)
     for kernel in installing:
-        result.add("install", str(package), partial(package.install, kernel), kernel=kernel)
-    check = partial(module.check_parameters, wanted.parameters)
+        result.add("install", str(package), partial(_install, wanted, package, kernel), kernel=kernel)
     if (former.options or "") != wanted.options:
         former.plan_record(result)
-    options_changed = _plan_file(host, wanted.options_file, wanted.options, result, check)
+    options_changed = _plan_file(host, wanted.options_file, wanted.options, result)
     _plan_file(host, wanted.load_file, f"{wanted.module}\n" if wanted.load else "", result)
 
     loaded = module.loaded
@@ -344,7 +344,19 @@ def _without_headers(host: Host, wanted: Wanted, unbuilt: list[str], result: Pla
     return waiting
 
 
-def _plan_file(host: Host, name: str, text: str, result: Plan, check: Callable[[], None] | None = None) -> bool:
+def _check_parameters(wanted: Wanted, package: Package, kernels: Sequence[str]) -> None:
+    module = KernelModule(package.host, wanted.module)
+    for kernel in kernels:
+        module.check_parameters(wanted.parameters, package.info(kernel))
+
+
+def _install(wanted: Wanted, package: Package, kernel: str) -> None:
+    # Which parameters it has is known once it is built.
+    _check_parameters(wanted, package, [kernel])
+    package.install(kernel)
+
+
+def _plan_file(host: Host, name: str, text: str, result: Plan) -> bool:
     """Make a configuration file have this text, or be gone if the text is empty; whether that changes it."""
     path = host.path(name)
     if (read(path) or "") == text.strip() and path.exists() == bool(text):
@@ -353,12 +365,7 @@ def _plan_file(host: Host, name: str, text: str, result: Plan, check: Callable[[
         result.add("delete", name, path.unlink)
         return True
 
-    def write() -> None:
-        if check:
-            check()
-        write_atomically(path, text)
-
-    result.add("write", name, write)
+    result.add("write", name, partial(write_atomically, path, text))
     return True
 
 

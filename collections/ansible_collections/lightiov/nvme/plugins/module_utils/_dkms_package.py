@@ -52,10 +52,14 @@ class Package:
     def added(self) -> bool:
         return (self.tree / "source").is_symlink()
 
-    def built(self, kernel: str) -> bool:
+    def info(self, kernel: str) -> dict[str, list[str]]:
+        """What modinfo says of what is built for the kernel."""
         # A power cut can leave a file without its content, of which modinfo says nothing.
         modules = (self.tree / kernel).glob("*/module/*.ko*")
-        return any(module_info(self.host, kernel, str(module)) for module in modules)
+        return next(filter(None, (module_info(self.host, kernel, str(module)) for module in modules)), {})
+
+    def built(self, kernel: str) -> bool:
+        return bool(self.info(kernel))
 
     def active(self, kernel: str) -> bool:
         """Whether this is the version that dkms has installed for the kernel."""

@@ -108,12 +108,9 @@ class KernelModule:
     def _parameter(self, name: str) -> str | None:
         return read(self.host.path(f"{self.path}/parameters/{name}"))
 
-    def check_parameters(self, wanted: Mapping[str, str]) -> None:
-        """modprobe ignores parameters that the module does not have."""
-        if not wanted:
-            return
-        parameters = module_info(self.host, running_kernel(self.host), self.name).get("parm", [])
-        known = {parameter.partition(":")[0] for parameter in parameters}
+    def check_parameters(self, wanted: Mapping[str, str], info: Mapping[str, list[str]]) -> None:
+        """Of a file of it, as modinfo has it: modprobe ignores parameters that the module does not have."""
+        known = {parameter.partition(":")[0] for parameter in info.get("parm", [])}
         for name in wanted:
             if name not in known:
                 raise LightiovError(

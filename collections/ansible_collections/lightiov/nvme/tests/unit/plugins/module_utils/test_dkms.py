@@ -328,6 +328,26 @@ class TestLoadedModule:
             act(host, parameters={"max_vector": 8})
         assert not loaded.path(OPTIONS).exists()
 
+    def test_unknown_parameters_are_refused_before_anything_is_done(self, host: Host, loaded: FakeHost) -> None:
+        before = loaded.snapshot()
+        for predict in (True, False):
+            with pytest.raises(LightiovError, match="no parameter 'max_vector': "):
+                make(host, predict, parameters={"max_vector": 8})
+        assert loaded.snapshot() == before
+
+    def test_unknown_parameters_of_what_is_built_first_leave_what_is_installed(
+        self, host: Host, loaded: FakeHost
+    ) -> None:
+        installed = f"/lib/modules/{KERNEL}/updates/dkms/lightiov_host.ko"
+        before = loaded.read(installed), loaded_version(loaded)
+        add_source(loaded, code="int b;")
+        for _run in (1, 2):
+            with pytest.raises(LightiovError, match="no parameter 'max_vector': "):
+                act(host, parameters={"max_vector": 8})
+            assert (loaded.read(installed), loaded_version(loaded)) == before
+        act(host, parameters={"max_vectors": 8})
+        assert loaded.read(installed) != before[0]
+
     def test_one_that_is_not_the_installed_one_is_reloaded(self, host: Host, loaded: FakeHost) -> None:
         loaded.write("/sys/module/lightiov_host/srcversion", "OLD\n")
         assert act(host) == ["unload", "load"]
