@@ -29,7 +29,6 @@ PACKAGE = """
           vars:
             __lightiov_guest_kernel: "6.12"
             __lightiov_guest_version: new
-            __lightiov_guest_installed: "{{ vm.installed }}"
             __lightiov_guest_loaded: "{{ vm.loaded != '' }}"
             __lightiov_guest_current: "{{ vm.loaded == vm.installed }}"
             __lightiov_guest_archives: "{{ vm.archives }}"
@@ -41,6 +40,12 @@ PACKAGE = """
 DPKG = """
 name=${2##*/lightiov-guest-6.12_}
 echo "${name%_amd64.deb}" >installed
+rm -f half-configured
+"""
+DPKG_QUERY = r"""
+status=installed
+if [ -e half-configured ]; then status=half-configured; fi
+echo "$3" | sed "s/\${db:Status-Status}/$status/; s/\${Version}/$(cat installed)/"
 """
 MODPROBE = """
 if [ "$1" = --remove ]; then
@@ -67,7 +72,7 @@ class Vm:
             self.package(version).touch()
         for file, text in (("installed", "former\n"), ("loaded", "former\n"), ("bad", "none\n")):
             (directory / file).write_text(text)
-        for name, text in (("dpkg", DPKG), ("modprobe", MODPROBE)):
+        for name, text in (("dpkg", DPKG), ("dpkg-query", DPKG_QUERY), ("modprobe", MODPROBE)):
             tool = directory / "bin" / name
             tool.write_text(f"#!/bin/sh\ncd {directory}\n{text}")
             tool.chmod(0o755)
@@ -111,6 +116,14 @@ def test_vm_whose_hypervisor_has_built_no_driver_is_not_waited_for(tmp_path: Pat
 def test_new_driver_takes_the_place_of_the_former(vm: Vm) -> None:
     assert vm.deploy() == []
     assert vm.has == {"installed": "new", "loaded": "new"}
+
+
+def test_package_that_was_not_configured_is_installed_again(vm: Vm) -> None:
+    half = vm.directory / "half-configured"
+    for file in (half, vm.directory / "installed"):
+        file.write_text("new\n")
+    assert vm.deploy() == []
+    assert not half.exists()
 
 
 def test_driver_that_does_not_load_gives_way_to_the_former(vm: Vm) -> None:
