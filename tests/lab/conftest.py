@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import modules
 import pytest
@@ -79,6 +79,14 @@ def host(lab_host: Host, module: Path, tmp_path_factory: pytest.TempPathFactory)
     subprocess.run(["make", "-s", "-C", native / "tools", "install", f"DESTDIR={native}/root"], check=True)
     lab_host.copy(native / "root/usr/local/sbin/liov", "/usr/local/sbin/liov")
     return lab_host
+
+
+@pytest.fixture(scope="session")
+def others_reset(host: Host, tree: Path) -> PurePosixPath:
+    """The kernel module that has a controller reset as if the driver of another device wanted it."""
+    module = modules.build_by_itself(Path(__file__).with_name("others_reset.c"), host, tree, FLAVOUR)
+    host.copy(module, f"/root/{module.name}")
+    return PurePosixPath("/root", module.name)
 
 
 @pytest.fixture

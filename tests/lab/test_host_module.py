@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 
 import pytest
 from passthrough import LIOV, OWNER, PCI, READS, WRITES, Controller, Mdev, load_module, mib, under_load, unload_module
@@ -476,6 +477,16 @@ class TestTearDown:
         load = under_load(controller.mdev("1", 2))
         pci_error(controller, "COMP_TIME")
         ended_well(load)
+
+    @pytest.mark.parametrize("reset", [0, 1], ids=["not carried out, as older kernels do", "carried out"])
+    def test_so_does_a_reset_that_the_driver_of_another_device_wants(
+        self, controller: Controller, others_reset: PurePosixPath, reset: int
+    ) -> None:
+        tell = f"insmod {others_reset} address={controller.address} reset={reset} && rmmod {others_reset.stem}"
+        loses_queues_and_nothing_else(controller, lambda: controller.host.run(tell))
+        controller.remove_mdevs()
+        # What the next error needs is not used up.
+        loses_queues_and_nothing_else(controller, lambda: pci_error(controller, "DLP"))
 
     def test_a_controller_that_does_not_obey_is_reset_by_pci(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)

@@ -47,6 +47,19 @@ def headers_of(kernel: str, tree: Path, machine: Remote, flavour: str) -> Path:
     return headers
 
 
+def build_by_itself(source: Path, machine: Remote, tree: Path, flavour: str) -> Path:
+    """A test's own module, of one file."""
+    with exclusive(tree.with_suffix(".lock")):
+        headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
+        of = f"{headers} {source.name}".encode() + source.read_bytes()
+        inside = Path("tmp") / f"lab-module-{source.stem}-{hashlib.sha256(of).hexdigest()[:12]}"
+        (tree / inside).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, tree / inside)
+        (tree / inside / "Kbuild").write_text(f"obj-m := {source.stem}.o\n")
+        subprocess.run(["chroot", tree, "make", "-s", "-C", f"/{headers}", f"M=/{inside}", "modules"], check=True)
+    return tree / inside / f"{source.stem}.ko"
+
+
 def build(part: str, machine: Remote, tree: Path, flavour: str) -> Path:
     """The module of that part, `host` or `guest`; what it was built from and with stays beside it.
 

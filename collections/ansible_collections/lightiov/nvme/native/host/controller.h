@@ -90,8 +90,8 @@ struct liov_limits {
  * @reset_lock: held from stopping the controller until it is started again,
  *	unless the system sleeps meanwhile or the controller is @cut_off.
  *	Between liov_mdev.lock and @lock.
- * @cut_off: by errors of PCI Express, until its slot has been reset; under
- *	@reset_lock
+ * @cut_off: stopped because of errors of PCI Express, until these are over;
+ *	under @reset_lock
  * @tenant: the present one or the last one, whose last device went, if
  *	@tenant_users is 0, in @tenant_epoch
  * @scan_lock: held while namespaces are read and put in order.  Outside of

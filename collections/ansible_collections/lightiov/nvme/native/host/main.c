@@ -122,6 +122,7 @@ static pci_ers_result_t liov_error_detected(struct pci_dev *pdev,
 
 	switch (state) {
 	case pci_channel_io_normal:
+		/* Others may want a reset all the same: liov_ctrl_restore(). */
 		return PCI_ERS_RESULT_CAN_RECOVER;
 	case pci_channel_io_frozen:
 		dev_warn(&pdev->dev,

@@ -331,16 +331,27 @@ void liov_ctrl_cut_off(struct liov_ctrl *ctrl)
 	mutex_unlock(&ctrl->reset_lock);
 }
 
-/* The slot has been reset: the controller is disabled, and knows of nothing. */
+/*
+ * The slot has been reset, so that the controller is disabled and knows of
+ * nothing.  Or so it is said: where no error had cut it off, another device's
+ * driver behind the same bridge wanted the reset, and then older kernels do not
+ * reset anything.  So it is stopped here in any case.  And it starts anew, which
+ * alone saves again what is restored here.
+ */
 void liov_ctrl_restore(struct liov_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->reset_lock);
+	if (!ctrl->cut_off)
+		dev_warn(ctrl->dev,
+			 "PCI errors of another device have the controller reset: its VMs' I/O waits until they are over (if that fails, bind the controller to the driver again)\n");
 	pci_restore_state(ctrl->pdev);
 	pci_set_master(ctrl->pdev);
+	liov_ctrl_stop(ctrl);
+	ctrl->cut_off = true;
 	mutex_unlock(&ctrl->reset_lock);
 }
 
-/* Also called after errors that cut nothing off. */
+/* Also called after errors that neither cut it off nor had it reset. */
 void liov_ctrl_recover(struct liov_ctrl *ctrl)
 {
 	mutex_lock(&ctrl->reset_lock);
