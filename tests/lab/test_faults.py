@@ -6,6 +6,7 @@ LIGHTIOV_LIES says how many lies a test has to stand (default 100, and 10000 whe
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -13,13 +14,14 @@ from dataclasses import replace
 from itertools import count, cycle
 
 import pytest
-from passthrough import GIB_BLOCKS, OWNER, Controller, Mdev, under_load, verified_all_the_while
+from passthrough import GIB_BLOCKS, OWNER, Controller, Extent, Mdev, under_load, verified_all_the_while
 
 from lab import Admin, Fault, Kind, Program, wait_until
 from lab.fault import ADMIN, DO_NOT_RETRY
 
-INTERNAL_ERROR = 0x006
-CNS_NAMESPACE, CNS_CONTROLLER = 0, 1
+INVALID_FIELD, INTERNAL_ERROR = 0x002, 0x006
+CNS_NAMESPACE, CNS_CONTROLLER, CNS_DESCRIPTORS = 0, 1, 3
+NIDT_UUID = 3
 LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 100), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
 # Admin commands that there are at once, beside the host's request for events.
@@ -32,6 +34,12 @@ LATE = 12
 
 def works(mdev: Mdev, queues: int = 1) -> None:
     mdev.liov("verify", f"--count 64 --queues {queues} --yes-destroy-data")
+
+
+def described(mdev: Mdev) -> str:
+    """The UUID of its first namespace."""
+    (namespace,) = json.loads(mdev.liov("identify", "--json").stdout)["namespaces"]
+    return namespace["uuid"]
 
 
 def resets(controller: Controller) -> int:
@@ -146,6 +154,41 @@ class TestIdentify:
         assert any("namespace 3 does not identify itself" in line for line in controller.host.kernel_log()[log:])
         rescan(controller)
         assert controller.identities() == all_identities(controller)
+
+    def test_an_identity_that_only_its_descriptors_have_stays(self, controller: Controller) -> None:
+        """A UUID; here the first descriptor, of what namespace 1 has as its NGUID, is said to be one."""
+        disk = Extent(1)
+        opened, closed = controller.mdev_of(disk), controller.mdev_of(Extent(2))
+        descriptors = {"command": Admin.IDENTIFY, "cdw10": CNS_DESCRIPTORS}
+        try:
+            with controller.fault(Fault(Kind.PUT, NIDT_UUID, **descriptors)):
+                rescan(controller)
+                assert controller.faults_played == 8
+            uuids = [described(mdev) for mdev in (opened, closed)]
+            assert all(int(uuid, 16) for uuid in uuids), uuids
+            log = len(controller.host.kernel_log())
+            with opened.held():
+                with controller.fault(Fault(Kind.STATUS, INTERNAL_ERROR, **descriptors)):
+                    rescan(controller)
+                    assert controller.faults_played == 8
+                assert not opened.extents()[disk.id].flags
+            assert [described(mdev) for mdev in (opened, closed)] == uuids
+            assert any("namespace 1 does not identify itself" in line for line in controller.host.kernel_log()[log:])
+        finally:
+            rescan(controller)
+        works(opened)
+
+    def test_a_controller_that_has_no_descriptors(self, controller: Controller) -> None:
+        """As those before NVMe 1.3: what they say otherwise is all that there is."""
+        controller.unbind()
+        log = len(controller.host.kernel_log())
+        with controller.fault(Fault(Kind.STATUS, INVALID_FIELD, command=Admin.IDENTIFY, cdw10=CNS_DESCRIPTORS)):
+            controller.bind("lightiov")
+            rescan(controller)
+            assert controller.faults_played == 16
+            assert controller.identities() == all_identities(controller)
+        assert not any("does not identify itself" in line for line in controller.host.kernel_log()[log:])
+        rescan(controller)
 
     @pytest.mark.parametrize("amount", [None, 64], ids=["all", "some"])
     def test_random_data_at_the_start(self, controller: Controller, amount: int | None) -> None:

@@ -22,6 +22,8 @@ struct liov_ns_id {
  * struct liov_namespace - one active namespace
  * @extents: the parts that mediated devices have of it, in no order
  * @usable: it holds plain blocks: NVM command set and no metadata
+ * @described: the list of its descriptors was read, as controllers have it since
+ *	NVMe 1.3
  * @present: seen by the last scan; one with extents that is gone is kept
  * @granularity: LBAs; extents start and end at multiples of it
  * @write_granularity, @write_optimal, @dealloc_granularity, @boundary,
@@ -41,6 +43,7 @@ struct liov_namespace {
 	u32 boundary;
 	u32 atomic_write;
 	bool usable;
+	bool described;
 	bool read_only;
 	bool present;
 	u32 granularity;

@@ -116,6 +116,18 @@ static void liov_namespace_parse_descriptors(struct liov_namespace *ns,
 	}
 }
 
+static bool liov_namespace_was_described(struct liov_ctrl *ctrl, u32 nsid)
+{
+	const struct liov_namespace *old;
+	bool described;
+
+	mutex_lock(&ctrl->lock);
+	old = liov_namespace_find(ctrl, nsid);
+	described = old && old->described;
+	mutex_unlock(&ctrl->lock);
+	return described;
+}
+
 /* Return: as liov_admin_run(). */
 static int liov_namespace_read_descriptors(struct liov_ctrl *ctrl,
 					   struct liov_namespace *ns,
@@ -127,9 +139,13 @@ static int liov_namespace_read_descriptors(struct liov_ctrl *ctrl,
 		return 0;
 	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS_DESC_LIST, ns->nsid,
 				      data);
-	/* Controllers before NVMe 1.3 have none: nothing is missed. */
-	if (!ret)
+	if (!ret) {
+		ns->described = true;
 		liov_namespace_parse_descriptors(ns, data->cpu);
+	}
+	/* Controllers before NVMe 1.3 have none: nothing is missed. */
+	if (ret > 0 && !liov_namespace_was_described(ctrl, ns->nsid))
+		return 0;
 	return ret;
 }
 
@@ -159,6 +175,22 @@ static bool liov_namespace_recall(struct liov_ctrl *ctrl,
 	return known;
 }
 
+/* What the namespace says of itself.  Return: as liov_admin_run(). */
+static int liov_namespace_ask(struct liov_ctrl *ctrl, struct liov_namespace *ns,
+			      const struct liov_dma *data)
+{
+	int ret;
+
+	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS, ns->nsid, data);
+	if (ret)
+		return ret;
+	liov_namespace_parse(ctrl, ns, data->cpu);
+	ret = liov_namespace_read_descriptors(ctrl, ns, data);
+	if (ctrl->quirks & LIOV_QUIRK_BOGUS_IDS)
+		liov_namespace_disown(ns);
+	return ret;
+}
+
 /* Returns NULL for one that there is nothing to know of. */
 static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 						  u32 nsid,
@@ -175,31 +207,17 @@ static struct liov_namespace *liov_namespace_read(struct liov_ctrl *ctrl,
 	ns->granularity = 1;
 	INIT_LIST_HEAD(&ns->extents);
 
-	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS, nsid, data);
-	if (ret < 0)
-		goto out_free;
-	if (!ret) {
-		liov_namespace_parse(ctrl, ns, data->cpu);
-	} else if ((ret & LIOV_STATUS_CODE) == NVME_SC_INVALID_NS) {
-		/* It was detached just now. */
-		goto out_free;
-	} else {
+	ret = liov_namespace_ask(ctrl, ns, data);
+	if (!ret)
+		return ns;
+	/* If it is invalid, it was detached just now. */
+	if (ret > 0 && (ret & LIOV_STATUS_CODE) != NVME_SC_INVALID_NS) {
 		dev_warn(ctrl->dev,
 			 "namespace %u does not identify itself (status 0x%x): rescan once the controller is well\n",
 			 nsid, ret);
-		if (!liov_namespace_recall(ctrl, ns))
-			goto out_free;
-		return ns;
+		if (liov_namespace_recall(ctrl, ns))
+			return ns;
 	}
-
-	ret = liov_namespace_read_descriptors(ctrl, ns, data);
-	if (ret < 0)
-		goto out_free;
-	if (ctrl->quirks & LIOV_QUIRK_BOGUS_IDS)
-		liov_namespace_disown(ns);
-	return ns;
-
-out_free:
 	kfree(ns);
 	return ret < 0 ? ERR_PTR(ret) : NULL;
 }
