@@ -29,6 +29,7 @@ class Admin(IntEnum):
     CREATE_CQ = 0x05
     IDENTIFY = 0x06
     SET_FEATURES = 0x09
+    FORMAT_NVM = 0x80
 
 
 class Io(IntEnum):

@@ -15,7 +15,7 @@ import pytest
 from passthrough import LIOV, OWNER, PCI, READS, WRITES, Controller, Mdev, load_module, mib, under_load, unload_module
 from tracing import traced
 
-from lab import Host, Program, wait_until
+from lab import Admin, Fault, Host, Kind, Program, wait_until
 
 STOCK_CONTROLLER = "LIOV1B"
 # Seeds count from here: what an earlier run of the tests left on the disks does not pass for what this one wrote.
@@ -182,6 +182,24 @@ class TestOwnership:
         log = len(controller.host.kernel_log())
         mdev.write("tenant", "blue")
         assert not any("is reset before" in line for line in controller.host.kernel_log()[log:])
+
+    def test_a_new_tenant_waits_for_what_the_reset_would_cut_short(self, controller: Controller) -> None:
+        host, log = controller.host, len(controller.host.kernel_log())
+        controller.mdev("1", tenant="blue").remove()
+        mdev = controller.create()
+        with controller.fault(Fault(Kind.STALL, command=Admin.FORMAT_NVM)):
+            formatting = Program(host, f"nvme format {controller.admin} -n 8 --force")
+            wait_until(lambda: controller.faults_played == 1, "the controller to have the command")
+            assert "busy" in mdev.write("tenant", "red", check=False).stderr
+            assert controller.read("state") == "live"
+            # Who had the controller before needs no reset.
+            mdev.write("tenant", "blue")
+            mdev.write("tenant", "")
+        assert formatting.wait(300) == 0, formatting.output()
+        said = "\n".join(host.kernel_log()[log:])
+        assert "has to be reset before tenant red has it, which would cut an admin command short" in said
+        mdev.write("tenant", "red")
+        assert controller.read("tenant") == "red"
 
     def test_namespaces_have_one_owner(self, controller: Controller) -> None:
         first = controller.mdev("1,3")

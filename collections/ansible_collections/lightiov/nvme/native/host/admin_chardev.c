@@ -124,14 +124,27 @@ static bool liov_admin_stalls(const struct nvme_passthru_cmd64 *cmd)
 	}
 }
 
+/* Caller holds ctrl->lock, and is about to count a command that takes its time. */
+static int liov_check_tenant_resets(struct liov_ctrl *ctrl)
+{
+	lockdep_assert_held(&ctrl->lock);
+
+	if (!ctrl->tenant_resets)
+		return 0;
+	dev_err(ctrl->dev,
+		"controller is being reset between two tenants, which would cut an admin command short, so it was refused: try again\n");
+	return -EBUSY;
+}
+
 /* From here until liov_stall_end() no mediated device can be opened. */
 static int liov_stall_begin(struct liov_ctrl *ctrl, const char *what,
 			    const char *remedy)
 {
 	struct liov_mdev *mdev;
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&ctrl->lock);
+	ret = liov_check_tenant_resets(ctrl);
 	list_for_each_entry(mdev, &ctrl->mdevs, node) {
 		if (!mdev->open)
 			continue;
@@ -160,9 +173,10 @@ static int liov_ns_change_begin(struct liov_ctrl *ctrl, u32 nsid)
 	struct liov_namespace *ns;
 	struct liov_mdev *owner;
 	unsigned int owners;
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&ctrl->lock);
+	ret = liov_check_tenant_resets(ctrl);
 	list_for_each_entry(ns, &ctrl->namespaces, node) {
 		if (nsid != NVME_NSID_ALL && nsid != ns->nsid)
 			continue;

@@ -101,8 +101,10 @@ struct liov_limits {
  * @ns_changes: admin commands in flight that may destroy or detach a namespace;
  *	no extent can be added or grown meanwhile
  * @stalls: admin commands in flight that may keep the controller from all
- *	others, and resets between tenants; no mediated device can be opened
- *	meanwhile
+ *	others, and resets by @misc; no mediated device can be opened meanwhile
+ * @tenant_resets: resets between tenants; likewise.  Those would cut short what
+ *	@ns_changes and @stalls count, so none begins while there is any of the
+ *	others.
  * @quirks: LIOV_QUIRK_*
  * @events: which notices the controller has, as Set Features takes them
  * @stripe: bytes, or 0, that one I/O best lies within; a quirk
@@ -165,6 +167,7 @@ struct liov_ctrl {
 	struct list_head namespaces;
 	unsigned int ns_changes;
 	unsigned int stalls;
+	unsigned int tenant_resets;
 
 	struct rw_semaphore access;
 	bool removed;

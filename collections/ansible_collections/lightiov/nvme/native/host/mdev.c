@@ -12,7 +12,7 @@ static int liov_mdev_set_open(struct liov_mdev *mdev)
 	int ret = -EINVAL;
 
 	mutex_lock(&ctrl->lock);
-	if (ctrl->stalls) {
+	if (ctrl->stalls || ctrl->tenant_resets) {
 		dev_err(liov_mdev_dev(mdev),
 			"device cannot be opened while an admin command or a reset between tenants keeps controller %s busy: try again when that has ended\n",
 			dev_name(ctrl->dev));

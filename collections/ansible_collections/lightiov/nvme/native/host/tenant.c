@@ -67,21 +67,29 @@ static int liov_tenant_try(struct liov_mdev *mdev, const char *name)
 /*
  * Caller holds ctrl->lock, which is not held meanwhile, and has found that the
  * controller has no tenant: no device is open, and none is opened, not even of
- * the former tenant, which would lose its queues to the reset.
+ * the former tenant, which would lose its queues to the reset.  Nor does an admin
+ * command begin whose end it must not be.
  */
-static void liov_tenant_reset(struct liov_mdev *mdev, const char *name)
+static int liov_tenant_reset(struct liov_mdev *mdev, const char *name)
 {
 	struct liov_ctrl *ctrl = mdev->ctrl;
 	u32 epoch = ctrl->tenant_epoch;
 
+	if (ctrl->stalls || ctrl->ns_changes) {
+		dev_err(liov_mdev_dev(mdev),
+			"controller %s has to be reset before tenant %s has it, which would cut an admin command short (Format, Sanitize, namespaces, firmware): try again when that has ended\n",
+			dev_name(ctrl->dev), name);
+		return -EBUSY;
+	}
 	dev_info(liov_mdev_dev(mdev),
 		 "controller %s is reset before tenant %s has it, so that nothing of another one is left\n",
 		 dev_name(ctrl->dev), name);
-	ctrl->stalls++;
+	ctrl->tenant_resets++;
 	mutex_unlock(&ctrl->lock);
 	liov_ctrl_reset(ctrl, epoch);
 	mutex_lock(&ctrl->lock);
-	ctrl->stalls--;
+	ctrl->tenant_resets--;
+	return 0;
 }
 
 /* The same for who holds no lock, with the reset that it may need. */
@@ -92,10 +100,9 @@ int liov_tenant_change(struct liov_mdev *mdev, const char *name)
 
 	mutex_lock(&ctrl->lock);
 	ret = liov_tenant_try(mdev, name);
-	if (ret == -EAGAIN) {
-		liov_tenant_reset(mdev, name);
-		ret = liov_tenant_try(mdev, name);
-	}
+	if (ret == -EAGAIN)
+		ret = liov_tenant_reset(mdev, name) ?:
+		      liov_tenant_try(mdev, name);
 	mutex_unlock(&ctrl->lock);
 	if (ret == -EAGAIN) {
 		dev_err(liov_mdev_dev(mdev),
