@@ -175,6 +175,26 @@ def churn(mdev: str, enough: str) -> None:
         lost = any(results)
 
 
+def arrive(mdev: str, controller: str, namespace: str) -> None:
+    """Define and open the device once the controller is out of use, and use it when it is in use again."""
+    parent, device = Path(controller), Path(f"/sys/bus/mdev/devices/{mdev}")
+    state, serial = parent / "lightiov/state", (parent / "lightiov/serial").read_text()
+    attributes = {"serial": serial, "tenant": "blue", "queue_pairs": "1", "namespaces": namespace}
+    print("ready", flush=True)
+    while state.read_text() == "live\n":
+        pass
+    (parent / "mdev_supported_types/lightiov-passthrough/create").write_text(mdev)
+    for name, value in attributes.items():
+        (device / name).write_text(value)
+    owner = Owner(mdev)
+    early = state.read_text().strip()
+    while state.read_text() != "live\n":
+        time.sleep(0.01)
+    lost, started = owner.register(0x08) & QUEUES_LOST, owner.start() or owner.create(0)
+    read = owner.submit(0, READ, int(namespace), owner.window() + GPA + SIZE - PAGE)
+    print(f"open while {early}, then lost {lost}, started {started}, read {read}")
+
+
 def locked() -> int:
     """How much of this program's memory is pinned, in KiB."""
     return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmLck" in line).split()[1])
@@ -404,6 +424,7 @@ def ask(admin: str, enough: str, threads: int = 36) -> None:
 
 if __name__ == "__main__":
     programs = (
-        churn, mourn, trespass, lend, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter, identify, ask,
+        churn, arrive, mourn, trespass, lend, poll, tell, watch, remap, take_back, insist, pieces, keep, scatter,
+        identify, ask,
     )  # fmt: skip
     {program.__name__: program for program in programs}[sys.argv[1]](*sys.argv[2:])

@@ -506,6 +506,23 @@ class TestTearDown:
         # What the next error needs is not used up.
         loses_queues_and_nothing_else(controller, lambda: pci_error(controller, "DLP"))
 
+    def test_a_device_that_comes_while_the_controller_is_cut_off(self, controller: Controller) -> None:
+        """It had no queues to lose, and yet has to be reset once the controller runs: its doorbells are nobody's."""
+        neighbour, said = controller.mdev("1"), ""
+        for _ in range(10):
+            mdev = Mdev(controller.host, controller)
+            arriving = Program(controller.host, f"python3 {OWNER} arrive {mdev.uuid} {controller.sysfs} 2")
+            arriving.wait_for_output("ready")
+            pci_error(controller, "DLP")
+            assert arriving.wait() == 0, arriving.output()
+            said = arriving.output().splitlines()[-1]
+            mdev.remove()
+            # Opening it takes about as long as the slot's reset.
+            if said.startswith("open while resetting"):
+                break
+        assert said == "open while resetting, then lost 2, started 0, read 0"
+        verified(neighbour, 27, "--count 64")
+
     def test_a_controller_that_does_not_obey_is_reset_by_pci(self, controller: Controller) -> None:
         mdev = controller.mdev("1", 2)
         log = len(controller.host.kernel_log())

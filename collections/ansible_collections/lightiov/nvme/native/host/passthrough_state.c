@@ -22,7 +22,9 @@ void liov_passthrough_tear_down(struct liov_passthrough *pt)
 
 /*
  * Caller holds mdev.lock and has ended all queues.  A controller reset either
- * was before, and is over, or comes after and says so again.
+ * was before, and is over, or comes after and says so again.  Or the controller
+ * is stopped without the lock, until its slot is reset: a device that came only
+ * then was told nothing, and has to be reset once more when it runs again.
  */
 void liov_passthrough_set_up(struct liov_passthrough *pt)
 {
@@ -33,6 +35,8 @@ void liov_passthrough_set_up(struct liov_passthrough *pt)
 		atomic_andnot(LIOV_STATUS_QUEUES_LOST, &pt->status);
 		liov_doorbell_update(pt, 0,
 				     LIOV_REVOKED_CLOSED | LIOV_REVOKED_LOST);
+	} else {
+		atomic_or(LIOV_STATUS_QUEUES_LOST, &pt->status);
 	}
 	mutex_unlock(&ctrl->reset_lock);
 }
