@@ -353,7 +353,10 @@ static u32 liov_mailbox_result(struct liov_passthrough *pt, u32 command,
 	case -ENOENT:
 		return LIOV_RESULT_NOT_FOUND;
 	case -ENOSPC:
-		return LIOV_RESULT_NO_WINDOW;
+		/* That of a queue is of interrupt vectors. */
+		if (command == LIOV_CMD_OPEN_WINDOW)
+			return LIOV_RESULT_NO_WINDOW;
+		break;
 	}
 	if (command == LIOV_CMD_ADD_MEMORY)
 		return LIOV_RESULT_NO_MEMORY;

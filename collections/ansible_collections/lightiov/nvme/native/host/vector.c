@@ -144,7 +144,11 @@ int liov_vector_attach(struct liov_hw_queue *queue)
 		if (number)
 			ret = liov_vector_request_irq(ctrl, number, queue);
 	}
-	if (!ret) {
+	if (ret) {
+		dev_err_ratelimited(ctrl->dev,
+				    "no interrupt for queue %u of %s (%d): free vectors of other devices, or use more CPUs\n",
+				    queue->qid, dev_name(queue->owner), ret);
+	} else {
 		vector = &ctrl->vectors[number - 1];
 		queue->vector = number;
 		vector->users++;
