@@ -40,11 +40,9 @@ static int liov_id_parse(const char *text, uuid_t *id)
 
 static int liov_extent_parse_name(struct liov_extent *want, const char *text)
 {
-	static const char valid[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	size_t len = strlen(text);
 
-	if (!len || len > LIOV_EXTENT_NAME_LEN || strspn(text, valid) != len)
+	if (!len || !liov_is_name(text, len, LIOV_EXTENT_NAME_LEN))
 		return -EINVAL;
 	strscpy(want->name, text, sizeof(want->name));
 	want->named = true;

@@ -176,6 +176,7 @@ bool liov_config_write(struct liov_mdev *mdev, u32 offset, const u8 *data,
 
 /* mdev_sysfs.c */
 extern const struct attribute_group liov_mdev_group;
+bool liov_is_name(const char *text, size_t len, size_t max);
 
 /* extent_sysfs.c */
 extern const struct attribute_group liov_extents_group;

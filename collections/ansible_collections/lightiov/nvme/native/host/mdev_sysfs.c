@@ -110,17 +110,24 @@ static ssize_t tenant_show(struct device *dev, struct device_attribute *attr,
 	return ret;
 }
 
-static ssize_t tenant_store(struct device *dev, struct device_attribute *attr,
-			    const char *buf, size_t count)
+/* Whether the first @len characters of @text, if any, are one. */
+bool liov_is_name(const char *text, size_t len, size_t max)
 {
 	static const char valid[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+	return len <= max && strspn(text, valid) >= len;
+}
+
+static ssize_t tenant_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
 	struct liov_mdev *mdev = dev_get_drvdata(dev);
 	char name[LIOV_TENANT_LEN + 1];
 	size_t len = strcspn(buf, "\n");
 	int ret;
 
-	if (len > LIOV_TENANT_LEN || strspn(buf, valid) < len) {
+	if (!liov_is_name(buf, len, LIOV_TENANT_LEN)) {
 		dev_err(dev,
 			"tenant is not a name: write 1 to %u letters, digits, dots, underscores or dashes\n",
 			LIOV_TENANT_LEN);
