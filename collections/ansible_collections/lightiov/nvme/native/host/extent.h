@@ -73,12 +73,12 @@ int liov_extent_remove(struct liov_mdev *mdev, const uuid_t *id);
 /* What the owner does, through passthrough_mailbox.c. */
 int liov_extent_let_go(struct liov_mdev *mdev, u64 slot, const uuid_t *id);
 
-/* What becomes of the device, in mdev.c. */
+/* What becomes of the device, in mdev.c and types.c. */
 int liov_extents_open(struct liov_mdev *mdev);
 void liov_extents_close(struct liov_mdev *mdev);
 void liov_extents_drop(struct liov_mdev *mdev);
 
-/* What becomes of the namespace, in namespace.c. */
+/* What becomes of the namespace, in scan.c. */
 void liov_extents_move(struct liov_namespace *from, struct liov_namespace *to);
 void liov_extents_update(struct liov_namespace *ns);
 
