@@ -19,6 +19,7 @@ RESET_QUEUES, CREATE_QUEUES = 8, 9
 OK, DEAD = 0, 8
 POLLED = 1 << 32
 WRITE, READ = 1, 2
+CONTROLLER, CONTROLLER_LIST = 0x01, 0x13  # for Identify
 PAGE = 4096
 ENTRIES = 32
 GPA = 1 << 20
@@ -28,8 +29,9 @@ HUGE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000  # MAP_HUGETLB
 LARGE = 64 << 20
 QUEUES_LOST = 2
 HOST_AREA = 1 << 32  # the first granule above the MSI hole; the admin SQ is the first thing that the host needs there
-# What the controller borrows comes after the two rings. At the beginning of its pages the emulated one writes itself.
-LENT = HOST_AREA + 2 * PAGE + PAGE // 2
+# What the controller borrows comes after the two rings and a page for what it says of itself. At the beginning of its
+# pages the emulated one writes itself.
+LENT = HOST_AREA + 3 * PAGE + PAGE // 2
 LENT_PAGES = 8
 BLOCK = 512
 
@@ -389,26 +391,26 @@ def scatter(mdev: str, ranges: str) -> None:
     owner.command(RESET)
 
 
-def identify_controller(data: ctypes.Array) -> bytes:
-    """The command as both ioctls begin with it; the result follows."""
-    return struct.pack("=BBHIIIQQII6II", 6, 0, 0, 0, 0, 0, 0, ctypes.addressof(data), 0, PAGE, 1, 0, 0, 0, 0, 0, 0)
+def identify_command(cns: int, data: ctypes.Array) -> bytes:
+    """As both ioctls begin with it; the result follows."""
+    return struct.pack("=BBHIIIQQII6II", 6, 0, 0, 0, 0, 0, 0, ctypes.addressof(data), 0, PAGE, cns, 0, 0, 0, 0, 0, 0)
 
 
 def identify(admin: str) -> None:
     """By the newer ioctl, whose result has 64 bits."""
     data = ctypes.create_string_buffer(PAGE)
-    command = identify_controller(data) + struct.pack("=IQ", 0, 1)
+    command = identify_command(CONTROLLER, data) + struct.pack("=IQ", 0, 1)
     answer = fcntl.ioctl(os.open(admin, os.O_RDWR), 0xC0504E47, command)
     print(f"serial {data.raw[4:24].decode().strip()}, result {struct.unpack_from('=Q', answer, 72)[0]}")
 
 
 def ask(admin: str, enough: str, threads: int = 36) -> None:
-    """Identify Controller, from more threads than the admin queue has entries."""
+    """What the host module never does, from more threads than the admin queue has entries."""
 
     def loop() -> None:
         device = os.open(admin, os.O_RDWR)
         data = ctypes.create_string_buffer(PAGE)
-        command = identify_controller(data) + struct.pack("=I", 0)
+        command = identify_command(CONTROLLER_LIST, data) + struct.pack("=I", 0)
         while not Path(enough).exists():
             try:
                 fcntl.ioctl(device, 0xC0484E41, command)

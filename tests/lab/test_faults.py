@@ -20,7 +20,9 @@ from lab import Admin, Fault, Kind, Program, wait_until
 from lab.fault import ADMIN, DO_NOT_RETRY
 
 INVALID_FIELD, INTERNAL_ERROR = 0x002, 0x006
-CNS_NAMESPACE, CNS_CONTROLLER, CNS_DESCRIPTORS = 0, 1, 3
+CNS_NAMESPACE, CNS_CONTROLLER, CNS_DESCRIPTORS, CNS_CONTROLLER_LIST = 0x00, 0x01, 0x03, 0x13
+# Bytes of Identify Controller.
+FIRMWARE, MDTS, COMMANDS = 64, 77, 520
 NIDT_UUID = 3
 LIES = os.environ.get("LIGHTIOV_LIES")
 ENOUGH = [int(LIES or 100), pytest.param(int(LIES or 10000), marks=pytest.mark.slow)]
@@ -36,15 +38,25 @@ def works(mdev: Mdev, queues: int = 1) -> None:
     mdev.liov("verify", f"--count 64 --queues {queues} --yes-destroy-data")
 
 
+def known(mdev: Mdev) -> dict:
+    """What the mdev's owner is told."""
+    return json.loads(mdev.liov("identify", "--json").stdout)
+
+
 def described(mdev: Mdev) -> str:
-    """The UUID of its first namespace."""
-    (namespace,) = json.loads(mdev.liov("identify", "--json").stdout)["namespaces"]
+    """The UUID of its only namespace."""
+    (namespace,) = known(mdev)["namespaces"]
     return namespace["uuid"]
 
 
 def resets(controller: Controller) -> int:
     """How often the host has reset a controller since it was booted."""
     return sum("resetting the controller" in line for line in controller.host.kernel_log())
+
+
+def reset(controller: Controller) -> None:
+    controller.host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")
+    assert controller.read("state") == "live"
 
 
 def rescan(controller: Controller) -> None:
@@ -189,6 +201,42 @@ class TestIdentify:
             assert controller.identities() == all_identities(controller)
         assert not any("does not identify itself" in line for line in controller.host.kernel_log()[log:])
         rescan(controller)
+
+    @pytest.mark.parametrize(
+        ("at", "value", "name", "other"),
+        [
+            (FIRMWARE, ord("X"), "firmware", lambda firmware: f"X{firmware[1:]}"),
+            (MDTS, 1, "max_transfer", lambda _: 2 * 4096),
+            # No Dataset Management any more, nor Write Zeroes.
+            (COMMANDS, 0, "features", lambda features: features & 0x01),
+        ],
+    )
+    def test_other_firmware_after_a_reset(
+        self, controller: Controller, at: int, value: int, name: str, other: Callable[[object], object]
+    ) -> None:
+        mdev = controller.mdev("1")
+        before, revision = known(mdev), controller.read("firmware")
+        with controller.fault(Fault(Kind.PUT, value, command=Admin.IDENTIFY, cdw10=CNS_CONTROLLER, at=at)):
+            reset(controller)
+            assert controller.faults_played == 1
+        after = known(mdev)
+        assert after[name] == other(before[name]) != before[name]
+        assert controller.read("firmware") == after["firmware"]
+        reset(controller)
+        assert known(mdev) | {"generation": 0} == before | {"generation": 0}
+        assert controller.read("firmware") == revision
+        works(mdev)
+
+    def test_what_is_known_of_the_controller_stays(self, controller: Controller) -> None:
+        mdev = controller.mdev("1")
+        before, log = known(mdev), len(controller.host.kernel_log())
+        with controller.fault(Fault(Kind.STATUS, INTERNAL_ERROR, command=Admin.IDENTIFY, cdw10=CNS_CONTROLLER)):
+            reset(controller)
+            assert controller.faults_played == 1
+        assert known(mdev) | {"generation": 0} == before | {"generation": 0}
+        said = controller.host.kernel_log()[log:]
+        assert any("controller does not identify itself again (status 0x6)" in line for line in said)
+        works(mdev)
 
     @pytest.mark.parametrize("amount", [None, 64], ids=["all", "some"])
     def test_random_data_at_the_start(self, controller: Controller, amount: int | None) -> None:
@@ -367,7 +415,7 @@ class TestNoAnswer:
         """Larger than the admin queue. A command is of the time in which it was given, not in which it was wanted."""
         host, before, enough = controller.host, resets(controller), "/run/enough-asked"
         host.run(f"rm -f {enough}")
-        with controller.fault(Fault(Kind.VANISH, command=Admin.IDENTIFY, cdw10=CNS_CONTROLLER)):
+        with controller.fault(Fault(Kind.VANISH, command=Admin.IDENTIFY, cdw10=CNS_CONTROLLER_LIST)):
             crowd = Program(host, f"python3 {OWNER} ask {controller.admin} {enough}")
             wait_until(lambda: controller.faults_played >= FULL, "a full admin queue")
             host.run(f"echo 1 > {controller.sysfs}/lightiov/reset_controller")

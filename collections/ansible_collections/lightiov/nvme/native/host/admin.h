@@ -66,8 +66,11 @@ struct liov_request {
 
 /**
  * struct liov_admin - the admin queue
- * @lock: everything below but @free, and liov_ctrl.state and epoch; taken in
- *	hard IRQ
+ * @lock: everything below but @data and @free, and liov_ctrl.state and epoch;
+ *	taken in hard IRQ
+ * @data: what a controller that starts says of itself; under
+ *	liov_ctrl.reset_lock.  It is as old as the queue, since a controller that
+ *	does not answer may still write to it until it is stopped.
  * @free: counts slots that are not in @busy
  * @busy: slots in flight; the last one is the event request's
  * @running: commands can be submitted; by whom tells liov_ctrl.state
@@ -79,6 +82,7 @@ struct liov_admin {
 	struct semaphore free;
 	struct liov_dma sq;
 	struct liov_dma cq;
+	struct liov_dma data;
 	u16 sq_tail;
 	u16 cq_head;
 	u8 phase;

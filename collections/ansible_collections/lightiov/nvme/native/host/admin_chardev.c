@@ -97,7 +97,7 @@ liov_admin_effect(struct liov_ctrl *ctrl, const struct nvme_passthru_cmd64 *cmd,
 			return LIOV_EFFECT_DESTROYS;
 		return LIOV_EFFECT_CREATES;
 	case nvme_admin_format_nvm:
-		if (ctrl->format_all)
+		if (READ_ONCE(ctrl->format_all))
 			*nsid = NVME_NSID_ALL;
 		return LIOV_EFFECT_DESTROYS;
 	case nvme_admin_sanitize_nvm:

@@ -30,13 +30,24 @@ int liov_admin_init(struct liov_ctrl *ctrl)
 		return ret;
 	ret = liov_dma_alloc(ctrl, &admin->cq, LIOV_CQ_SIZE, DMA_FROM_DEVICE);
 	if (ret)
-		liov_dma_free(ctrl, &admin->sq);
+		goto out_sq;
+	ret = liov_dma_alloc(ctrl, &admin->data, NVME_IDENTIFY_DATA_SIZE,
+			     DMA_FROM_DEVICE);
+	if (ret)
+		goto out_cq;
+	return 0;
+
+out_cq:
+	liov_dma_free(ctrl, &admin->cq);
+out_sq:
+	liov_dma_free(ctrl, &admin->sq);
 	return ret;
 }
 
 /* The controller no longer runs. */
 void liov_admin_exit(struct liov_ctrl *ctrl)
 {
+	liov_dma_free(ctrl, &ctrl->admin.data);
 	liov_dma_free(ctrl, &ctrl->admin.cq);
 	liov_dma_free(ctrl, &ctrl->admin.sq);
 }

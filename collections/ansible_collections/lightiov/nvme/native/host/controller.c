@@ -179,21 +179,14 @@ struct liov_ctrl *liov_ctrl_create(struct pci_dev *pdev)
 	pci_set_master(pdev);
 	ret = liov_ctrl_enable(ctrl);
 	if (ret) {
-		dev_err(&pdev->dev, "controller cannot be enabled: %d\n", ret);
-		goto out_quiesce;
-	}
-
-	ret = liov_ctrl_identify(ctrl);
-	if (ret) {
-		dev_err(&pdev->dev, "controller does not identify itself: %d\n",
+		dev_err(&pdev->dev,
+			"controller cannot be enabled or does not identify itself: %d\n",
 			ret);
 		goto out_quiesce;
 	}
 
 	liov_hmb_create(ctrl);
 	ret = liov_hmb_give(ctrl);
-	if (!ret)
-		ret = liov_ctrl_set_events(ctrl);
 	if (ret) {
 		dev_err(&pdev->dev,
 			"controller does not answer Set Features: %d\n", ret);

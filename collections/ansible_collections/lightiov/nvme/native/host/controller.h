@@ -106,9 +106,14 @@ struct liov_limits {
  *	@ns_changes and @stalls count, so none begins while there is any of the
  *	others.
  * @quirks: LIOV_QUIRK_*
- * @events: which notices the controller has, as Set Features takes them
+ * @known: the controller has identified itself once, with @serial, @model and
+ *	what it asks for in @hmb, which stay.  The rest of what it says, from
+ *	@firmware to @limits, may be another firmware's at each start: it changes
+ *	under @lock and @reset_lock, either of which is enough to read it.
+ *	@nr_nsids, @activation_timeout and @format_all are read without, too.
  * @stripe: bytes, or 0, that one I/O best lies within; a quirk
  * @atomic_write: LBAs (AWUPF), for namespaces that say nothing else
+ * @events: which notices the controller has, as Set Features takes them
  */
 struct liov_ctrl {
 	struct kref ref;
@@ -131,21 +136,22 @@ struct liov_ctrl {
 	struct work_struct event_work;
 	struct work_struct scan_work;
 
+	u32 queue_entries;
+	bool known;
 	char serial[LIOV_SERIAL_LEN];
 	char model[40];
+	struct liov_hmb hmb;
 	char firmware[8];
 	u32 max_transfer;
 	u32 stripe;
 	u32 atomic_write;
-	struct liov_limits limits;
 	u32 events;
 	u32 features;
-	u32 queue_entries;
 	u32 nr_nsids;
 	u32 shutdown_timeout;
 	u32 activation_timeout;
 	u8 format_all;
-	struct liov_hmb hmb;
+	struct liov_limits limits;
 
 	struct iommu_group *group;
 	struct iommu_domain *domain;
@@ -219,7 +225,6 @@ void liov_ctrl_set_state(struct liov_ctrl *ctrl, enum liov_ctrl_state state);
 int liov_ctrl_disable(struct liov_ctrl *ctrl);
 int liov_ctrl_quiesce(struct liov_ctrl *ctrl);
 int liov_ctrl_enable(struct liov_ctrl *ctrl);
-int liov_ctrl_set_events(struct liov_ctrl *ctrl);
 
 /* quirks.c */
 #define LIOV_QUIRK_NO_WRITE_ZEROES	BIT(0)	/* has it, but not rightly */

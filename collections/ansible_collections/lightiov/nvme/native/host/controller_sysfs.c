@@ -34,8 +34,12 @@ static ssize_t liov_ctrl_firmware_show(struct device *dev,
 				       struct device_attribute *attr, char *buf)
 {
 	struct liov_ctrl *ctrl = dev_get_drvdata(dev);
+	ssize_t ret;
 
-	return liov_emit_padded(buf, ctrl->firmware, sizeof(ctrl->firmware));
+	mutex_lock(&ctrl->lock);
+	ret = liov_emit_padded(buf, ctrl->firmware, sizeof(ctrl->firmware));
+	mutex_unlock(&ctrl->lock);
+	return ret;
 }
 LIOV_CTRL_ATTR_RO(firmware);
 

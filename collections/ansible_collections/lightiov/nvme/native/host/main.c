@@ -25,10 +25,11 @@
  *	memory, unmapping	memory of a VFIO device (memory.h)
  *
  *	hw_queue, vector	hardware queue pairs (hw_queue.h)
- *	event, admin, identify	a controller that runs (controller.h)
+ *	event, admin		a controller that runs (controller.h)
  *	reset			a controller that starts and stops
- *	hmb, admin_queue,
- *	window, work, quirks	what that needs (hmb.h, admin.h, window.h)
+ *	hmb, identify,
+ *	admin_queue, window,
+ *	work, quirks		what that needs (hmb.h, admin.h, window.h)
  *	mdev_state, trigger	what devices and their users are told
  *
  * Kbuild has the exact order, and the tests hold the calls against it.

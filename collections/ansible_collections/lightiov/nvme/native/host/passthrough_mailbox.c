@@ -86,11 +86,18 @@ static void liov_regs_update_extents(struct liov_passthrough *pt, u32 offset,
 	mutex_unlock(&ctrl->lock);
 }
 
-static void liov_regs_init_limits(struct liov_passthrough *pt)
+/* What the controller's firmware said when it was last started. */
+static void liov_regs_init_firmware(struct liov_passthrough *pt)
 {
-	const struct liov_limits *limits = &pt->mdev.ctrl->limits;
+	struct liov_ctrl *ctrl = pt->mdev.ctrl;
+	const struct liov_limits *limits = &ctrl->limits;
 	int i;
 
+	mutex_lock(&ctrl->lock);
+	memcpy(pt->regs + LIOV_REG_FIRMWARE, ctrl->firmware,
+	       sizeof(ctrl->firmware));
+	liov_regs_put32(pt, LIOV_REG_FEATURES, ctrl->features);
+	liov_regs_put32(pt, LIOV_REG_MAX_TRANSFER, ctrl->max_transfer);
 	liov_regs_put32(pt, LIOV_REG_DEALLOC_RANGES, limits->dealloc_ranges);
 	liov_regs_put32(pt, LIOV_REG_DEALLOC_RANGE, limits->dealloc_range);
 	liov_regs_put64(pt, LIOV_REG_DEALLOC_LBAS, limits->dealloc_lbas);
@@ -98,6 +105,7 @@ static void liov_regs_init_limits(struct liov_passthrough *pt)
 	for (i = 0; i < ARRAY_SIZE(limits->retry_delays); i++)
 		liov_regs_put32(pt, LIOV_REG_RETRY_DELAY(i + 1),
 				limits->retry_delays[i]);
+	mutex_unlock(&ctrl->lock);
 }
 
 /* Called when the device is opened. */
@@ -116,19 +124,15 @@ void liov_regs_init(struct liov_passthrough *pt)
 	liov_regs_put32(pt, LIOV_REG_MAGIC, LIOV_MAGIC);
 	liov_regs_put32(pt, LIOV_REG_VERSION,
 			LIOV_ABI_MAJOR << 16 | LIOV_ABI_MINOR);
-	liov_regs_put32(pt, LIOV_REG_FEATURES, ctrl->features);
 	liov_regs_put32(pt, LIOV_REG_QUEUE_PAIRS, pt->nr_queues);
 	liov_regs_put32(pt, LIOV_REG_QUEUE_ENTRIES, ctrl->queue_entries);
-	liov_regs_put32(pt, LIOV_REG_MAX_TRANSFER, ctrl->max_transfer);
 	liov_regs_put32(pt, LIOV_REG_PAGE_SIZE, PAGE_SIZE);
 	liov_regs_put32(pt, LIOV_REG_TIMEOUT_MS, LIOV_IO_TIMEOUT_MS);
 	liov_regs_put32(pt, LIOV_REG_DOORBELL_SIZE, ctrl->doorbell_size);
 	memcpy(pt->regs + LIOV_REG_SERIAL, ctrl->serial,
 	       sizeof(ctrl->serial));
 	memcpy(pt->regs + LIOV_REG_MODEL, ctrl->model, sizeof(ctrl->model));
-	memcpy(pt->regs + LIOV_REG_FIRMWARE, ctrl->firmware,
-	       sizeof(ctrl->firmware));
-	liov_regs_init_limits(pt);
+	liov_regs_init_firmware(pt);
 	liov_regs_init_queues(pt);
 }
 

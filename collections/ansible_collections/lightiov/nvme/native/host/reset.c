@@ -142,7 +142,7 @@ static int liov_ctrl_set_queue_count(struct liov_ctrl *ctrl)
 }
 
 /* Without it a controller need not say when its namespaces change. */
-int liov_ctrl_set_events(struct liov_ctrl *ctrl)
+static int liov_ctrl_set_events(struct liov_ctrl *ctrl)
 {
 	u32 result;
 	int ret;
@@ -172,9 +172,8 @@ int liov_ctrl_enable(struct liov_ctrl *ctrl)
 		return ret;
 
 	ret = liov_ctrl_set_queue_count(ctrl);
-	if (ret)
-		return ret;
-	ret = liov_hmb_give(ctrl);
+	ret = ret ?: liov_ctrl_identify(ctrl);
+	ret = ret ?: liov_hmb_give(ctrl);
 	ret = ret ?: liov_ctrl_set_events(ctrl);
 	/* For liov_ctrl_restore(): once there are errors, it may be too late. */
 	if (!ret)
@@ -251,7 +250,7 @@ void liov_ctrl_await_activation(struct liov_ctrl *ctrl, u32 epoch)
 	dev_info(ctrl->dev,
 		 "controller activates firmware: its VMs' I/O waits until it has\n");
 	if (liov_ctrl_wait_status(ctrl, NVME_CSTS_PP, 0,
-				  ctrl->activation_timeout)) {
+				  READ_ONCE(ctrl->activation_timeout))) {
 		dev_err(ctrl->dev,
 			"controller does not end the activation of its firmware: resetting it\n");
 		liov_ctrl_reset(ctrl, epoch);

@@ -184,7 +184,9 @@ static int liov_namespace_ask(struct liov_ctrl *ctrl, struct liov_namespace *ns,
 	ret = liov_namespace_identify(ctrl, NVME_ID_CNS_NS, ns->nsid, data);
 	if (ret)
 		return ret;
+	mutex_lock(&ctrl->lock);
 	liov_namespace_parse(ctrl, ns, data->cpu);
+	mutex_unlock(&ctrl->lock);
 	ret = liov_namespace_read_descriptors(ctrl, ns, data);
 	if (ctrl->quirks & LIOV_QUIRK_BOGUS_IDS)
 		liov_namespace_disown(ns);
@@ -248,7 +250,7 @@ static int liov_namespaces_read(struct liov_ctrl *ctrl, struct list_head *found)
 			u32 next = get_unaligned_le32(ids.cpu + i * sizeof(u32));
 
 			/* The list ascends: anything else would never end. */
-			if (next <= nsid || next > ctrl->nr_nsids)
+			if (next <= nsid || next > READ_ONCE(ctrl->nr_nsids))
 				break;
 			nsid = next;
 			ns = liov_namespace_read(ctrl, nsid, &data);
