@@ -18,8 +18,9 @@ ALIAS_PREFIX = "ua-lightiov-"
 # The mark of a domain whose root disk the collection makes.
 MARK = "urn:lightiov:nvme"
 MARK_PREFIX = "lightiov"
-# What it says of the root disk: that nothing is done yet, that what is on it may be overwritten, that it is whole.
-UNMADE, FILLING, MADE = "unmade", "filling", "made"
+# What it says of the root disk: that it is still to be made, or that it is whole. The version before wrote "filling"
+# when it had found the disk blank, and not which disk that was: it counts as unmade, so that the disk is read again.
+UNMADE, MADE = "unmade", "made"
 # What helps where the operator's definition is wrong.
 TEMPLATE = "correct the template that lightiov_vm_template names"
 # Without it a q35 machine has ACPI's hot-plug of PCI devices, which QEMU and SeaBIOS do not restore after sleep (S3).
@@ -137,15 +138,16 @@ def new_domain(name: str, template: str, uuids: Iterable[str], root: str, boot: 
     return ET.tostring(domain, encoding="unicode")
 
 
-def mark(root: str) -> str:
-    """The mark, as libvirt takes it for itself."""
-    return f"<domain root='{root}'/>"
+def mark(root: str, blank: str = "") -> str:
+    """The mark, as libvirt takes it for itself; `blank` is what was found blank and is being filled."""
+    return ET.tostring(ET.Element("domain", {"root": root, **({"blank": blank} if blank else {})}), encoding="unicode")
 
 
-def root_mark(domain_xml: str) -> str:
-    """How far the run came that defined the domain, with its root disk: one of the marks."""
+def root_mark(domain_xml: str) -> tuple[bool, str]:
+    """How far the run came that defined the domain, with its root disk: whether that is whole, and what was found
+    blank."""
     found = parse(domain_xml).find(f"./metadata/{{{MARK}}}domain")
-    return MADE if found is None else found.get("root", MADE)
+    return (True, "") if found is None else (found.get("root", MADE) == MADE, found.get("blank", ""))
 
 
 def leases(network_xml: str) -> list[Lease]:

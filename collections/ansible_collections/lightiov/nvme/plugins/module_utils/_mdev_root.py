@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils import _liov
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import driver_name
-from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import mdev_states
+from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_state import MdevState, mdev_states
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._root_disk import check_image
 from ansible_collections.lightiov.nvme.plugins.module_utils._runner import CommandError
@@ -67,14 +69,18 @@ class MdevRoot:
                 "it with qemu-img convert -O raw"
             )
 
-    def make(self, host: Host, begun: bool, begin: Callable[[], None]) -> None:
-        """`begun` is that an earlier run has called `begin`: what is on the disk is its own, then, and not whole."""
-        if self.keep and not begun:
+    def make(self, host: Host, begun: str, begin: Callable[[str], None]) -> None:
+        """`begun` is what an earlier run has called `begin` with: what is on these bytes is its own, and not whole."""
+        if self.keep:
             return
-        disk = self._look(host)
+        mdev, disk = self._look(host)
+        self._check_size(host, disk)
         liov = partial(_liov.run, host, self.path, disk["size"] or 0)
         which = ("--disk", disk["id"])
-        if not begun:
+        found = _bytes_of(mdev, disk)
+        if begun != found:
+            if begun:  # others may have these bytes by the time that the disk is on them again
+                begin("")
             try:
                 liov("blank", self.mdev, *which)
             except CommandError as error:
@@ -83,7 +89,7 @@ class MdevRoot:
                     f"in lightiov_vms to boot from what is on it, or have it erased with liov blank {self.mdev} --disk "
                     f"{self.disk} --yes-destroy-data ({error.output or error})"
                 ) from error
-            begin()
+            begin(found)
         try:
             liov("copy-in", self.mdev, str(host.path(self.image)), *which, "--yes-destroy-data")
         except CommandError as error:
@@ -92,13 +98,23 @@ class MdevRoot:
                 f"image, or see the kernel log ({error.output or error})"
             ) from error
 
-    def _look(self, host: Host) -> Mapping[str, Any]:
-        """The disk as the host has it."""
+    def _check_size(self, host: Host, disk: Mapping[str, Any]) -> None:
+        """Before the disk is read, which takes long."""
+        size, needed = disk["size"], _length(host.path(self.image))
+        if size is not None and needed is not None and needed > size:
+            raise LightiovError(
+                f"The root of a new VM, {self.path}, cannot be filled from {self.image}, because the image has "
+                f"{needed:,} bytes, and the disk {size:,}: give the disk the size of the image in lightiov_vms, or "
+                "choose a smaller image"
+            )
+
+    def _look(self, host: Host) -> tuple[MdevState, Mapping[str, Any]]:
+        """The mdev and the disk as the host has them."""
         for mdev in mdev_states(host):
             if mdev.uuid == self.mdev and mdev.active:
                 for disk in mdev.disks:
                     if disk["name"] == driver_name(self.disk):
-                        return disk
+                        return mdev, disk
         raise LightiovError(
             f"The root of a new VM, {self.path}, cannot be filled, because the mdev has no such disk: make it with "
             "lightiov.nvme.mdev"
@@ -118,3 +134,18 @@ class MdevRoot:
 
     def put_back(self, _host: Host, _uuid: str) -> None:
         """It was never elsewhere."""
+
+
+def _bytes_of(mdev: MdevState, disk: Mapping[str, Any]) -> str:
+    """What is behind a disk. Its name, and its ID that comes of the name, stay when it is elsewhere."""
+    blocks = "" if disk["count"] is None else f" {disk['first'] or 0}+{disk['count']}"
+    return f"{mdev.parent} {disk['identity'] or disk['nsid']}{blocks}"
+
+
+def _length(image: Path) -> int | None:
+    """Of a file or a block device, which has none by its name."""
+    try:
+        with image.open("rb") as stream:
+            return stream.seek(0, os.SEEK_END)
+    except OSError:
+        return None

@@ -70,7 +70,7 @@ class RootDisk:
             )
         check_image(host, vm, self.image)
 
-    def make(self, host: Host, _begun: bool, _begin: Callable[[], None]) -> None:
+    def make(self, host: Host, _begun: str, _begin: Callable[[str], None]) -> None:
         _whole_file.make(host.path(self.path), lambda path: self._fill(host, path))
 
     def _fill(self, host: Host, path: Path) -> None:

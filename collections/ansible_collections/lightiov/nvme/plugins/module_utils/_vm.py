@@ -201,7 +201,7 @@ class _Planner:
         self._check_macs(vm.name, xml)
         result.add("define", vm.name, partial(self._define, vm.name, xml))
         if vm.root and not made:
-            self._plan_root(vm.name, vm.root, _libvirt_xml.UNMADE, result)
+            self._plan_root(vm.name, vm.root, "", result)
             shown["root"] = vm.root.path
         return shown
 
@@ -219,29 +219,29 @@ class _Planner:
         with _libvirt.errors(f"Domain {name} was not defined", remedy):
             self.connection.defineXML(xml)
 
-    def _plan_root(self, name: str, root: Root, mark: str, result: Plan) -> None:
-        result.add("make_root", root.path, partial(self._make_root, name, root, mark), domain=name)
+    def _plan_root(self, name: str, root: Root, begun: str, result: Plan) -> None:
+        result.add("make_root", root.path, partial(self._make_root, name, root, begun), domain=name)
 
     def _plan_lacking_root(self, name: str, root: Root, domain: Domain, result: Plan) -> bool:
         """What a run has left undone that was making it, or was removing the VM."""
-        mark = _libvirt_xml.root_mark(domain.xml["config"]) if domain.persistent else _libvirt_xml.MADE
-        aside, unmade = root.is_aside(self.host, domain.uuid), mark != _libvirt_xml.MADE
+        made, begun = _libvirt_xml.root_mark(domain.xml["config"]) if domain.persistent else (True, "")
+        aside = root.is_aside(self.host, domain.uuid)
         if aside:
             result.add("put_back", root.path, partial(root.put_back, self.host, domain.uuid), domain=name)
-        if unmade:
-            self._plan_root(name, root, mark, result)
-        return aside or unmade
+        if not made:
+            self._plan_root(name, root, begun, result)
+        return aside or not made
 
-    def _make_root(self, name: str, root: Root, mark: str) -> None:
-        root.make(self.host, mark == _libvirt_xml.FILLING, partial(self._mark, name, _libvirt_xml.FILLING))
+    def _make_root(self, name: str, root: Root, begun: str) -> None:
+        root.make(self.host, begun, partial(self._mark, name, _libvirt_xml.UNMADE))
         self._mark(name, _libvirt_xml.MADE)
 
-    def _mark(self, name: str, root: str) -> None:
+    def _mark(self, name: str, root: str, blank: str = "") -> None:
         api = _libvirt.api
         with _libvirt.errors(f"Domain {name} was not marked as one with a root disk", "see the log of libvirtd"):
             self.connection.lookupByName(name).setMetadata(
                 api.VIR_DOMAIN_METADATA_ELEMENT,
-                _libvirt_xml.mark(root),
+                _libvirt_xml.mark(root, blank),
                 _libvirt_xml.MARK_PREFIX,
                 _libvirt_xml.MARK,
                 api.VIR_DOMAIN_AFFECT_CONFIG,

@@ -182,6 +182,8 @@ class FakeDomain:
         self._answer()
         assert (kind, uri, flags) == (2, MARK, CONFIG)
         [old] = self.config.findall(f"metadata/{{{uri}}}domain")
+        # It takes the old one's place.
+        old.attrib.clear()
         old.attrib.update(ET.fromstring(xml).attrib)
 
 

@@ -14,7 +14,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils import _libvirt, _li
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan
-from fake_host import FakeHost, Refused
+from fake_host import LBA_BYTES, FakeHost, Refused
 from fake_libvirt import ASLEEP, CONFIG, LIVE, PAUSED, RUNNING, FakeConnection, FakeDomain, FakeNetwork, LibvirtError
 
 U1 = "11111111-96c4-5fd1-bb5e-0c0a2e6c8a55"
@@ -330,21 +330,94 @@ class TestRootOnLightiov:
         assert act(host, self.vm()) == self.NEW[steps:]
         assert act(host, self.vm()) == []
 
-    def test_a_filling_cut_short_is_done_again(self, host: Host, fake: FakeHost) -> None:
-        fake.install("liov")
-        define, fill = make(host, self.vm()).steps[:2]
+    @staticmethod
+    def cut_short(host: Host, fake: FakeHost) -> None:
+        """A run that fails when it begins to fill the disk, which it has found blank."""
+        define, fill = make(host, TestRootOnLightiov.vm()).steps[:2]
         define.run()
 
-        def cut_short(*arguments: object) -> None:
+        def cut(*arguments: object) -> None:
             raise Refused("killed")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FakeHost, "write_data", cut_short)
+            patch.setattr(FakeHost, "write_data", cut)
             with pytest.raises(LightiovError, match="was not filled"):
                 fill.run()
+
+    @staticmethod
+    def put(fake: FakeHost, place: str) -> None:
+        """The disk is elsewhere, of the same name and ID."""
+        fake.remove_mdev(U1)
+        disk = f"id=44444444-96c4-5fd1-bb5e-0c0a2e6c8a55,{place},name=root"
+        fake.add_mdev("0000:01:00.0", U1, tenant="blue", queue_pairs="1", extents=disk)
+
+    def test_a_filling_cut_short_is_done_again(self, host: Host, fake: FakeHost) -> None:
+        self.cut_short(host, fake)
         fake.write_data("0000:01:00.0", 2, "half of it", 8192)
         assert act(host, self.vm()) == self.NEW[1:]
         assert self.on_disk(fake) == f"image {host.path(IMAGE)}"
+
+    @pytest.mark.parametrize(("nsid", "first"), [(2, 16384), (3, 8192)])
+    def test_a_filling_cut_short_says_nothing_of_other_bytes(
+        self, host: Host, fake: FakeHost, nsid: int, first: int
+    ) -> None:
+        self.cut_short(host, fake)
+        self.put(fake, f"nsid={nsid},first={first},count=8192")
+        fake.write_data("0000:01:00.0", nsid, "a former VM's", first)
+        with pytest.raises(LightiovError, match=rf"disk root of mdev {U1}, is not blank"):
+            act(host, self.vm())
+        assert fake.data("0000:01:00.0", nsid, first) == "a former VM's"
+        # Meanwhile another VM can have had the first ones.
+        self.put(fake, "nsid=2,first=8192,count=8192")
+        fake.write_data("0000:01:00.0", 2, "another VM's", 8192)
+        with pytest.raises(LightiovError, match=rf"disk root of mdev {U1}, is not blank"):
+            act(host, self.vm())
+        assert self.on_disk(fake) == "another VM's"
+
+    def test_one_of_a_namespace_with_an_identity_is_known_by_that(self, host: Host, fake: FakeHost) -> None:
+        """And not by its number, which may be another's by then."""
+        ids = {nsid: f"eui.{nsid:032x}" for nsid in (2, 3)}
+        fake.change_hardware("0000:01:00.0", ids={str(nsid): eui for nsid, eui in ids.items()})
+        self.put(fake, f"nsid=2,eui={2:032x}")
+        self.cut_short(host, fake)
+        fake.change_hardware("0000:01:00.0", ids={"2": ids[3], "3": ids[2]})
+        self.put(fake, f"nsid=2,eui={3:032x}")
+        fake.write_data("0000:01:00.0", 2, "a former VM's")
+        with pytest.raises(LightiovError, match=rf"disk root of mdev {U1}, is not blank"):
+            act(host, self.vm())
+        assert self.on_disk(fake, 0) == "a former VM's"
+
+    def test_a_filling_cut_short_is_kept_when_it_is_said(self, host: Host, fake: FakeHost) -> None:
+        self.cut_short(host, fake)
+        fake.write_data("0000:01:00.0", 2, "its own", 8192)
+        assert act(host, self.vm(keep=True)) == self.NEW[1:]
+        assert self.on_disk(fake) == "its own"
+
+    def test_a_filling_that_the_version_before_began_is_read_again(
+        self, host: Host, fake: FakeHost, libvirt: FakeConnection
+    ) -> None:
+        """Its mark says not of which disk."""
+        self.cut_short(host, fake)
+        [mark] = libvirt.domains[0].config.findall("metadata/*")
+        mark.attrib.clear()
+        mark.set("root", "filling")
+        fake.write_data("0000:01:00.0", 2, "half of it, or a former VM's", 8192)
+        with pytest.raises(LightiovError, match=rf"is not blank, .* have it erased with liov blank {U1} --disk root"):
+            act(host, self.vm())
+        fake.write_data("0000:01:00.0", 2, "", 8192)
+        assert act(host, self.vm()) == self.NEW[1:]
+
+    def test_image_that_does_not_fit_is_told_before_the_disk_is_read(self, host: Host, fake: FakeHost) -> None:
+        size = 8192 * LBA_BYTES
+        with host.path(IMAGE).open("r+b") as image:
+            image.truncate(size + 1)
+        sentence = f"{IMAGE}, because the image has {size + 1:,} bytes, and the disk {size:,}: give the disk the size"
+        with pytest.raises(LightiovError, match=sentence):
+            act(host, self.vm())
+        assert not [call for call in fake.log() if call.startswith("liov")]
+        with host.path(IMAGE).open("r+b") as image:
+            image.truncate(size)
+        assert act(host, self.vm()) == self.NEW[1:]
 
     def test_nothing_to_boot_it_with(self, host: Host, libvirt: FakeConnection) -> None:
         with pytest.raises(LightiovError, match=r"VM vm1 has its root on disk root, .*: set lightiov_image_driver"):
