@@ -6,19 +6,17 @@ they are, for who has lost their file."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ansible_collections.lightiov.nvme.plugins.module_utils._alone import alone
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host, write_atomically
 
 RECORD = "/etc/lightiov/generation"
-# Not the record itself, which is replaced: a lock is on a file, not on a name.
-LOCK = "/etc/lightiov/.generation.lock"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ def accept(
     """
     if not act:
         return _step(host, name, expected, digest, vms)
-    with _alone(host):
+    with alone(host):
         before, after = _step(host, name, expected, digest, vms)
         if after != before:
             write_atomically(host.path(RECORD), json.dumps(asdict(after)) + "\n")
@@ -75,28 +73,19 @@ def _step(
 
 @contextmanager
 def applying(host: Host, number: int | None, act: bool = True) -> Iterator[None]:
-    """Change the host as its accepted placements say, while nobody else does; not once others have replaced them.
+    """Change the host while nobody else does, from the look at it that the plan is of to the last step; as its
+    accepted placements say, not once others have replaced them. A list by hand has no number.
 
     Accepting and applying are several calls, and a plan that comes between has not seen what the later ones make.
     """
-    if number is None or not act:
+    if not act:
         yield
         return
-    with _alone(host):
-        now = generation(host).number
-        if now != number:
+    with alone(host):
+        if number is not None and (now := generation(host).number) != number:
             raise LightiovError(
                 f"The placements of generation {number} of this host are not applied any further, because others have "
                 f"been accepted since, as its generation {now}: take their files from version control, and plan again "
                 "with lightiov.nvme.plan"
             )
-        yield
-
-
-@contextmanager
-def _alone(host: Host) -> Iterator[None]:
-    path = host.path(LOCK)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield

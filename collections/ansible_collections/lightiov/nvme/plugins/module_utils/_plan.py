@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError, sentence
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._returned import chosen, parameters
 
 
@@ -83,14 +84,15 @@ class Plan:
         ]
 
 
-def execute(
-    module: Any, make_plan: Callable[[], Plan], alone: contextlib.AbstractContextManager[None] | None = None
-) -> None:
-    """Run a module: make its plan, act on it unless in check mode, and report. All of that within `alone`."""
+def execute(module: Any, host: Host, make_plan: Callable[[], Plan], generation: int | None = None) -> None:
+    """Run a module: make its plan, act on it unless in check mode, and report. Others wait meanwhile.
+
+    `generation` is that of the placements which the plan is of, if it is of any.
+    """
     done: list[dict[str, Any]] = []
     before: list[Any] = []
     try:
-        with alone or contextlib.nullcontext():
+        with applying(host, generation, act=not module.check_mode):
             while True:
                 plan = make_plan()
                 before.append(plan.before)

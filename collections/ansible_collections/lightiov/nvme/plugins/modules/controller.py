@@ -169,10 +169,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: controller.plan(
-            Host(),
+            host,
             selectors=[controller.Selector.parse(options) for options in module.params["controllers"]],
             take_volumes=module.params["take_volumes"],
             predict=module.check_mode,

@@ -215,7 +215,8 @@ def main() -> None:
         required_if=[("state", "present", ("version", "src"))],
         supports_check_mode=True,
     )
-    execute(module, lambda: dkms.plan(Host(), dkms.Wanted.parse(module.params), predict=module.check_mode))
+    host = Host(note=module.log)
+    execute(module, host, lambda: dkms.plan(host, dkms.Wanted.parse(module.params), predict=module.check_mode))
 
 
 if __name__ == "__main__":

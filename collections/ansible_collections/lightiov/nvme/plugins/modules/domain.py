@@ -323,7 +323,6 @@ waiting:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import _returned, _vm
-from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 
@@ -381,6 +380,7 @@ def main() -> None:
     host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: _vm.plan(
             host,
             uri=module.params["uri"],
@@ -391,7 +391,7 @@ def main() -> None:
             predict=module.check_mode,
             unplugged=module.params["unplugged"],
         ),
-        applying(host, module.params["generation"], act=not module.check_mode),
+        module.params["generation"],
     )
 
 

@@ -144,7 +144,6 @@ domains:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import _domain, _returned
-from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import execute
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import canonical
@@ -170,9 +169,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    host = Host()
+    host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: _domain.plan(
             host,
             uri=module.params["uri"],
@@ -181,7 +181,7 @@ def main() -> None:
             timeout=module.params["timeout"],
             predict=module.check_mode,
         ),
-        applying(host, module.params["generation"], act=not module.check_mode),
+        module.params["generation"],
     )
 
 

@@ -75,7 +75,7 @@ def main() -> None:
     options = module.params
     try:
         before, after = accept(
-            Host(),
+            Host(note=module.log),
             options["name"],
             options["expected"],
             options["digest"],

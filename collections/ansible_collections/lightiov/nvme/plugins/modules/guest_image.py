@@ -148,10 +148,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: _guest_image.plan(
-            Host(),
+            host,
             images=[_guest_image.GuestImage.parse(options) for options in module.params["images"]],
             driver=_guest_image.Driver(module.params["version"], module.params["packages"]),
             directory=module.params["directory"],

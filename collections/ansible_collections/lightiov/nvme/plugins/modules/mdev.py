@@ -373,7 +373,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.lightiov.nvme.plugins.module_utils import _returned
-from ansible_collections.lightiov.nvme.plugins.module_utils._generation import applying
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev_difference import Request
@@ -437,8 +436,9 @@ def main() -> None:
     host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: plan(host, request(module.params), predict=module.check_mode),
-        applying(host, module.params["generation"], act=not module.check_mode),
+        module.params["generation"],
     )
 
 

@@ -242,10 +242,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    host = Host(note=module.log)
     execute(
         module,
+        host,
         lambda: plan(
-            Host(note=module.log),
+            host,
             Request(
                 wanted=[Wanted.parse(options) for options in params["namespaces"]],
                 destroy=frozenset(parse_identity(text, "Option destroy") for text in params["destroy"]),

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.lightiov.nvme.plugins.module_utils._alone import alone
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from fake_host import FakeHost
 from in_process import InProcess, PlayedHost
 
@@ -128,6 +130,9 @@ class Explorer:
         patch.setattr(basic.AnsibleModule, "fail_json", lambda module, **result: end(module, failed=True, **result))
         for module in modules:
             patch.setattr(module, "Host", lambda **given: PlayedHost(fake.root, Installed(fake), **given))
+        # What any run makes for itself is no difference between hosts.
+        with alone(Host(fake.root)):
+            pass
         return cls(fake, writes, boot)
 
     def save(self) -> State:

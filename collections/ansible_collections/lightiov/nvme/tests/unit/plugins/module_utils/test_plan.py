@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
+from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._plan import Plan, execute
 from fake_module import Ended, FakeModule
 
@@ -23,10 +24,10 @@ ACTIONS = [{"action": "make", "object": "a", "size": 1}, {"action": "make", "obj
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
+def test_check_mode_returns_the_same_without_acting(check_mode: bool, host: Host) -> None:
     acted: list[str] = []
     module = FakeModule(check_mode=check_mode, diff=True)
-    execute(module, lambda: make(acted))
+    execute(module, host, lambda: make(acted))
     assert acted == ([] if check_mode else ["a", "b"])
     assert module.journal == ([] if check_mode else ["1 of 2: make a", "2 of 2: make b"])
     assert module.result == {
@@ -39,20 +40,20 @@ def test_check_mode_returns_the_same_without_acting(check_mode: bool) -> None:
     }
 
 
-def test_what_was_done_survives_a_power_cut(syncs: list[str]) -> None:
+def test_what_was_done_survives_a_power_cut(syncs: list[str], host: Host) -> None:
     """Tools write and forget: what they wrote would be in memory for half a minute."""
-    execute(FakeModule(), Plan)
-    execute(FakeModule(check_mode=True), lambda: make([]))
+    execute(FakeModule(), host, Plan)
+    execute(FakeModule(check_mode=True), host, lambda: make([]))
     assert syncs == []
-    execute(FakeModule(), lambda: make(syncs))
+    execute(FakeModule(), host, lambda: make(syncs))
     assert syncs == ["a", "b", "sync"]
 
 
-def test_parameters_are_returned_to_those_who_look_at_them() -> None:
+def test_parameters_are_returned_to_those_who_look_at_them(host: Host) -> None:
     """Registered for hundreds of hosts they would fill the memory of the machine that runs Ansible."""
     quiet, verbose = FakeModule(verbosity=0), FakeModule(verbosity=3)
     for module in (quiet, verbose):
-        execute(module, Plan)
+        execute(module, host, Plan)
     assert quiet.result["invocation"] == {}
     assert "invocation" not in verbose.result  # Ansible then returns them
 
@@ -66,24 +67,24 @@ def test_parameters_are_returned_to_those_who_look_at_them() -> None:
         (["actions", "things"], {"actions", "things"}),
     ],
 )
-def test_what_is_not_asked_for_is_not_returned(returns: list[str] | None, values: set[str]) -> None:
+def test_what_is_not_asked_for_is_not_returned(returns: list[str] | None, values: set[str], host: Host) -> None:
     """How much was done is told all the same, and all of it to who looks at it."""
     verbose = FakeModule(check_mode=True, verbosity=3, returns=returns)
-    execute(verbose, lambda: make([]))
+    execute(verbose, host, lambda: make([]))
     assert set(verbose.result) == {"changed", "actions_total", "actions", "things", "unmet"}
     module = FakeModule(check_mode=True, diff=True, verbosity=0, returns=returns)
-    execute(module, lambda: make([]))
+    execute(module, host, lambda: make([]))
     assert set(module.result) == {"changed", "actions_total", "diff", "invocation"} | values
     assert (module.result["changed"], module.result["actions_total"]) == (True, 2)
 
 
-def test_an_empty_plan_changes_nothing() -> None:
+def test_an_empty_plan_changes_nothing(host: Host) -> None:
     module = FakeModule()
-    execute(module, Plan)
+    execute(module, host, Plan)
     assert module.result == {"changed": False, "actions": [], "actions_total": 0}
 
 
-def test_a_failure_tells_what_was_done_before() -> None:
+def test_a_failure_tells_what_was_done_before(host: Host) -> None:
     def fail() -> None:
         raise LightiovError("the second one failed")
 
@@ -91,19 +92,19 @@ def test_a_failure_tells_what_was_done_before() -> None:
     plan.add("break", "c", fail)
     module = FakeModule()
     with pytest.raises(Ended):
-        execute(module, lambda: plan)
+        execute(module, host, lambda: plan)
     assert (module.result["actions"], module.result["actions_total"]) == (ACTIONS, 2)
     assert module.result["changed"] is True
     assert module.result["msg"] == "the second one failed"
 
 
-def test_who_may_not_is_told_to_become() -> None:
+def test_who_may_not_is_told_to_become(host: Host) -> None:
     def fail() -> Plan:
         raise PermissionError(13, "Permission denied", "/etc/modprobe.d/a.conf")
 
     module = FakeModule()
     with pytest.raises(Ended):
-        execute(module, fail)
+        execute(module, host, fail)
     assert (
         module.result["msg"]
         == "/etc/modprobe.d/a.conf is not accessible to this user: run the task as root with become"
@@ -125,59 +126,59 @@ def test_who_may_not_is_told_to_become() -> None:
         ),
     ],
 )
-def test_errors_of_the_system_are_a_sentence(error: OSError, message: str) -> None:
+def test_errors_of_the_system_are_a_sentence(error: OSError, message: str, host: Host) -> None:
     def fail() -> Plan:
         raise error
 
     module = FakeModule()
     with pytest.raises(Ended):
-        execute(module, fail)
+        execute(module, host, fail)
     assert module.result["msg"] == message
 
 
-def test_a_refusal_is_a_warning_only_where_an_earlier_task_can_help() -> None:
+def test_a_refusal_is_a_warning_only_where_an_earlier_task_can_help(host: Host) -> None:
     for predict, until in ((False, ""), (False, "mdev"), (True, "")):
         with pytest.raises(LightiovError, match="no"):
             Plan(predict=predict).refuse("no", until)
     plan = Plan(predict=True)
     plan.refuse("no", until="mdev", object_="x")
     module = FakeModule(check_mode=True)
-    execute(module, lambda: plan)
+    execute(module, host, lambda: plan)
     assert "no" in module.warnings[0]
     assert module.result["unmet"] == [{"sentence": "no", "until": "mdev", "object": "x"}]
 
 
-def test_what_waits_for_one_task_is_one_warning() -> None:
+def test_what_waits_for_one_task_is_one_warning(host: Host) -> None:
     plan = Plan(predict=True)
     for number in range(300):
         plan.refuse(f"no {number}", until="mdev")
     plan.refuse("nor that", until="packages")
     module = FakeModule(check_mode=True)
-    execute(module, lambda: plan)
+    execute(module, host, lambda: plan)
     assert module.warnings == [
         "Unless that has changed before (mdev), the task will be refused: no 0; and for 299 more reasons",
         "Unless that has changed before (packages), the task will be refused: nor that",
     ]
 
 
-def test_a_provisional_plan_is_followed_by_the_next() -> None:
+def test_a_provisional_plan_is_followed_by_the_next(host: Host) -> None:
     acted: list[str] = []
     look = Plan(provisional=True, before="dark", after="light")
     look.add("look", "x", lambda: acted.append("x"))
     plans = [look, make(acted)]
     module = FakeModule(diff=True)
-    execute(module, lambda: plans.pop(0))
+    execute(module, host, lambda: plans.pop(0))
     assert acted == ["x", "a", "b"]
     assert module.result["actions"] == [{"action": "look", "object": "x"}, *ACTIONS]
     assert module.result["diff"] == {"before": "dark", "after": 2}
 
 
-def test_check_mode_ends_with_a_provisional_plan() -> None:
+def test_check_mode_ends_with_a_provisional_plan(host: Host) -> None:
     module = FakeModule(check_mode=True)
     look = Plan(provisional=True)
     look.add("look", "x", lambda: None)
     plans = [look]
-    execute(module, lambda: plans.pop(0))
+    execute(module, host, lambda: plans.pop(0))
     assert module.result["changed"] is True
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.lightiov.nvme.plugins.module_utils._alone import alone
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
-from ansible_collections.lightiov.nvme.plugins.module_utils._generation import _alone, accept, applying, generation
+from ansible_collections.lightiov.nvme.plugins.module_utils._generation import accept, applying, generation
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_resources import describe
 from ansible_collections.lightiov.nvme.plugins.module_utils._mdev import Wanted
@@ -83,7 +84,7 @@ class Operator:
             path = self.directory / f"{name}.yml"
             written = yaml.safe_load(path.read_text()) if path.exists() else None
             # A file of the fake host is half written for a moment, as no attribute of a kernel is.
-            with _alone(host):
+            with alone(host):
                 found = describe(host, accepted=written is None)
             if written and written["lightiov_generation"] < found["generation"]:
                 accept(host, name, written["lightiov_generation"], files.digest(written["lightiov_vms"]), act=False)
@@ -150,7 +151,7 @@ class Operator:
 
 @contextmanager
 def _one_at_a_time(directory: Path) -> Iterator[None]:
-    with _alone(Host(directory.parent / "version-control")):
+    with alone(Host(directory.parent / "version-control")):
         yield
 
 

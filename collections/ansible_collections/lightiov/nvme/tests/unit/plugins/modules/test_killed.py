@@ -20,6 +20,7 @@ from typing import Any
 
 import killed
 import pytest
+from ansible_collections.lightiov.nvme.plugins.module_utils._alone import LOCK
 from ansible_collections.lightiov.nvme.plugins.module_utils._uuids import mdev_uuid
 from ansible_collections.lightiov.nvme.plugins.modules import (
     controller,
@@ -42,7 +43,7 @@ NEXT = "6.12.107+deb13-amd64"
 IMAGE, VERSION = "/images/debian.raw", "0.2.0+aaaabbbbcccc"
 TOOLS = ("dkms", "driverctl", "liov", "mdevctl", "modinfo", "modprobe", "systemctl", "udevadm")
 # What of a host tells of its past, and not of its present.
-LOGS = ("calls", killed.LIBVIRT.lstrip("/"), "etc/lightiov/.generation.lock")
+LOGS = ("calls", killed.LIBVIRT.lstrip("/"), LOCK.lstrip("/"))
 # These write into their last argument: what it is made of.
 SCRIPTS = {
     "qemu-img": 'for last; do :; done; case $1 in create) last=$9;; esac; echo "$1 of ${8##*/}" > "$last"',

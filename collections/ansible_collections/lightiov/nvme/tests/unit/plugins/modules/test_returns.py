@@ -121,7 +121,7 @@ def test_what_modules_that_act_return(
     variable: str, options: Task, plan: Callable[[Host, FakeHost], Plan], host: Host, fake: FakeHost
 ) -> None:
     module = FakeModule(check_mode=True, verbosity=0, returns=options.get("returns"))
-    execute(module, lambda: plan(host, fake))
+    execute(module, host, lambda: plan(host, fake))
     assert {*module.result} == {"changed", "actions_total", "invocation", *options["returns"]}
     assert len(json.dumps(module.result)) < LARGEST, variable
 
@@ -160,6 +160,6 @@ def test_placements_are_not_told_back(host: Host, monkeypatch: pytest.MonkeyPatc
     module = FakeModule(verbosity=0)
     module.params.update(name="hv1", expected=0, digest="a", placements=[{"name": vm} for vm in VMS])
     monkeypatch.setattr(generation, "AnsibleModule", lambda **_options: module)
-    monkeypatch.setattr(generation, "Host", lambda: host)
+    monkeypatch.setattr(generation, "Host", lambda **given: host)
     generation.main()
     assert (module.result["generation"], module.result["invocation"]) == (1, {})
