@@ -41,8 +41,10 @@ class Steps:
         note(self.host, self.serial, name, made)
         try:
             nsid = self._send(row, "was not made", nvme.create(blocks, lba_format))
-        except LightiovError:
-            note(self.host, self.serial, name, None)
+        except LightiovError as error:
+            # Only the controller knows that it was not made: one that did not answer in time may have made it.
+            if isinstance(error.__cause__, nvme.CommandFailed):
+                note(self.host, self.serial, name, None)
             raise
         identity = identity_of(self.host, self.store.controller, nsid)
         if not identity or identity in made.others:

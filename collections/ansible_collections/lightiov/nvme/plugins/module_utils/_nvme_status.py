@@ -91,6 +91,10 @@ KERNEL: Mapping[int, tuple[str, str]] = {
     errno.EPERM: ("the host module does not let the command through", "see the kernel log"),
     errno.EACCES: ("this user may not give the command", "run the task as root with become"),
     errno.ENODEV: ("the controller is gone", "see the kernel log"),
+    errno.ETIMEDOUT: (
+        "the controller did not answer in time, and may have done it all the same",
+        "deploy again, which reads its state first",
+    ),
 }
 
 

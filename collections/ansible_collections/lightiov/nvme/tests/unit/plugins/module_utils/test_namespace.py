@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,9 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._errors import Light
 from ansible_collections.lightiov.nvme.plugins.module_utils._host import Host
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace import Wanted, parse_identity
 from ansible_collections.lightiov.nvme.plugins.module_utils._namespace_record import RECORD
+from ansible_collections.lightiov.nvme.plugins.module_utils._nvme import MANAGEMENT
 from fake_host import FakeHost
+from fake_nvme import FakeNvme
 from mdev_calls import U1, disk
 from mdev_calls import act as act_on_mdevs
 from mdev_calls import one as mdev
@@ -411,3 +415,27 @@ def test_list_that_is_not_sound(host: Host, drive: FakeHost) -> None:
 
 def test_identity_has_one_spelling() -> None:
     assert parse_identity(f" {OTHERS.upper()}", "Option destroy") == OTHERS
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_one_that_is_not_answered_for_in_time_is_found_if_it_was_made(host: Host, drive: FakeHost, made: bool) -> None:
+    whole = FakeNvme.answer
+
+    def late(controller: FakeNvme, request: int, argument: bytearray) -> int:
+        if argument[0] != MANAGEMENT:
+            return whole(controller, request, argument)
+        if made:
+            whole(controller, request, argument)
+        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeNvme, "answer", late)
+        said = refused(host, one())
+    assert said.startswith("Namespace data of controller ")
+    assert said.endswith(
+        "was not made, because the controller did not answer in time, and may have done it all the same: deploy again, "
+        "which reads its state first"
+    )
+    assert act(host, one()) == (["record", "attach"] if made else ["create", "attach"])
+    assert (attached(drive), detached(drive)) == ([1, 2], [])
+    assert act(host, one()) == []

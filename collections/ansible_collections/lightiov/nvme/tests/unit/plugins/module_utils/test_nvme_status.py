@@ -45,7 +45,7 @@ def test_code_means_what_it_means_for_its_command() -> None:
     assert "status code type 1h, code 15h" in said
 
 
-@pytest.mark.parametrize("number", [errno.EBUSY, errno.EPERM, errno.EACCES, errno.ENODEV, errno.EIO])
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EPERM, errno.EACCES, errno.ENODEV, errno.ETIMEDOUT, errno.EIO])
 def test_kernel_refusals(number: int) -> None:
     said = str(refused("Namespace data was not deleted", nvme.MANAGEMENT, OSError(number, os.strerror(number))))
     assert said.startswith("Namespace data was not deleted, because ")
