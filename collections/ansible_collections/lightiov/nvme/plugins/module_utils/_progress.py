@@ -9,9 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._host_times import HostTimes, clock_time
-
-# Names of hosts in a line.
-NAMED = 5
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import NAMED, few
 
 
 class Play:
@@ -149,9 +147,9 @@ class Progress:
         if play.changes[step]:
             parts.append(f"changes: {play.changes[step]}")
         if left:
-            parts.append(f"left: {_names(left)}")
+            parts.append(f"left: {few(left, ' ')}")
         if failed:
-            parts.append(f"failed: {_names(failed)}")
+            parts.append(f"failed: {few(failed, ' ')}")
         return self._stamped(f"{play.steps[step]}: {', '.join(parts)}")
 
     def _vms_done(self, left: list[str], failed: list[str]) -> str:
@@ -164,8 +162,3 @@ class Progress:
 
     def _stamped(self, text: str) -> str:
         return f"[{clock_time(self.clock() - self.began)}] {text}"
-
-
-def _names(hosts: list[str]) -> str:
-    more = len(hosts) - NAMED
-    return " ".join(hosts[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
@@ -19,7 +20,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._partition import (
     wish,
 )
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.moves import moves_for, moves_from
-from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import natural
+from ansible_collections.lightiov.nvme.plugins.module_utils._partition.names import few, natural
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.placement import Placement
 from ansible_collections.lightiov.nvme.plugins.module_utils._partition.planner import STRATEGIES, Planner
 from ansible_collections.lightiov.nvme.plugins.module_utils._size import show_size
@@ -116,10 +117,14 @@ def _hidden(
         and not hosts[name].get("placements")
         and not (new and hosts[name].get("asked", True))
     ]
+
+    @cache  # the hosts of a list are those of each of its VMs
+    def unknown_of(among: frozenset[str] | None) -> list[str]:
+        return [name for name in unknown if among is None or name in among]
+
     found = {}
     for vm, shape in wanted.shapes.items():
-        among = {shape.host} if shape.host else shape.hosts
-        where = [name for name in unknown if among is None or name in among]
+        where = unknown_of(frozenset({shape.host}) if shape.host else shape.hosts)
         if not where or vm in present:
             continue
         remedy = (
@@ -129,7 +134,7 @@ def _hidden(
         )
         found[vm] = {
             "vm": vm,
-            "sentence": f"VM {vm} is not placed, because it may be on {', '.join(where)}, of which there is neither an "
+            "sentence": f"VM {vm} is not placed, because it may be on {few(where)}, of which there is neither an "
             f"answer nor a file of placements: {remedy}",
             "funnel": [],
             "conflict": [],
@@ -141,21 +146,22 @@ def _hidden(
 def _absent(
     hosts: Mapping[str, Mapping[str, Any]],
     entries: Iterable[Any],
-    absent: Iterable[str],
+    absent: Set[str],
     seen_by: Mapping[str, frozenset[str] | None],
 ) -> dict[str, list[dict[str, Any]]]:
     """VMs that are to go, on the host that has them, with their disks: it has to be told that they go."""
     own = {str(one["name"]): one for one in entries}
+    there: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for name in sorted(hosts, key=natural):
+        written, told = _written(hosts[name]), _told(hosts[name])
+        for vm in absent & {*written, *told}:
+            entry = written[vm] if vm in written else _recovered(told[vm])
+            there.setdefault(vm, []).append((name, entry))
     found: dict[str, list[dict[str, Any]]] = {}
     for vm in sorted(absent, key=natural):
-        holders = [
-            name for name in sorted(hosts, key=natural) if vm in _written(hosts[name]) or vm in _told(hosts[name])
-        ]
         listed = seen_by.get(vm)
-        for name in holders or (listed if listed and len(listed) == 1 else ()):
-            entry = _written(hosts[name]).get(vm)
-            if entry is None:
-                entry = _recovered(_told(hosts[name])[vm]) if vm in _told(hosts[name]) else own[vm]
+        only = listed if listed and len(listed) == 1 else ()
+        for name, entry in there.get(vm) or [(name, own[vm]) for name in only]:
             found.setdefault(name, []).append({**entry, "state": "absent"})
     return found
 
@@ -254,7 +260,8 @@ class _Differing:
             written = [one for one in of.get(spec.name, ()) if one.vm in listed]
             found.refused.extend(difference.contradictions(spec, written, told))
             if _is_accepted(host):
-                known = listed.keys() | wanted.options.keys()
+                # Of what the host has: a set of all that is known, for each host, would be work for each pair.
+                known = {vm for vm in told if vm in listed or vm in wanted.options}
                 found.cautions.extend(difference.unapplied(spec, written, told, known))
         return found
 

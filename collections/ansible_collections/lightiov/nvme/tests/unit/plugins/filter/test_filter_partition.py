@@ -348,6 +348,15 @@ def test_vm_that_may_be_on_a_host_of_which_nothing_is_known_is_not_placed() -> N
         assert [one["name"] for one in planned["placements"]["hv1"]] == ["vm1"]
 
 
+def test_hosts_of_which_nothing_is_known_are_counted_when_they_are_many() -> None:
+    others = {f"hv{number}": None for number in range(2, 302)}
+    hosts = fleet(vm("vm1"), hv1=told("hv1"), **others)
+    for name in others:
+        hosts[name]["asked"] = False
+    [one] = partition(hosts)["unplaced"]
+    assert "because it may be on hv2, hv3, hv4, hv5, hv6 and 295 more, of which" in one["sentence"]
+
+
 def test_host_that_does_not_answer_has_nothing_in_a_fleet_that_is_new_alone() -> None:
     hosts = fleet(vm("vm1"), hv1=told("hv1"), hv2=None)
     planned = partition(hosts)
