@@ -182,6 +182,10 @@ bench-apply: $(READY) $(BENCH)/.ready ## what planning and deploying 25 to 200 h
 bench-starts: $(READY) ## in the lab that `make deploy` left: from `virsh start` to disk and log-in, and from plugging in to disk, beside virtio-blk
 	PYTHONPATH=$(CURDIR):$(CURDIR)/collections $(BIN)/python -m bench.starts
 
+.PHONY: bench-driver
+bench-driver: $(READY) ## in the lab that `make deploy` left: what the guest driver of commit BEFORE and the present one cost an I/O (DOCS=1: into the docs)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/collections:$(CURDIR)/tests/shared $(BIN)/python -m bench.driver $(BEFORE) $(if $(DOCS),--docs)
+
 # The lab's figures that tests hold against a limit, and print.
 .PHONY: bench-hundreds
 bench-hundreds: $(READY) ## what 10, 100 and 300 VMs and their mdevs cost on one host of the lab: made, found unchanged, rebooted, removed

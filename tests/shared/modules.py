@@ -60,19 +60,19 @@ def build_by_itself(source: Path, machine: Remote, tree: Path, flavour: str) -> 
     return tree / inside / f"{source.stem}.ko"
 
 
-def build(part: str, machine: Remote, tree: Path, flavour: str) -> Path:
+def build(part: str, machine: Remote, tree: Path, flavour: str, native: Path = compiled.NATIVE) -> Path:
     """The module of that part, `host` or `guest`; what it was built from and with stays beside it.
 
     Once for each kernel and source: counters of two builds cannot be added up.
     """
     with exclusive(tree.with_suffix(".lock")):
         headers = headers_of(machine.run("uname -r").stdout.strip(), tree, machine, flavour)
-        of = f"{headers} {FLAGS[flavour]} {compiled.digest(compiled.NATIVE)}"
+        of = f"{headers} {FLAGS[flavour]} {compiled.digest(native)}"
         inside = Path("tmp") / f"lab-module-{part}-{hashlib.sha256(of.encode()).hexdigest()[:12]}"
         whole = tree / inside / ".whole"
         if not whole.exists():
             shutil.rmtree(tree / inside, ignore_errors=True)
-            shutil.copytree(compiled.NATIVE, tree / inside, ignore=BUILT)
+            shutil.copytree(native, tree / inside, ignore=BUILT)
             make = ["make", "-s", "-C", f"/{headers}", f"M=/{inside}", f"LIGHTIOV_PART={part}", *FLAGS[flavour]]
             subprocess.run(["chroot", tree, *make, "modules"], check=True)
             whole.touch()
