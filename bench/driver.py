@@ -26,7 +26,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.report import table
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import PERCENTILES
 
-from bench.starts import VM, find
+from bench.starts import BOOT_TIMEOUT, VM, find
 from lab import Lab, wait_until
 from lab.compiled import NATIVE
 from lab.paths import COLLECTION, PROJECT
@@ -198,6 +198,8 @@ def main() -> None:
     parser.add_argument("--docs", action="store_true", help="write into the documentation, to be committed")
     options = parser.parse_args()
     vm = find(Lab.open(), None)
+    vm.power(on=True)
+    vm.remote.wait(BOOT_TIMEOUT)
     files = build(vm, options.before)
     found = measure(vm, files, options.rounds, options.seconds)
     described = (

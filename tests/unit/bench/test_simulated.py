@@ -58,7 +58,7 @@ def measurements() -> set[str]:
 
 
 def test_the_readme_has_every_measurement() -> None:
-    rows = re.findall(r"^\| `make (bench[a-z-]*)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `make (bench[a-z-]*)[ `]", (PROJECT / "README.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(measurements())
 
 

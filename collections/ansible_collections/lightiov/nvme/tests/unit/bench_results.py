@@ -10,10 +10,11 @@ from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 
 SETTINGS = {"serial": "S1", "vcpus": 2, "seconds": 3.0, "workloads": ["randread-qd1"]}
-WORKLOADS = ("randread-qd1", "randread-qd8", "randread-qd32")
+WORKLOADS = DEPTHS
 
 
 def measurement(iops: float, **changes: Any) -> dict[str, Any]:

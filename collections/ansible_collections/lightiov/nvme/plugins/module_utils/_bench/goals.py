@@ -12,7 +12,16 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import BASELINE, POLLED_BASELINE
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.crowd import COSTS
 
-REACHED, NOT_REACHED, NOT_MEASURED, NOT_HERE = "reached", "not reached", "not measured", "not measurable here"
+REACHED, NOT_REACHED, UNDECIDED = "reached", "not reached", "undecided"
+NOT_MEASURED, NOT_HERE = "not measured", "not measurable here"
+# As the report says it.
+RULE = (
+    "A ratio's goal is reached if at each of its workloads the median reaches it (1a and 2a: the lower end of the "
+    "interval), not reached if at one of them the whole interval does not, and undecided otherwise. Of fewer than "
+    "6 rounds there is no interval but the least and the most."
+)
+# Resamples of fewer say no more than these do themselves.
+LEAST_ROUNDS = 6
 DEPTHS = ("randread-qd1", "randread-qd8", "randread-qd32", "randwrite-qd1", "randwrite-qd8", "randwrite-qd32")
 # As the paper has it: the least part of VFIO's IOPS.
 LEAST_IOPS = 0.976
@@ -86,7 +95,7 @@ class _Ratios:
         low: float | None = None,
         high: float | None = None,
     ) -> Goal:
-        """At every workload: the interval lies above `low`, or it does not lie above `high` as a whole."""
+        """At every workload: the whole interval is above `low`, or the median is not above `high`."""
         if contender in self.unavailable:
             return Goal(number, text, NOT_HERE, self.unavailable[contender])
         found = {
@@ -97,18 +106,29 @@ class _Ratios:
         if not found:
             why = next((f"{one}: {self.failed[one]}" for one in (contender, self.baseline) if one in self.failed), "")
             return Goal(number, text, NOT_MEASURED, why)
-        met = all(
-            (low is None or ratio["low"] >= low) and (high is None or ratio["low"] <= high) for ratio in found.values()
-        )
         shown = "; ".join(f"{workload} {show(ratio)}" for workload, ratio in found.items())
-        if not met and low is not None and all(ratio["median"] >= low for ratio in found.values()):
-            shown += "; each median reaches it, but the rounds differ too much for their interval to"
-        return Goal(number, text, REACHED if met else NOT_REACHED, shown)
+        left = [workload for workload in workloads if workload not in found]
+        verdict = _verdict([*found.values()], low, high)
+        if left:
+            shown += f"; not measured: {', '.join(left)}"
+            verdict = UNDECIDED if verdict == REACHED else verdict
+        return Goal(number, text, verdict, shown)
+
+
+def _verdict(ratios: Sequence[Mapping[str, Any]], low: float | None = None, high: float | None = None) -> str:
+    """As RULE has it."""
+    met = all((low is None or one["low"] >= low) and (high is None or one["median"] <= high) for one in ratios)
+    missed = any((low is not None and one["high"] < low) or (high is not None and one["low"] > high) for one in ratios)
+    return REACHED if met else NOT_REACHED if missed else UNDECIDED
 
 
 def show(one: Mapping[str, Any], digits: int = 2) -> str:
-    """A median with its interval."""
-    return f"{one['median']:.{digits}f} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
+    """A median with its interval; of few rounds with the least, the most and their number; of one nothing else."""
+    median, low, high = (f"{one[name]:.{digits}f}" for name in ("median", "low", "high"))
+    if one["rounds"] == 1:
+        return median
+    of = f" of {one['rounds']}" if one["rounds"] < LEAST_ROUNDS else ""
+    return f"{median} ({low} to {high}{of})"
 
 
 def _none(number: str, text: str, summary: Mapping[str, Any], contender: str, measures: Sequence[str]) -> Goal:
@@ -169,4 +189,4 @@ def _start(summary: Mapping[str, Any]) -> Goal:
     ratio = summary.get("start_ratios", {}).get("lightiov")
     if not ratio:
         return Goal(number, text, NOT_MEASURED)
-    return Goal(number, text, REACHED if ratio["median"] <= LATER else NOT_REACHED, show(ratio))
+    return Goal(number, text, _verdict([ratio], high=LATER), show(ratio))

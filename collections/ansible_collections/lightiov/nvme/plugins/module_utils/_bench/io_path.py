@@ -16,6 +16,7 @@ PARTIES = (VM, KVM, TARGET, HOST, DRIVE)
 WORKLOAD = "randread-qd1"
 # Measures of the summary.
 HOST_INTERRUPTS, GUEST_INTERRUPTS, TRAPPED = "host_interrupts", "guest_interrupts", "trapped"
+HALTS = "halt_exits"
 # Those that only a drive can count, and the lab's does.
 SQ_DOORBELLS, CQ_DOORBELLS, COMMANDS = "sq_doorbells", "cq_doorbells", "commands"
 
@@ -38,6 +39,11 @@ INJECTION = Crossing(
     KVM, VM, "interrupt", GUEST_INTERRUPTS, "delivered by the CPU, without an exit, while the VM runs on it"
 )
 
+# One I/O after the other leaves the CPU nothing to do meanwhile.
+SLEEP = Crossing(
+    VM, KVM, "HLT: the CPU that waits for it sleeps", HALTS, "the same, unless the VM's CPU may sleep itself"
+)
+
 _SUBMISSION = Crossing(VM, DRIVE, "doorbell of the SQ, in a page of the drive that the VM has", SQ_DOORBELLS)
 _DMA = Crossing(DRIVE, VM, "command read, data and completion written, by DMA through the IOMMU", COMMANDS)
 _COMPLETION = Crossing(VM, DRIVE, "doorbell of the CQ", CQ_DOORBELLS)
@@ -45,6 +51,7 @@ _COMPLETION = Crossing(VM, DRIVE, "doorbell of the CQ", CQ_DOORBELLS)
 PASSTHROUGH_POLLED: IoPath = (_SUBMISSION, _DMA, _COMPLETION)
 PASSTHROUGH: IoPath = (
     _SUBMISSION,
+    SLEEP,
     _DMA,
     Crossing(
         DRIVE, HOST, "interrupt, whose handler signals an eventfd", HOST_INTERRUPTS,
@@ -57,8 +64,10 @@ PASSTHROUGH: IoPath = (
 KICK: IoPath = (
     Crossing(VM, KVM, "kick: a write to the virtqueue's register, which leaves the VM", TRAPPED),
     Crossing(KVM, TARGET, "ioeventfd, which wakes a thread"),
+    SLEEP,
 )
 NOTIFICATION: IoPath = (Crossing(TARGET, KVM, "irqfd, a system call"), INJECTION)
+_HOSTS_COMPLETION = Crossing(HOST, DRIVE, "doorbell of the CQ", CQ_DOORBELLS)
 # A drive that the host's kernel has, behind a program that asks it by io_uring.
 BY_THE_KERNEL: IoPath = (
     *KICK,
@@ -66,9 +75,11 @@ BY_THE_KERNEL: IoPath = (
     Crossing(HOST, DRIVE, "doorbell of the SQ", SQ_DOORBELLS),
     DATA,
     Crossing(DRIVE, HOST, "interrupt", HOST_INTERRUPTS),
+    _HOSTS_COMPLETION,
     Crossing(HOST, TARGET, "completion in the ring, which wakes the thread"),
     *NOTIFICATION,
 )
+_MAPPED_COMPLETION = Crossing(TARGET, DRIVE, "doorbell of the CQ", CQ_DOORBELLS)
 _MAPPED = Crossing(TARGET, DRIVE, "doorbell of the SQ, in a page of the drive that the program has", SQ_DOORBELLS)
 # A drive that a program has.
 BY_A_PROGRAM: IoPath = (
@@ -77,18 +88,25 @@ BY_A_PROGRAM: IoPath = (
     DATA,
     Crossing(DRIVE, HOST, "interrupt, whose handler signals an eventfd", HOST_INTERRUPTS),
     Crossing(HOST, TARGET, "the eventfd, which wakes the thread"),
+    _MAPPED_COMPLETION,
     *NOTIFICATION,
 )
 BY_A_POLLING_PROGRAM: IoPath = (
     Crossing(VM, TARGET, "nothing: a thread looks at the virtqueue all the time"),
+    SLEEP,
     _MAPPED,
     DATA,
     Crossing(DRIVE, TARGET, "nothing: the thread looks at the CQ all the time"),
+    Crossing(
+        DRIVE, HOST, "interrupt, which nobody waits for", HOST_INTERRUPTS, "left out, where the target's driver can"
+    ),
+    _MAPPED_COMPLETION,
     *NOTIFICATION,
 )
 WITHOUT_A_VM: IoPath = (
     Crossing(HOST, DRIVE, "doorbell of the SQ", SQ_DOORBELLS),
     Crossing(DRIVE, HOST, "data, by DMA, and an interrupt", HOST_INTERRUPTS),
+    _HOSTS_COMPLETION,
 )
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, io_path, model
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL, CONTENDERS
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import goals, show
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import RULE, goals, show
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import SCHEMA, summarise
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
@@ -69,6 +70,9 @@ COLUMNS = (
     ("instructions", "instructions outside the VM per I/O", 0),
 )
 
+# Of the summary, by what their column says.
+RATIOS = {"ratios": "IOPS to VFIO's", "polled_ratios": "IOPS to polled VFIO's"}
+
 
 def summary_of(directory: Path) -> dict[str, Any]:
     """Of what was measured into a directory."""
@@ -107,10 +111,18 @@ def _goals(summary: Mapping[str, Any] | None) -> Iterator[str]:
     if summary:
         host = summary["host"]
         emulated = (
-            " All of it was emulated, the drive too: counts and ratios mean something, times mean nothing."
+            " All of it was emulated, the drive too: an exit costs far more than a server's, and the drive takes next "
+            "to no time. Counts carry over; of times only ratios do, and of these only those of contenders that take "
+            "the same steps, as LightIOV and VFIO do. What others would be on a server is for the "
+            "[model](#a-model-of-hardware) to guess."
             if host["emulated"] == "yes"
             else ""
         )
+        if int(host["cpu"].split()[0]) <= summary["settings"]["vcpus"]:
+            emulated += (
+                " The host has no CPU that the VM does not have: threads of QEMU and of targets share them with it, as "
+                "they should not on a server. LightIOV and VFIO have no such threads."
+            )
         yield (
             f"Measured on {host['cpu']}, kernel {host['kernel']}, QEMU {host['qemu']}, drive {host['drive'].strip()}, "
             f"{summary['settings']['vcpus']} CPUs in the VM.{emulated}"
@@ -123,6 +135,7 @@ def _goals(summary: Mapping[str, Any] | None) -> Iterator[str]:
     rows = [[one.number, one.text, f"**{one.verdict}**", _line(one.found)] for one in goals(summary)]
     yield "## Goals"
     yield table(["", "goal", "", "ratio to VFIO: median (95 % interval)"], rows)
+    yield RULE
     if summary and summary["failed"]:
         yield "Not all could be measured in all rounds. What failed, with the reason of the last time:"
         yield table(["", "reason"], [[f"`{what}`", _line(reason)] for what, reason in summary["failed"].items()])
@@ -146,12 +159,12 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             [
                 summary["contenders"][name],
                 *(f"{measures[key]['median']:,.{digits}f}" if key in measures else "" for key, _title, digits in shown),
-                _ratio(summary, workload, name),
+                *(_ratio(summary[which], workload, name) for which in RATIOS),
             ]
             for name, measures in of.items()
         ]
         yield f"### {title}"
-        yield table(["", *(title for _key, title, _digits in shown), "IOPS to VFIO's"], rows)
+        yield table(["", *(title for _key, title, _digits in shown), *RATIOS.values()], rows)
         reasons = summary["exit_reasons"].get(workload, {})
         if any(reasons.values()):
             names = sorted({name for one in reasons.values() for name in one})
@@ -252,8 +265,8 @@ def _comparisons(summary: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in PLOTS.items() if there.get(name, True)}
 
 
-def _ratio(summary: Mapping[str, Any], workload: str, name: str) -> str:
-    ratio = summary["ratios"].get(workload, {}).get(name, {}).get("iops")
+def _ratio(ratios: Mapping[str, Any], workload: str, name: str) -> str:
+    ratio = ratios.get(workload, {}).get(name, {}).get("iops")
     return show(ratio) if ratio else ""
 
 
@@ -269,19 +282,22 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
     )
     yield (
         "Before the first round the whole area is written once. The workloads' first 1.5 s are not counted. In "
-        "the middle of fio's run the host's counters are read twice: exits from KVM's statistics, interrupts from"
-        " `/proc/interrupts`, CPU time from `/proc/stat` (guests' own time taken off, so that a polling thread "
-        "counts in full), instructions by `perf` where the CPU counts them. What exits were for is traced "
-        "(`kvm_exit`) before that, since tracing costs time. Doorbells that go straight to the drive are seen by "
-        "nobody but the drive: they are counted where it counts them, as the lab's does, in its configuration space. A "
-        "trapped access is one that does not: an exit for device memory or an I/O port. IOPS and latency (submission "
-        "to completion) are fio's. Polled contenders do without polling where each write is followed by an fsync: a "
-        "ring of io_uring that is polled takes none."
+        "the middle of fio's run the host's counters are read twice: exits from KVM's statistics, interrupts from "
+        "`/proc/interrupts`, CPU time from `/proc/stat` (guests' own time taken off, so that a polling thread counts "
+        "in full; in ticks of 10 ms, so little time is few ticks), instructions by `perf` where the CPU counts them. "
+        "What exits were for is traced (`kvm_exit`) before that, since tracing costs time. Doorbells that go straight "
+        "to the drive are seen by nobody but the drive: they are counted where it counts them, as the lab's does, in "
+        "its configuration space. A trapped access is one that does not: an exit for device memory or an I/O port. "
+        "IOPS and latency (from when the kernel has taken an I/O to its completion) are fio's. Polled contenders do "
+        "without polling where each write is followed by an fsync, since a ring of io_uring that is polled takes none, "
+        "and in applications, which do not ask for it."
     )
     yield control.RULE
     yield (
         f"Ratios are of two measurements of one round. A figure is the median of rounds, its interval the middle "
-        f"{estimate.CONFIDENCE:.0%} of the medians of {estimate.RESAMPLES:,} resamples (bootstrap)."
+        f"{estimate.CONFIDENCE:.0%} of the medians of {estimate.RESAMPLES:,} resamples (bootstrap). "
+        "What changes of the guest driver did to one I/O, before and after, is in `driver.md` beside this report in "
+        "the collection's documentation."
     )
     if summary:
         yield table(
@@ -310,17 +326,30 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
 def _model(summary: Mapping[str, Any] | None) -> Iterator[str]:
     yield "## A model of hardware"
     yield (
-        "This is a model and no measurement. It says what the counts would mean on a server with posted "
-        "interrupts, with these assumptions (microseconds, but for what is counted):"
+        "This is a model and no measurement. Of what was counted it takes the accesses that leave the VM; what a "
+        "server with posted interrupts needs for the steps that an I/O takes is assumed (microseconds, but for what is "
+        "counted):"
     )
     hardware = model.Hardware()
     yield table(
         ["", "assumed", "what it is"],
         [[name, f"{getattr(hardware, name):,.10g}", what] for name, what in model.ASSUMPTIONS.items()],
     )
-    yield "What it predicts, beside what was published:"
+    if summary:
+        yield "IOPS at queue depth 1 to the whole device's by VFIO, as measured above and as the model has them:"
+        measured = summary["ratios"].get(io_path.WORKLOAD, {})
+        yield table(
+            ["", "measured", "model"],
+            [
+                [CONTENDERS[name].title, show(measured[name]["iops"]), f"{model.against_vfio(name, hardware):.2f}"]
+                for name in model.KNOWN
+                if "iops" in measured.get(name, {})
+            ],
+        )
+    others = [model.predictions(summary, replace(hardware, drive=hardware.drive * times)) for times in (0.5, 2)]
+    yield "What it predicts, beside what was published; and with drives that take half and twice as long:"
     yield table(
-        ["source", "claim", "published", "model", "off by"],
+        ["source", "claim", "published", "model", "off by", "half", "twice"],
         [
             [
                 one["source"],
@@ -329,13 +358,15 @@ def _model(summary: Mapping[str, Any] | None) -> Iterator[str]:
                 + (f" to {one['published_high']:g}" if one["published_high"] > one["published_low"] else ""),
                 f"{one['model']:.3f}",
                 f"{one['off']:.3f}",
+                *(f"{other[number]['model']:.3f}" for other in others),
             ]
-            for one in model.predictions(summary)
+            for number, one in enumerate(model.predictions(summary))
         ],
     )
     yield (
-        "It is off where many VMs share a target: it lets one core serve them all, each with one command "
-        "outstanding, on a drive of its own assumed speed, and the papers had other drives, cores and depths. "
-        "Their applications' operations a second (+27.1 %, +68 %) it does not predict, since it knows no "
-        "application."
+        "That LightIOV has VFIO's IOPS is no prediction: the model has both take the same steps. It is off where many "
+        "VMs share a target: it lets one core serve them all, each with one command outstanding, on a drive of its own "
+        "assumed speed, and the papers had other drives, cores and depths. That core is busy nearly all the time then, "
+        "so what it predicts there is what the core needs for an I/O against what the drive does. Their applications' "
+        "operations a second (+27.1 %, +68 %) it does not predict, since it knows no application."
     )

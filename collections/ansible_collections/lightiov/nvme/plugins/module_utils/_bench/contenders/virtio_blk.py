@@ -76,7 +76,9 @@ class VirtioBlkUserSpace(VirtioBlk):
 
 
 class VirtioBlkPolled(VirtioBlkUserSpace):
-    """As a polling target does it: a thread of QEMU looks at the drive's queue and at the VM's all the time."""
+    """As a polling target does it: a thread of QEMU looks at the drive's queue and at the VM's all the time. The drive
+    interrupts all the same.
+    """
 
     name = "virtio-polled"
     title = "virtio-blk, polling target"
