@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.lightiov.nvme.plugins.module_utils._bench import plan
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench import order, plan
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import DEPTHS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
@@ -36,7 +36,7 @@ def measurement(iops: float, **changes: Any) -> dict[str, Any]:
 
 def visit(measurements: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     found = {
-        "schema": 1,
+        "schema": order.SCHEMA,
         "boot_id": "first",
         "host": {"kernel": "6.12", "cpu": "2 x CPU", "qemu": "10.0", "emulated": "no", "drive": "Drive   "},
         "others_cpus": 0.1,

@@ -24,8 +24,8 @@ RULE = (
     f"took, on average of the two, more than {SLOWER:g} times its median over all rounds of the same contender and "
     f"workload, or (2) more than {STEAL:.0%} of the CPUs' time was stolen from the host while it was measured, or "
     f"(3) in the second before the contender was set up, others used {OTHERS_CPUS:g} CPUs more than in the median of "
-    "all visits. A round counts for a ratio only if neither of its two measurements is left out and the host was not "
-    "restarted between them."
+    "all visits. Of starts only (3) is known, of many clients only (2). A round counts for a ratio only if neither of "
+    "its two measurements is left out and the host was not restarted between them."
 )
 
 

@@ -94,6 +94,7 @@ def _measured(host: Host, taken: Drive, order: Order) -> dict[str, Any]:
     found = at_work(host, taken, mdevs, order.seconds)
     deleted = [timed(partial(host.write_attribute, f"{MDEVS}/{one}/remove", "1")) for one in mdevs]
     return {
+        "steal": found.pop("steal"),
         "crowd": {
             "create_us": statistics.median(created) * 1e6,
             "open_us": statistics.median(opened) * 1e6,
@@ -101,7 +102,7 @@ def _measured(host: Host, taken: Drive, order: Order) -> dict[str, Any]:
             "delete_us": statistics.median(deleted) * 1e6,
             "kib": used / order.clients,
             **found,
-        }
+        },
     }
 
 
@@ -198,7 +199,8 @@ def at_work(host: Host, taken: Drive, mdevs: Sequence[str], seconds: float) -> d
             one.send_signal(signal.SIGTERM)
         said = [one.communicate(timeout=END_SECONDS) for one in started]
     found = clients([json.loads(out) for out, _errors in said])
-    return {**found, "cpu_us": watch.per_io(before, after, found["iops"])["outside_us"]}
+    cost = watch.per_io(before, after, found["iops"])
+    return {**found, "cpu_us": cost["outside_us"], "steal": watch.steal(before, after)}
 
 
 def clients(results: Sequence[dict[str, Any]]) -> dict[str, float]:

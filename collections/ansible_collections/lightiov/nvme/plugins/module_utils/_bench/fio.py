@@ -32,8 +32,8 @@ def parse(output: str) -> dict[str, float]:
     main = max(kinds, key=lambda kind: kind["total_ios"])
     if not main["total_ios"]:
         raise LightiovError("fio did no I/O at all: give it more seconds")
-    # From submission to completion.
-    latency = main["clat_ns"]
+    # With its submission, which is where the doorbell is rung.
+    latency = main["lat_ns"]
     return {
         "iops": sum(kind["iops"] for kind in kinds),
         "bytes_per_second": float(sum(kind["bw_bytes"] for kind in kinds)),

@@ -14,6 +14,7 @@ from typing import Any
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench import control, estimate, io_path, model
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.contenders import ALL, CONTENDERS
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import RULE, goals, show
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import FORMER
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Store
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import SCHEMA, summarise
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
@@ -288,11 +289,13 @@ def _method(summary: Mapping[str, Any] | None) -> Iterator[str]:
         "What exits were for is traced (`kvm_exit`) before that, since tracing costs time. Doorbells that go straight "
         "to the drive are seen by nobody but the drive: they are counted where it counts them, as the lab's does, in "
         "its configuration space. A trapped access is one that does not: an exit for device memory or an I/O port. "
-        "IOPS and latency (from when the kernel has taken an I/O to its completion) are fio's. Polled contenders do "
-        "without polling where each write is followed by an fsync, since a ring of io_uring that is polled takes none, "
-        "and in applications, which do not ask for it."
+        "IOPS and latency (from submission to completion; of writes without the fsync after them) are fio's. Of polled "
+        "contenders nothing is measured that does not poll: applications, which do not ask for it, and writes with "
+        "fsync, since a ring of io_uring that is polled takes none."
     )
     yield control.RULE
+    if summary:
+        yield from (FORMER[method] for method in summary["methods"] if method in FORMER)
     yield (
         f"Ratios are of two measurements of one round. A figure is the median of rounds, its interval the middle "
         f"{estimate.CONFIDENCE:.0%} of the medians of {estimate.RESAMPLES:,} resamples (bootstrap). "

@@ -20,7 +20,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads imp
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 
 # Raise it when the summary changes its form.
-SCHEMA = 2
+SCHEMA = 3
 # What is compared with the baseline, round by round.
 COMPARED = ("iops", "mean_us", "p50_us", "p99_us", "exits", "outside_us")
 # Of VMs that share a drive.
@@ -41,6 +41,9 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
             f"Nothing was measured yet, so there is nothing to report: run the playbook bench.yml{reasons}"
         )
     left_out = judge(measured)
+    # Of a start nothing else is known.
+    busy = {visit for (visit, _workload), reason in left_out.items() if reason == "others"}
+    calm = {visit: one for visit, one in measured.items() if visit not in busy}
     names = [name for name in CONTENDERS if any(visit.contender == name for visit in measured)]
     workloads = [name for name in WORKLOADS if any(name in one["measurements"] for one in measured.values())]
     polled = [name for name in names if CONTENDERS[name].polled]
@@ -48,6 +51,8 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
     values = {workload: {name: _values(measured, left_out, name, workload) for name in names} for workload in workloads}
     return {
         "schema": SCHEMA,
+        # Of the results, see order.py.
+        "methods": sorted({one["schema"] for one in results.values() if "schema" in one}),
         "settings": dict(settings),
         "host": next(iter(first.values()))["host"],
         "rule": control.RULE,
@@ -80,8 +85,8 @@ def summarise(settings: Mapping[str, Any], results: Results) -> dict[str, Any]:
         },
         "scale": _scale(results),
         "crowd": _crowd(results),
-        "starts": {name: _starts(measured, name) for name in names},
-        "start_ratios": {name: _start_ratio(measured, name) for name in names if CONTENDERS[name].virtual},
+        "starts": {name: _starts(calm, name) for name in names},
+        "start_ratios": {name: _start_ratio(calm, name) for name in names if CONTENDERS[name].virtual},
     }
 
 
@@ -95,11 +100,11 @@ def _failed(results: Results) -> dict[str, str]:
     return found
 
 
-def judge(measured: Results) -> dict[tuple[Visit, str], str]:
-    """Why measurements are left out, for those that are."""
+def judge(measured: Results, which: str = "measurements") -> dict[tuple[Visit, str], str]:
+    """Why measurements are left out, for those that are; `which` are those of one VM, or those that VMs shared."""
     controls: dict[tuple[str, str], list[float]] = {}
     for visit, one in measured.items():
-        for workload, found in one["measurements"].items():
+        for workload, found in one[which].items():
             controls.setdefault((visit.contender, workload), []).append(statistics.mean(found["control"]))
     others = [one["others_cpus"] for one in measured.values()]
     reasons = {
@@ -111,7 +116,7 @@ def judge(measured: Results) -> dict[tuple[Visit, str], str]:
             others,
         )
         for visit, one in measured.items()
-        for workload, found in one["measurements"].items()
+        for workload, found in one[which].items()
     }
     return {key: reason for key, reason in reasons.items() if reason}
 
@@ -201,9 +206,12 @@ def _counts(measured: Results, left_out: Mapping[tuple[Visit, str], str], conten
 
 def _scale(results: Results) -> dict[str, Any]:
     """By workload, contender, and number of VMs as text."""
+    left_out = judge({visit: one for visit, one in results.items() if "shared" in one}, "shared")
     rounds: dict[str, dict[str, dict[int, list[Mapping[str, float]]]]] = {}
     for visit, one in sorted(results.items(), key=lambda item: item[0].vms):
         for workload, found in one.get("shared", {}).items():
+            if (visit, workload) in left_out:
+                continue
             contenders = rounds.setdefault(workload, {})
             contenders.setdefault(visit.subject, {}).setdefault(visit.vms, []).append(found)
     return {
@@ -222,7 +230,7 @@ def _crowd(results: Results) -> dict[str, Any]:
     """By the number of clients, as text."""
     rounds: dict[int, list[Mapping[str, float]]] = {}
     for visit, one in sorted(results.items(), key=lambda item: item[0].clients):
-        if "crowd" in one:
+        if "crowd" in one and one["steal"] <= control.STEAL:
             rounds.setdefault(visit.clients, []).append(one["crowd"])
     return {
         str(count): {name: estimate.median([one[name] for one in every]) for name in every[0]}

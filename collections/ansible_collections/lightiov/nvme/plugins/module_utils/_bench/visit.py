@@ -122,13 +122,15 @@ def _measured(place: Place, contender: Contender, order: Order, ramdisk: Initram
     result["set_up_seconds"] = time.monotonic() - began
     result["configuration"] = contender.configuration(place)
     with started(place, contender, order, ramdisk, result) as measuring:
+        # What cannot poll would be measured as one that waits, under another name.
+        suited = [name for name in order.workloads if WORKLOADS[name].polls or not contender.polled]
         # What the host does not have, its VMs do not have either.
         missing = {
             name: [program for program in WORKLOADS[name].programs if not place.host.runner.find(program)]
-            for name in order.workloads
+            for name in suited
         }
         result["missing"] = {name: programs for name, programs in missing.items() if programs}
-        result.update(measuring.measure_all([name for name in order.workloads if not missing[name]], order.seconds))
+        result.update(measuring.measure_all([name for name in suited if not missing[name]], order.seconds))
     return result
 
 
@@ -235,6 +237,7 @@ def started(
         vm.run(ramdisk.load(contender.module, contender.module_options), DISK_SECONDS)
         disk = find_partition(vm, contender.disks, taken.nsid if contender.whole_controller else None, DISK_SECONDS)
         result["disk_seconds"] = time.monotonic() - began
+        vm.run(contender.adjustment)
         vm.run(ramdisk.load_all(modules_of(order.workloads)))
         yield Measuring(host, taken, contender, vm, vm, disk)
     finally:

@@ -19,7 +19,7 @@ TRACE_SECONDS = 0.6
 # counted. fio ends when it is told.
 SLACK_SECONDS = 6.0
 FIO_SLACK_SECONDS = 60.0
-PERCENTILES = "50:90:99:99.9"
+PERCENTILES = ("--lat_percentiles=1", "--clat_percentiles=0", "--percentile_list=50:90:99:99.9")
 
 
 class Workload(ABC):
@@ -35,6 +35,11 @@ class Workload(ABC):
     def programs(self) -> tuple[str, ...]:
         """Beside those that every VM has."""
         return ()
+
+    @property
+    def polls(self) -> bool:
+        """Whether it can ask for completions instead of waiting for interrupts."""
+        return False
 
     def prepare(self, disk: str, files: str) -> str:
         """A shell command, for what is not measured."""
@@ -68,16 +73,19 @@ class Fio(Workload):
     depth: int = 1
     options: tuple[str, ...] = ()
 
+    @property
+    def polls(self) -> bool:
+        """A ring of io_uring that is polled takes no fsync."""
+        return "--fsync=1" not in self.options
+
     def command(self, disk: str, files: str, seconds: float, polled: bool = False) -> list[str]:
-        # One engine for all contenders. Of polled ones it asks for completions instead of waiting for interrupts, but a
-        # ring that does so takes no fsync.
-        asking = polled and "--fsync=1" not in self.options
+        # One engine for all contenders.
         return [
             "fio",
             f"--name={self.name}",
             f"--filename={disk}",
             "--ioengine=io_uring",
-            *(["--hipri=1"] if asking else []),
+            *(["--hipri=1"] if polled else []),
             "--direct=1",
             f"--rw={self.pattern}",
             f"--bs={self.block_size}",
@@ -90,7 +98,7 @@ class Fio(Workload):
             "--randseed=1",
             "--norandommap=1",
             f"--exec_prerun=echo > {files}/started",
-            f"--percentile_list={PERCENTILES}",
+            *PERCENTILES,
             "--output-format=json",
         ]
 

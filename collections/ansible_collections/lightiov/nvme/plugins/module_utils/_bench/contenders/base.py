@@ -56,6 +56,8 @@ class Contender(ABC):
     module: ClassVar[str] = "virtio_blk"
     module_options: ClassVar[str] = ""
     disks: ClassVar[str] = "vd*"
+    # A shell command in the VM, once its disk is there.
+    adjustment: ClassVar[str] = ":"
     interrupts: ClassVar[str] = r"virtio\d+-req"
     # Whether completions are asked for, without interrupts.
     polled: ClassVar[bool] = False
@@ -97,6 +99,8 @@ class Contender(ABC):
         if self.virtual:
             shown["QEMU"] = " ".join(self.attach(place))
             shown["module in the VM"] = f"{self.module} {self.module_options}".strip()
+            if self.adjustment != ":":
+                shown["then in the VM"] = self.adjustment
             shown["memory of the VM"] = "shared (memfd)" if self.shared_memory else "anonymous"
         if self.daemon(place):
             shown["daemon"] = " ".join(self.daemon(place))

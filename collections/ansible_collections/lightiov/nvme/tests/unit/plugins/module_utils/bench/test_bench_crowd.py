@@ -91,8 +91,9 @@ def test_who_counts_comes_before_those_who_read(
 
 
 def test_a_crowd(host: CrowdHost, fake: FakeHost) -> None:
-    found = crowd.crowd(host, Order("S1", 1, 256 * MIB, 4, 0.1))["crowd"]
-    assert found.keys() == set(crowd.MEASURES)
+    visited = crowd.crowd(host, Order("S1", 1, 256 * MIB, 4, 0.1))
+    found = visited["crowd"]
+    assert found.keys() == set(crowd.MEASURES) and visited["steal"] == 0
     assert (found["iops"], found["mean_us"], found["fairness"], found["kib"]) == (2000, 900, 1, 0)
     assert (found["open_us"], found["close_us"]) == (20500, 3500) and found["delete_us"] > 0
     assert fake.driver(ADDRESS) == "nvme"
@@ -132,7 +133,7 @@ def summary(**grown: float) -> dict[str, Any]:
     given: dict[Visit, Any] = dict(results({"vfio": [100.0]}))
     for count in (50, 500):
         costs = dict.fromkeys(crowd.MEASURES, 100.0)
-        given[Visit(0, f"crowd-{count:03}")] = {"crowd": {**costs, **(grown if count == 500 else {})}}
+        given[Visit(0, f"crowd-{count:03}")] = {"steal": 0.0, "crowd": {**costs, **(grown if count == 500 else {})}}
     return summarise(SETTINGS, given)
 
 

@@ -240,7 +240,7 @@ def test_user_space_driver_has_one_thread(place: Place, name: str, thread: str) 
 def test_storage_daemon_has_the_block_device(place: Place) -> None:
     daemon = CONTENDERS["vhost-user"].daemon(place)
     drive_of, export = devices(daemon)
-    assert "iothread,id=thread" in daemon and drive_of["filename"] == "/dev/nvme0n1" and export["num-queues"] == 2
+    assert "iothread,id=thread0" in daemon and drive_of["filename"] == "/dev/nvme0n1" and export["num-queues"] == 2
     assert CONTENDERS["vhost-user"].shared_memory
 
 
@@ -278,10 +278,11 @@ def test_vms_that_share_by_virtio_have_a_part_of_the_block_device(shared: Place)
 
 def test_vms_that_share_a_daemon_have_an_export_each(shared: Place) -> None:
     contender = CONTENDERS["vhost-user"]
-    base, first, export, second, other = devices(contender.daemon(shared))
-    assert (base["locking"], base["node-name"]) == ("off", "drive")
-    assert [one["file"] for one in (first, second)] == ["drive", "drive"]
+    first, export, second, other = devices(contender.daemon(shared))
+    assert [one["file"]["locking"] for one in (first, second)] == ["off", "off"]
     assert (first["node-name"], export["node-name"]) == ("disk0", "disk0")
+    # On a node that exports have together they would have one thread.
+    assert (export["iothread"], other["iothread"], second["node-name"]) == ("thread0", "thread1", "disk1")
     assert other["addr"]["path"] in " ".join(contender.attach(shared, shared.shares[1]))
     assert export["addr"] != other["addr"] and export["id"] != other["id"]
 

@@ -24,6 +24,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.goals import 
     UNDECIDED,
     goals,
 )
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import FORMER
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import judge, summarise
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
@@ -257,7 +258,10 @@ def test_one_visit_is_enough() -> None:
 def shared(ours: dict[str, float], theirs: dict[str, float], workload: str = "randread-qd1") -> dict[Visit, Any]:
     every = {"iops": 100.0, "mean_us": 100.0, "p99_us": 100.0, "fairness": 1.0, "outside_us": 100.0, "exits": 2.0}
     return {
-        Visit(0, f"vms-16-{name}"): {"shared": {workload: {**every, **of}}}
+        Visit(0, f"vms-16-{name}"): {
+            "others_cpus": 0.1,
+            "shared": {workload: {**every, "control": [0.1, 0.1], "steal": 0.0, **of}},
+        }
         for name, of in (("lightiov", ours), ("vhost-user", theirs))
     }
 
@@ -273,6 +277,30 @@ def test_goal_of_many_vms() -> None:
     # The target that many VMs can share here does not poll, so it is not the one that the goal is about.
     [goal] = [one for one in goals(found) if one.number == "4"]
     assert goal.verdict == NOT_HERE and "latency 0.60; OPS 1.28; host CPU 0.09" in goal.found
+
+
+def test_what_many_measured_is_left_out_by_the_same_rule() -> None:
+    given = results({"vfio": VFIO})
+    calm, stolen = shared({}, {}), shared({"steal": 0.5}, {})
+    found = summarise(SETTINGS, {**given, **calm})["scale"]["randread-qd1"]
+    assert found.keys() == {"lightiov", "vhost-user"}
+    found = summarise(SETTINGS, {**given, **stolen})["scale"]["randread-qd1"]
+    assert found.keys() == {"vhost-user"}
+
+
+def test_a_start_beside_others_is_left_out() -> None:
+    given = results({"vfio": VFIO, "virtio-blk": VFIO, "lightiov": VFIO})
+    given[Visit(0, "lightiov")].update(others_cpus=1.5, disk_seconds=300.0)
+    found = summarise(SETTINGS, given)
+    assert found["starts"]["lightiov"]["disk_seconds"]["rounds"] == len(VFIO) - 1
+    assert found["start_ratios"]["lightiov"]["high"] == 1
+
+
+def test_report_of_a_former_method_says_what_it_was() -> None:
+    given = results({"vfio": VFIO})
+    assert FORMER[1] not in report.render(summarise(SETTINGS, given))
+    given[Visit(0, "vfio")]["schema"] = 1
+    assert FORMER[1] in report.render(summarise(SETTINGS, given))
 
 
 def test_goals_without_what_they_are_about_say_why() -> None:

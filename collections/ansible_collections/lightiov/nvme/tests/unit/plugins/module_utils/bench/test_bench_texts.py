@@ -32,7 +32,7 @@ randread-qd8 : Saving output of prerun in randread-qd8.prerun.txt
         "iops" : 3413.396651,
         "total_ios" : 13657,
         "slat_ns" : { "min" : 7291, "mean" : 84679.393278 },
-        "clat_ns" : {
+        "lat_ns" : {
           "min" : 96365,
           "max" : 34691654,
           "mean" : 2243152.702576,
@@ -50,7 +50,7 @@ randread-qd8 : Saving output of prerun in randread-qd8.prerun.txt
         "bw_bytes" : 0,
         "iops" : 0.000000,
         "total_ios" : 0,
-        "clat_ns" : { "min" : 0, "max" : 0, "mean" : 0.000000, "N" : 0 }
+        "lat_ns" : { "min" : 0, "max" : 0, "mean" : 0.000000, "N" : 0 }
       }
     }
   ]
@@ -99,7 +99,7 @@ def test_fio() -> None:
 def test_fio_that_reads_and_writes_has_the_latency_of_what_it_does_most() -> None:
     said = json.loads(FIO[FIO.index("{\n") :])
     [job] = said["jobs"]
-    job["write"] = {**job["read"], "iops": 1000.0, "total_ios": 5, "clat_ns": {"mean": 1, "percentile": {}}}
+    job["write"] = {**job["read"], "iops": 1000.0, "total_ios": 5, "lat_ns": {"mean": 1, "percentile": {}}}
     found = fio.parse(json.dumps(said, indent=1))
     assert found["iops"] == pytest.approx(4413.4, abs=0.1)
     assert found["p99_us"] == 11468.8

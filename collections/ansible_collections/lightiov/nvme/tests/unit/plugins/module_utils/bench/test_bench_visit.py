@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.lightiov.nvme.plugins.module_utils._bench.machine impor
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.order import Order
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.plan import Visit
 from ansible_collections.lightiov.nvme.plugins.module_utils._bench.summary import summarise
+from ansible_collections.lightiov.nvme.plugins.module_utils._bench.workloads import WORKLOADS
 from ansible_collections.lightiov.nvme.plugins.module_utils._errors import LightiovError
 from bench_host import ADDRESS, BenchHost, hypervisor
 from bench_results import SETTINGS
@@ -27,7 +29,7 @@ trap : TERM
 sleep 5 &
 wait $!
 echo '{
-"jobs": [{"error": 0, "read": {"iops": 1000.0, "bw_bytes": 4096000, "total_ios": 4000, "clat_ns": {"mean": 900000.0,
+"jobs": [{"error": 0, "read": {"iops": 1000.0, "bw_bytes": 4096000, "total_ios": 4000, "lat_ns": {"mean": 900000.0,
 "percentile": {"50.000000": 800000, "99.000000": 2000000}}}, "write": {"iops": 0, "bw_bytes": 0, "total_ios": 0}}]
 }'
 """
@@ -51,6 +53,7 @@ class ShellVM(Local):
             (root / "dev" / disk).write_bytes(label.first_block(1 << 28, 512, True))
             (root / "block" / disk / "nsid").write_text("1\n")
         (root / "block/vda/vda1/partition").touch()
+        (root / "block/vda/cache_type").write_text("write through\n")
         (root / "block/nvme0n1/nvme0n1p1/partition").touch()
 
     def wait(self) -> None:
@@ -59,7 +62,7 @@ class ShellVM(Local):
     def ask(self, command: str) -> None:
         self.run(command)
 
-    def answer(self, command: str, timeout: float) -> str:
+    def answer(self, command: str, timeout: float = 0) -> str:
         return ""
 
     def stop(self) -> None:
@@ -147,6 +150,36 @@ def test_a_visit_of_several_vms(host: BenchHost, fake: FakeHost, monkeypatch: py
         SETTINGS, {Visit(0, "vms-03-virtio-blk"): found, Visit(0, "host"): visit.visit(host, order("host"))}
     )
     assert scale["scale"]["randread-qd1"]["virtio-blk"]["3"]["mean_us"]["median"] == 900
+
+
+def test_what_cannot_poll_is_not_measured_as_polled(host: BenchHost) -> None:
+    assert [one.name for one in WORKLOADS.values() if not one.polls] == ["fsync", "rocksdb", "sysbench"]
+    found = visit.visit(host, order("vfio-polled", workloads=("randread-qd1", "fsync", "rocksdb")))
+    assert found["measurements"].keys() == {"randread-qd1"} and not found["missing"]
+
+
+@pytest.mark.parametrize("vms", [0, 2])
+def test_a_vm_flushes_the_daemon_that_says_it_has_no_cache(
+    host: BenchHost, monkeypatch: pytest.MonkeyPatch, vms: int
+) -> None:
+    contender = CONTENDERS["vhost-user"]
+    adjusted: list[Path] = []
+
+    class Adjusted(ShellVM):
+        def run(self, command: str, timeout: float = 0) -> str:
+            said = super().run(command.replace("/sys/block", self.sysfs_block))
+            if command == contender.adjustment:
+                adjusted.append(Path(self.sysfs_block) / "vda/cache_type")
+                assert adjusted[-1].read_text() == "write back\n"
+            return said
+
+    monkeypatch.setattr(type(contender), "set_up", lambda *_: None)
+    for module in (visit, shared):
+        monkeypatch.setattr(module, "VM", Adjusted)
+    monkeypatch.setattr(shared, "RAMP_SECONDS", 0.1)
+    monkeypatch.setattr(shared, "APART_SECONDS", 0)
+    visit.visit(host, order("vhost-user", vms=vms, workloads=("randread-qd1",)))
+    assert len(adjusted) == max(vms, 1)
 
 
 def test_workload_without_the_room_is_refused_before_anything_is_set_up(host: BenchHost, fake: FakeHost) -> None:
