@@ -33,8 +33,11 @@ static enum io_next blanking_next(void *arg, u32 queue, struct io_request *rq)
 	struct blanking *b = arg;
 	u64 size = b->s->extent.lba_size;
 	u64 blocks = b->s->config.io_bytes / size;
+	u64 most = b->s->limits.write_zeroes / size;
 
 	(void)queue;
+	if (most && blocks > most)
+		blocks = most;
 	if (blocks > b->s->extent.lba_count - b->next)
 		blocks = b->s->extent.lba_count - b->next;
 	if (!blocks)
@@ -43,7 +46,7 @@ static enum io_next blanking_next(void *arg, u32 queue, struct io_request *rq)
 	rq->lba = b->next;
 	rq->blocks = (u32)blocks;
 	b->next += blocks;
-	if (!(b->s->limits.features & LIOV_FEATURE_WRITE_ZEROES)) {
+	if (!most) {
 		rq->opcode = NVME_WRITE;
 		memset(rq->data, 0, blocks * size);
 	}

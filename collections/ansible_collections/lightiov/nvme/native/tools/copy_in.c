@@ -55,8 +55,7 @@ static enum io_next copy_next(void *arg, u32 queue, struct io_request *rq)
 	rq->lba = c->lba + c->taken / size;
 	rq->blocks = (u32)(padded / size);
 	c->taken += bytes;
-	if (c->s.limits.features & LIOV_FEATURE_WRITE_ZEROES &&
-	    all_zeroes(rq->data, padded))
+	if (padded <= c->s.limits.write_zeroes && all_zeroes(rq->data, padded))
 		rq->opcode = NVME_WRITE_ZEROES;
 	return IO_SUBMIT;
 }

@@ -47,9 +47,10 @@ static void find_size(struct input *in)
 	off_t start = lseek(in->fd, 0, SEEK_CUR);
 	off_t end = lseek(in->fd, 0, SEEK_END);
 
-	in->sized = start >= 0 && end >= 0 &&
+	/* What says that it has nothing may have something, as files in /proc. */
+	in->sized = start >= 0 && end > start &&
 		    lseek(in->fd, start, SEEK_SET) == start;
-	in->bytes = end > start ? (u64)(end - start) : 0;
+	in->bytes = in->sized ? (u64)(end - start) : 0;
 }
 
 static const struct image_format *find_format(const struct input *in)

@@ -19,6 +19,16 @@ static int check_identity(const struct device *dev)
 	return STATUS_OK;
 }
 
+static u32 find_write_zeroes(const struct device *dev, u32 features)
+{
+	u32 most = register_read(dev, LIOV_REG_WRITE_ZEROES);
+
+	if (!(features & LIOV_FEATURE_WRITE_ZEROES))
+		return 0;
+	/* A controller without a limit tells none, and so do older hosts. */
+	return most ? most : ~0u;
+}
+
 int mdev_connect(struct device *dev, const char *uuid, struct limits *limits)
 {
 	int status;
@@ -39,6 +49,7 @@ int mdev_connect(struct device *dev, const char *uuid, struct limits *limits)
 		.timeout_ms = register_read(dev, LIOV_REG_TIMEOUT_MS),
 		.features = register_read(dev, LIOV_REG_FEATURES),
 	};
+	limits->write_zeroes = find_write_zeroes(dev, limits->features);
 	return STATUS_OK;
 }
 

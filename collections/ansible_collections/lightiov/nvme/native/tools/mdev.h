@@ -14,6 +14,7 @@
  * @page_size: unit of PRP entries
  * @timeout_ms: a command that takes longer is lost
  * @features: LIOV_FEATURE_*
+ * @write_zeroes: most bytes of a Write Zeroes command; 0: it has none
  */
 struct limits {
 	u32 queue_pairs;
@@ -22,6 +23,7 @@ struct limits {
 	u32 page_size;
 	u32 timeout_ms;
 	u32 features;
+	u32 write_zeroes;
 };
 
 /* Opens the device, unless its ABI is another. */

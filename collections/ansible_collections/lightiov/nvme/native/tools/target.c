@@ -11,9 +11,12 @@
 #include "target.h"
 #include "util.h"
 
-/* No mark that libblkid knows is further from the start or from the end. */
-#define START_BYTES (4 * MIB)
-#define END_BYTES MIB
+/*
+ * No mark that libblkid knows is further from the start (the second header of
+ * LUKS2, at up to 4 MiB) or from the end (Promise RAID, up to 1.6 MiB).
+ */
+#define START_BYTES (5 * MIB)
+#define END_BYTES (2 * MIB)
 
 /**
  * struct look - what is looked at

@@ -37,6 +37,7 @@ static u64 disk_bytes[MAX_DISKS];
 static u32 nr_disks;
 static u32 lba_shift = 9;
 static u32 abi_minor = LIOV_ABI_MINOR;
+static u32 most_zeroes;
 static char *memory;
 static bool silent_reads, silent_writes;
 static u64 bad_lba = ~0ull;
@@ -84,6 +85,8 @@ int device_open(struct device *dev, const char *uuid)
 		bad_lba = strtoull(getenv("LIOV_TEST_BAD_LBA"), NULL, 10);
 	if (getenv("LIOV_TEST_LBA_SHIFT"))
 		lba_shift = (u32)atoi(getenv("LIOV_TEST_LBA_SHIFT"));
+	if (getenv("LIOV_TEST_MOST_ZEROES"))
+		most_zeroes = (u32)atoi(getenv("LIOV_TEST_MOST_ZEROES"));
 	if (getenv("LIOV_TEST_MINOR"))
 		abi_minor = (u32)atoi(getenv("LIOV_TEST_MINOR"));
 	if (getenv("LIOV_TEST_SLICES"))
@@ -172,6 +175,8 @@ u32 register_read(const struct device *dev, u32 offset)
 		return sliced ? nr_disks + 1 : nr_disks;
 	case LIOV_REG_MAX_TRANSFER:
 		return 128 * KIB;
+	case LIOV_REG_WRITE_ZEROES:
+		return most_zeroes;
 	case LIOV_REG_PAGE_SIZE:
 		return PAGE;
 	case LIOV_REG_TIMEOUT_MS:
@@ -323,6 +328,8 @@ static bool write_zeroes(const struct nvme_sqe *sqe, u64 at, u64 bytes)
 {
 	static const char zeroes[MIB];
 
+	if (most_zeroes && bytes > most_zeroes)
+		return false;
 	return pwrite(disks[le32toh(sqe->nsid) - 1], zeroes, bytes,
 		      (off_t)at) == (ssize_t)bytes;
 }

@@ -21,7 +21,7 @@ begin() {
 	truncate -s 8M disk
 	{ head -c 1048576 /dev/urandom; printf 'the end'; } >image
 	unset LIOV_TEST_READS LIOV_TEST_WRITES LIOV_TEST_BAD_LBA LIOV_TEST_LBA_SHIFT LIOV_TEST_SLICES LIOV_TEST_NAMES
-	unset LIOV_TEST_GONE LIOV_TEST_READ_ONLY LIOV_TEST_MINOR
+	unset LIOV_TEST_GONE LIOV_TEST_READ_ONLY LIOV_TEST_MINOR LIOV_TEST_MOST_ZEROES
 	export LIOV_TEST_DISKS=disk
 }
 
@@ -62,6 +62,17 @@ truncate -s 4M image
 exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
 cmp -s -n 4194304 disk image || wrong "the image is not on the disk"
 
+begin "zeroes are asked for in pieces as small as the controller wants"
+truncate -s 4M image
+for most in 4096 512 256; do
+	export LIOV_TEST_MOST_ZEROES=$most
+	head -c 8M /dev/urandom >disk
+	exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
+	cmp -s -n 4194304 disk image || wrong "the image is not on the disk"
+	exits 0 "" "$liov" blank $uuid --yes-destroy-data
+	cmp -s -n 8388608 disk /dev/zero || wrong "the disk is not blank"
+done
+
 begin "how far it is, in a line, only when asked"
 exits 0 "" "$liov" copy-in $uuid image --progress --yes-destroy-data
 grep -q "^100 % of 1 MiB, 1 MiB " out || wrong "it says '$(cat out)'"
@@ -91,6 +102,14 @@ exits 2 "it has data from LBA 40960 on" sh -c "cat image | '$liov' copy-in $uuid
 untouched disk
 exits 0 "" "$liov" copy-in $uuid image
 exits 0 "" "$liov" write $uuid --lba 50000 --input image --yes-destroy-data
+
+begin "the second header of LUKS2 and the mark of a Promise RAID need consent"
+for at in 4194304 $((8388608 - 3087 * 512)); do
+	truncate -s 0 disk
+	truncate -s 8M disk
+	printf x | dd of=disk bs=1 seek=$at conv=notrunc status=none
+	exits 2 "it has data from LBA $((at / 512)) on; add --yes-destroy-data" "$liov" copy-in $uuid image
+done
 
 begin "the refusal names what is there"
 for type in ext4 swap; do
