@@ -15,18 +15,18 @@
 
 #include "guest.h"
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 #include <linux/blk-mq-pci.h>
 #endif
 
-/* 6.9: struct bus_dma_region lost the redundant field "offset". */
+/* 6.8: struct bus_dma_region lost the redundant field "offset". */
 static inline void liov_region_set(struct bus_dma_region *region,
 				   phys_addr_t cpu_start, dma_addr_t dma_start,
 				   u64 size)
 {
 	region->cpu_start = cpu_start;
 	region->dma_start = dma_start;
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 9, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 	region->offset = cpu_start - dma_start;
 #endif
 	/* A reader stops at size 0, so the region exists from here on. */
@@ -95,11 +95,11 @@ static inline void liov_unfreeze(struct request_queue *q)
 #define LIOV_STS_RESV_CONFLICT	BLK_STS_RESV_CONFLICT
 #endif
 
-/* 6.13: one helper for all buses. */
+/* 6.14: one helper for all buses. */
 static inline void liov_map_hw_queues(struct blk_mq_queue_map *map,
 				      struct pci_dev *pdev, int first_vector)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
 	blk_mq_pci_map_queues(map, pdev, first_vector);
 #else
 	blk_mq_map_hw_queues(map, &pdev->dev, first_vector);
