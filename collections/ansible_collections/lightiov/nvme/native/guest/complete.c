@@ -143,9 +143,14 @@ static void liov_request_done(struct liov_queue *q, u16 command_id,
 		return;
 
 	iod->status = status;
-	if (!blk_mq_complete_request_remote(req) &&
-	    !blk_mq_add_to_batch(req, iob, status != NVME_SC_SUCCESS,
-				 liov_complete_batch))
+	if (blk_mq_complete_request_remote(req))
+		return;
+	/*
+	 * Only what succeeded is offered: some stable kernels take an error for
+	 * none unless it is negative, and would end a failed request well.
+	 */
+	if (status != NVME_SC_SUCCESS ||
+	    !blk_mq_add_to_batch(req, iob, false, liov_complete_batch))
 		liov_complete_rq(req);
 }
 
