@@ -212,6 +212,8 @@ static void liov_disk_remove(struct liov_ns *ns)
 	/* Still published: recovery ends the I/O that this waits for. */
 	del_gendisk(disk);
 	liov_disk_unpublish(ns);
+	/* Until then liov_disks_retry_now() may have started it again. */
+	cancel_delayed_work_sync(&disk->queue->requeue_work);
 	put_disk(disk);
 }
 
