@@ -72,19 +72,17 @@ class Once(dict[str, Any]):
 
 def test_list_of_all_vms_is_gone_through_as_often_for_many_hosts_as_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     parse = fleet.intent.parse
+    seen: list[Once] = []
+
+    def noting(*arguments: Any) -> Any:
+        parsed = parse(*arguments)
+        seen.append(Once(parsed.options))
+        return replace(parsed, options=seen[-1])
+
+    monkeypatch.setattr(fleet.intent, "parse", noting)
     numbers = []
     for size in (1, 20):
-        hosts = placed([vm("vm1", gib=1, pairs=1)], size)
-        seen: list[Once] = []
-
-        def noting(*arguments: Any, seen: list[Once] = seen) -> Any:
-            parsed = parse(*arguments)
-            seen.append(Once(parsed.options))
-            return replace(parsed, options=seen[0])
-
-        with monkeypatch.context() as patch:
-            patch.setattr(fleet.intent, "parse", noting)
-            result = fleet.partition(hosts, fleet.Policy())
+        result = fleet.partition(placed([vm("vm1", gib=1, pairs=1)], size), fleet.Policy())
         assert any("which it has accepted" in one for one in result["cautions"])
-        numbers.append(seen[0].times)
+        numbers.append(seen[-1].times)
     assert numbers[0] == numbers[1]
