@@ -97,14 +97,14 @@ class Measuring:
             )
         return found
 
-    def read(self, options: Sequence[str], seconds: float) -> int:
+    def read(self, options: Sequence[str], seconds: int) -> int:
         """How many I/Os there were."""
         fixed = ("--name=read", f"--filename={self.disk}", "--readonly", "--ioengine=io_uring", "--direct=1",
-                 "--time_based=1", f"--runtime={seconds:g}s", "--output-format=json",
+                 "--time_based=1", f"--runtime={seconds}s", "--output-format=json",
                  *PERCENTILES)  # fmt: skip
         return round(fio.parse(self.vm.remote.run(shlex.join(["fio", *fixed, *options])).stdout)["iops"] * seconds)
 
-    def measure(self, options: Sequence[str], seconds: float) -> Counts:
+    def measure(self, options: Sequence[str], seconds: int) -> Counts:
         once, twice = (self.run(options, seconds * times) for times in (1, 2))
         ios = twice["ios"] - once["ios"]
         found = {name: (twice[name] - count) / ios for name, count in once.items()}
@@ -112,12 +112,12 @@ class Measuring:
         allocations = (traced[1][0] - traced[0][0]) / (traced[1][1] - traced[0][1])
         return {**found, "allocations": allocations, "iops": twice["ios"] / (2 * seconds)}
 
-    def run(self, options: Sequence[str], seconds: float) -> Counts:
+    def run(self, options: Sequence[str], seconds: int) -> Counts:
         before = self.counted()
         ios = self.read(options, seconds)
         return {**counters.growth(before, self.counted()), "ios": ios}
 
-    def traced(self, options: Sequence[str], seconds: float) -> tuple[int, int]:
+    def traced(self, options: Sequence[str], seconds: int) -> tuple[int, int]:
         """Allocations of the whole VM while it reads, and reads."""
         events = [(f"{TRACING}/events/{event}", f"hist:keys={key}:size=2048") for event, key in ALLOCATIONS.items()]
         for event, trigger in events:
@@ -151,7 +151,7 @@ def build(vm: VM, commit: str) -> dict[str, str]:
     return files
 
 
-def measure(vm: VM, files: dict[str, str], rounds: int, seconds: float) -> dict[str, dict[str, list[Counts]]]:
+def measure(vm: VM, files: dict[str, str], rounds: int, seconds: int) -> dict[str, dict[str, list[Counts]]]:
     """By workload and driver, round by round."""
     found: dict[str, dict[str, list[Counts]]] = {workload: {BEFORE: [], AFTER: []} for workload in WORKLOADS}
     measuring = Measuring.of(vm)
@@ -194,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("before", help="the commit that had the earlier driver")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--seconds", type=int, default=1, help="of the shorter run; fio counts whole ones")
     parser.add_argument("--docs", action="store_true", help="write into the documentation, to be committed")
     options = parser.parse_args()
     vm = find(Lab.open(), None)
@@ -204,7 +204,7 @@ def main() -> None:
     found = measure(vm, files, options.rounds, options.seconds)
     described = (
         f"The driver of commit {options.before} and that of the commit that has this page, in turn in one VM of the "
-        f"lab and one boot, {options.rounds} rounds of {options.seconds:g} s a workload: medians, with the interval of "
+        f"lab and one boot, {options.rounds} rounds of {options.seconds} s a workload: medians, with the interval of "
         "95 %. The emulated CPU counts no instructions. Between the two:"
     )
     text = "\n\n".join(page(found, log(options.before), described)) + "\n"
