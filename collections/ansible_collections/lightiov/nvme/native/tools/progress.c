@@ -27,33 +27,44 @@ void progress_start(struct progress *p, u64 total)
 		p->next = p->started + LINE_INTERVAL;
 }
 
-void progress_update(struct progress *p, u64 done)
+static void show(struct progress *p, u64 now)
 {
 	FILE *out = in_lines ? stdout : stderr;
-	u64 now;
 
-	if (!p->shown)
-		return;
-	now = now_ns();
-	if (now < p->next && (!p->total || done < p->total))
-		return;
 	p->next = now + (in_lines ? LINE_INTERVAL : INTERVAL);
 	if (!in_lines)
 		fputc('\r', out);
 	if (p->total)
 		fprintf(out, "%3.0f %% of %llu MiB, ",
-			100.0 * (double)done / (double)p->total,
+			100.0 * (double)p->done / (double)p->total,
 			p->total / MIB);
-	fprintf(out, "%llu MiB  %.0f MiB/s%s", done / MIB,
-		(double)done / MIB /
+	fprintf(out, "%llu MiB  %.0f MiB/s%s", p->done / MIB,
+		(double)p->done / MIB /
 		((double)(now - p->started + 1) / NSEC_PER_SEC),
 		in_lines ? "\n" : " ");
 	if (in_lines)
 		fflush(out);
 }
 
+void progress_update(struct progress *p, u64 done)
+{
+	u64 now;
+
+	p->done = done;
+	if (!p->shown)
+		return;
+	now = now_ns();
+	if (now >= p->next || (p->total && done >= p->total))
+		show(p, now);
+}
+
 void progress_finish(struct progress *p)
 {
-	if (p->shown && !in_lines)
+	if (!p->shown)
+		return;
+	/* How much a pipe had, no line before has said. */
+	if (!p->total)
+		show(p, now_ns());
+	if (!in_lines)
 		fputc('\n', stderr);
 }

@@ -8,6 +8,7 @@
 struct progress {
 	bool shown;
 	u64 total;
+	u64 done;
 	u64 started;
 	u64 next;
 };

@@ -76,6 +76,8 @@ done
 begin "how far it is, in a line, only when asked"
 exits 0 "" "$liov" copy-in $uuid image --progress --yes-destroy-data
 grep -q "^100 % of 1 MiB, 1 MiB " out || wrong "it says '$(cat out)'"
+exits 0 "" sh -c "cat image | '$liov' copy-in $uuid - --progress --yes-destroy-data"
+[ "$(grep -c '^1 MiB  [0-9]* MiB/s$' out)" -eq 1 ] || wrong "of a pipe it says '$(cat out)'"
 exits 0 "" "$liov" copy-in $uuid image --yes-destroy-data
 [ ! -s out ] || wrong "it says '$(cat out)'"
 
