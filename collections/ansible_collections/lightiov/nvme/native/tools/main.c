@@ -22,18 +22,17 @@ static const struct command {
 	  "                  [--progress] [--yes-destroy-data]" },
 	{ "verify", cmd_verify, "nklcsqdWCDH", 1,
 	  "UUID {--yes-destroy-data [--write-only] | --check-only}\n"
-	  "                  [--lba L] [--count N] [--seed S] [DISK]\n"
-	  "                  [--queues Q] [--queue-depth D]" },
+	  "                  [--lba L] [--count N] [--seed S] [DISK] [--queues Q]" },
 	{ "copy-in", cmd_copy_in, "nkdRDPH", 2,
-	  "UUID {IMAGE | -} [DISK] [--queue-depth D] [--raw]\n"
+	  "UUID {IMAGE | -} [DISK] [--raw]\n"
 	  "                  [--progress] [--yes-destroy-data]" },
 	{ "copy-out", cmd_copy_out, "nkdH", 2,
-	  "UUID {IMAGE | -} [DISK] [--queue-depth D]" },
+	  "UUID {IMAGE | -} [DISK]" },
 	{ "blank", cmd_blank, "nkdDPH", 1,
-	  "UUID [DISK] [--queue-depth D] [--progress] [--yes-destroy-data]" },
+	  "UUID [DISK] [--progress] [--yes-destroy-data]" },
 	{ "bench", cmd_bench, "nklcsqdbtmjDH", 1,
 	  "UUID [--mode randread|randwrite|read|write] [--block-size B] [--seconds T]\n"
-	  "                  [--queues Q] [--queue-depth D] [--lba L] [--count N] [--seed S]\n"
+	  "                  [--queues Q] [--lba L] [--count N] [--seed S]\n"
 	  "                  [DISK] [--json] [--yes-destroy-data]" },
 	{ "hold", cmd_hold, "qdGH", 1, "UUID [--queues Q] [--let-go]" },
 	{ "setup", cmd_setup, "nkqdMjH", 1,
@@ -50,6 +49,7 @@ static void print_help(void)
 	for (i = 0; i < ARRAY_SIZE(commands); i++)
 		printf("  liov %-11s%s\n", commands[i].name, commands[i].usage);
 	printf("\nDISK, where there are several: --disk NAME|ID, or --namespace I.\n");
+	printf("All but identify: [--queue-depth D] [--hugepages].\n");
 	printf("Numbers are decimal or 0x hexadecimal, K, M, G, T after them powers of 1024.\n"
 	       "Exit status: 0 done, 1 I/O or verification failed, 2 wrong usage or environment.\n");
 }

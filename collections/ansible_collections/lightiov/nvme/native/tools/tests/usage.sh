@@ -60,6 +60,10 @@ refuses "number from 1048576 to" setup $unknown --memory 1K
 refuses "are for hostile" provoke $unknown reset --count 5
 refuses "choose unmap, reset, queues, mailbox or hostile" provoke $unknown earthquake
 
+# What has an entry of its own in liov(8) is in the short help, too.
+for option in $(sed -n '/^\.SH OPTIONS/,/^\.SH EXIT/s/^\.BI* //p' "$(dirname "$0")/../liov.8" | tr -d '\\' | grep -o -e '--[a-z-]*'); do
+	"$liov" help | grep -q -e "$option" || { echo "liov help: does not have $option"; failures=$((failures + 1)); }
+done
 "$liov" help | grep -q "copy-out" || { echo "liov help: says nothing"; failures=$((failures + 1)); }
 "$liov" --version | grep -qx "liov 0.1.0" || { echo "liov --version: wrong"; failures=$((failures + 1)); }
 "$liov" help >/dev/full 2>&1 && { echo "liov help: a full disk passes for success"; failures=$((failures + 1)); }
