@@ -25,7 +25,7 @@ static const char * const result_texts[] = {
 	[LIOV_RESULT_NOT_FOUND] =
 		"there is no such window, range, queue pair or extent; run the command again",
 	[LIOV_RESULT_NO_MEMORY] =
-		"the host cannot pin the memory; raise the locked-memory limit (ulimit -l), run as root, or use a smaller --queue-depth",
+		"the host cannot pin the memory; raise the locked-memory limit (ulimit -l), run as root, or use a smaller --queue-depth or --memory",
 	[LIOV_RESULT_NO_WINDOW] =
 		"no free I/O address window is large enough; stop another mdev of this controller",
 	[LIOV_RESULT_QUEUES_LOST] =

@@ -43,7 +43,7 @@ int memory_create(struct memory *mem, u64 size, bool huge)
 			    size / MIB, huge ? " of huge pages" : "",
 			    strerror(errno), huge ?
 			    "raise the sysctl vm.nr_hugepages or leave out --hugepages" :
-			    "use a smaller --queue-depth");
+			    "use a smaller --queue-depth or --memory");
 	/* Both only save time, so a refusal does not matter: all is pinned later. */
 	if (!huge)
 		(void)madvise(start, size, MADV_HUGEPAGE);

@@ -98,6 +98,14 @@ static int find_regions(struct device *dev)
 	return STATUS_OK;
 }
 
+/* Of all other reasons the kernel log has the remedy, too. */
+static const char *open_remedy(int error)
+{
+	return error == EINVAL ?
+	       "set its attributes tenant and queue_pairs first (the kernel log says which)" :
+	       "the kernel log says why";
+}
+
 static int open_parts(struct device *dev)
 {
 	char type[NAME_MAX];
@@ -126,8 +134,8 @@ static int open_parts(struct device *dev)
 	dev->fd = ioctl(dev->group, VFIO_GROUP_GET_DEVICE_FD, dev->uuid);
 	if (dev->fd < 0)
 		return fail(STATUS_USAGE,
-			    "mdev %s: the host module refuses to open it: %s; set its attributes serial, tenant and queue_pairs first (the kernel log says which)",
-			    dev->uuid, strerror(errno));
+			    "mdev %s: the host module refuses to open it: %s; %s",
+			    dev->uuid, strerror(errno), open_remedy(errno));
 	return find_regions(dev);
 }
 

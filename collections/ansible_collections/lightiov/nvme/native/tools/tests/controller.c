@@ -13,6 +13,7 @@
  * LIOV_TEST_WRITES: "silent": so do writes
  * LIOV_TEST_BAD_LBA: commands that touch it fail
  * LIOV_TEST_LBA_SHIFT: 9 by default
+ * LIOV_TEST_MOST_ZEROES: bytes of a Write Zeroes; without a limit by default
  * LIOV_TEST_MINOR: of the ABI; what came later is not known
  */
 #include <endian.h>

@@ -417,6 +417,9 @@ grep -q "^close [0-9.]* ms" out || wrong "setup does not close"
 grep -q '"memory_bytes": 4194304, "queues": 1, .*"iommu_mappings": null, "requeue_ms": [0-9.]*, "close_ms"' out ||
 	wrong "setup says '$(cat out)'"
 
+begin "what is too much memory is said"
+exits 2 "use a smaller --queue-depth or --memory" sh -c "ulimit -v 1000000; '$liov' setup $uuid --memory 4G"
+
 begin "a host of before is not asked for what it does not know"
 for minor in 0 1 2; do
 	export LIOV_TEST_MINOR=$minor
