@@ -248,7 +248,8 @@ enum liov_command {
  * @LIOV_RESULT_QUEUES_LOST: refused until LIOV_CMD_RESET or _RESET_QUEUES
  * @LIOV_RESULT_QUARANTINED: refused while the operator quarantines the device
  * @LIOV_RESULT_DEAD: the controller is gone
- * @LIOV_RESULT_DEVICE: the controller answered with an error or not at all
+ * @LIOV_RESULT_DEVICE: the controller answered with an error or not at all, or the
+ *	host has no interrupt for the queue pair
  */
 enum liov_result {
 	LIOV_RESULT_OK		= 0,
